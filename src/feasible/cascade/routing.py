@@ -1,0 +1,133 @@
+"""The routing function: what happens next to one decision. Pure; everything it looks at is an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Literal
+
+from feasible.cascade.policy import Policy
+from feasible.schema.brief import TierKind
+
+__all__ = ["Ask", "Fallback", "Finish", "Move", "Seen", "State", "route"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the tier at `State.at` did.
+
+    Attributes:
+        outcome: `answered` with a group and a probability; `abstained`; `failed` (raised, timed out).
+        group: Answer group, when answered.
+        probability: Calibrated P(right); None when it has none: such an answer is never accepted by
+            threshold.
+    """
+
+    outcome: Literal["answered", "abstained", "failed"]
+    group: str | None = None
+    probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a decision stands.
+
+    Attributes:
+        at: Position in the policy of the tier that was asked last; -1 before the first.
+        seen: What that tier did; None before the first.
+        remaining_ms: Time left of the deadline; None: no deadline.
+        remaining_usd: Money left of this decision's cap; None: no cap.
+        blocked: Names of tiers that may not be asked now (breaker open, full, no budget).
+    """
+
+    at: int = -1
+    seen: Seen | None = None
+    remaining_ms: float | None = None
+    remaining_usd: float | None = None
+    blocked: AbstractSet[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the tier at this position; the tiers in `skipped` were passed over, each with its reason."""
+
+    position: int
+    skipped: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Give the answer of the tier at this position."""
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """Let the declared fallback of the slice answer."""
+
+    why: Literal["deadline", "exhausted"]
+    skipped: tuple[tuple[str, str], ...] = ()
+
+
+Move = Ask | Finish | Fallback
+
+
+def route(policy: Policy, state: State) -> Move:
+    """Give the next move of one decision.
+
+    An answer is given when its probability reaches the threshold of its tier and group; a person takes
+    every case that gets that far. Otherwise the next tier is asked that is not blocked, fits the money
+    and fits the time. The first tier that does not fit the time ends the walk: the fallback answers.
+
+    Args:
+        policy: The table.
+        state: Where the decision stands.
+
+    Returns:
+        Finish, Ask or Fallback.
+
+    Examples:
+        >>> from feasible.cascade.policy import Step
+        >>> table = Policy(steps=(Step("rules", TierKind.RULES, {"*": 0.9}),))
+        >>> route(table, State())
+        Ask(position=0, skipped=())
+        >>> route(table, State(at=0, seen=Seen("answered", "*", 0.95)))
+        Finish(position=0)
+        >>> route(table, State(at=0, seen=Seen("abstained")))
+        Fallback(why='exhausted', skipped=())
+    """
+    if state.at >= 0 and state.seen is not None and _accepts(policy, state):
+        return Finish(state.at)
+    skipped: list[tuple[str, str]] = []
+    for position in range(state.at + 1, len(policy.steps)):
+        step = policy.steps[position]
+        if step.name in state.blocked:
+            skipped.append((step.name, "blocked"))
+        elif _too_dear(step.worst_cost_usd, state.remaining_usd):
+            skipped.append((step.name, "cost"))
+        elif _too_slow(step.p95_ms, state.remaining_ms):
+            skipped.append((step.name, "deadline"))
+            return Fallback("deadline", tuple(skipped))
+        else:
+            return Ask(position, tuple(skipped))
+    return Fallback("exhausted", tuple(skipped))
+
+
+def _accepts(policy: Policy, state: State) -> bool:
+    step, seen = policy.steps[state.at], state.seen
+    if seen is None or seen.outcome != "answered":
+        return False
+    if step.kind is TierKind.PERSON:
+        return True
+    if seen.probability is None or seen.group is None:
+        return False
+    return seen.probability >= step.threshold(seen.group)
+
+
+def _too_slow(needed_ms: float | None, remaining_ms: float | None) -> bool:
+    return remaining_ms is not None and (remaining_ms <= 0 or (needed_ms or 0.0) > remaining_ms)
+
+
+def _too_dear(worst_usd: float | None, remaining_usd: float | None) -> bool:
+    return remaining_usd is not None and (worst_usd or 0.0) > remaining_usd

@@ -1,0 +1,406 @@
+"""Reading and writing `brief.yaml`: every error has its line, and what was written comes back unchanged."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, cast
+
+import msgspec
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from feasible.errors import BriefError, nearest
+from feasible.schema.brief import OBJECTIVE_RULES, SECTIONS, Brief, Objective
+from feasible.units import Amount, Count, Quantity, Ratio
+
+__all__ = ["BriefFile", "brief_schema", "dump_brief", "load_brief", "parse_brief"]
+
+MAX_BYTES: Final = 1_000_000
+_UNKNOWN_FIELD: Final = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
+_AT: Final = re.compile(r" - at (?:`key` in )?`(?P<path>[^`]*)`$")
+_PERCENTILE: Final = re.compile(r"p\d{1,2}(\.\d+)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class BriefFile:
+    """A brief with the places where its parts stand.
+
+    Attributes:
+        brief: The declaration.
+        path: File it was read from; `brief.yaml` when it came as text.
+        lines: Path inside the brief (`envelope[3].on`) -> line, counted from 1.
+        order: Its sections in the order in which they stand.
+    """
+
+    brief: Brief
+    path: Path
+    lines: dict[str, int] = field(repr=False)
+    order: tuple[str, ...]
+
+    def where(self, path: str) -> str:
+        """Give `file:line` of a part, or of the nearest part above it that is written."""
+        while path and path not in self.lines:
+            path = _parent(path)
+        return f"{self.path.name}:{self.lines.get(path, 1)}"
+
+
+def load_brief(path: Path) -> BriefFile:
+    """Read a brief from its file, or from the `brief.yaml` of a folder.
+
+    Raises:
+        BriefError: It is not there, not UTF-8, not YAML, or not a brief; with the line.
+    """
+    file = path / "brief.yaml" if path.is_dir() else path
+    try:
+        if file.stat().st_size > MAX_BYTES:
+            raise BriefError(
+                f"{file} is too large for a brief",
+                found=f"{file.stat().st_size:,} bytes",
+                attempt=f"at most {MAX_BYTES:,} bytes",
+            )
+        text = file.read_bytes().decode("utf-8")
+    except FileNotFoundError as error:
+        raise BriefError(
+            f"no brief at {file}", attempt="write one with `feasible new NAME`"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise BriefError(
+            "a brief is UTF-8 text",
+            where=file.name,
+            found=f"byte {error.start} is {error.object[error.start]:#04x}",
+        ) from error
+    except OSError as error:
+        raise BriefError(f"{file} cannot be read", found=str(error)) from error
+    return parse_brief(text, path=file)
+
+
+def parse_brief(text: str, *, path: Path = Path("brief.yaml")) -> BriefFile:
+    """Read a brief from text.
+
+    Args:
+        text: YAML.
+        path: Name to give in errors.
+
+    Raises:
+        BriefError: It is not a brief; with the line.
+    """
+    tree = _read_yaml(text, path)
+    lines: dict[str, int] = {}
+    plain = _plain(tree, "", lines)
+    _require_version(plain, path)
+    try:
+        brief = msgspec.convert(plain, Brief, dec_hook=_decode, strict=True)
+    except msgspec.ValidationError as error:
+        raise _explain(str(error), plain, lines, path) from error
+    found = BriefFile(brief=brief, path=path, lines=lines, order=tuple(plain))
+    _check(found)
+    return found
+
+
+def dump_brief(brief: Brief) -> str:
+    """Write a brief as YAML, sections in their order; reading it back gives an equal brief."""
+    plain = msgspec.to_builtins(brief, enc_hook=_encode, str_keys=False)
+    yaml = YAML()
+    yaml.width = 100
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    stream = io.StringIO()
+    yaml.dump({name: plain[name] for name in SECTIONS if name in plain}, stream)
+    return stream.getvalue()
+
+
+def brief_schema() -> dict[str, Any]:
+    """Give the JSON Schema of a brief, from the same definition that reads it, for editors."""
+    schema = msgspec.json.schema(Brief, schema_hook=_schema_of)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    objective = schema["$defs"]["Objective"]
+    objective["oneOf"] = [{"required": [kind]} for kind in OBJECTIVE_RULES]
+    return schema
+
+
+def _read_yaml(text: str, path: Path) -> CommentedMap:
+    try:
+        tree = YAML().load(text)
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise BriefError(
+            f"not YAML: {error.problem or error.context}", where=f"{path.name}:{line}"
+        ) from error
+    except (YAMLError, ValueError) as error:
+        raise BriefError(f"not YAML: {str(error).splitlines()[0]}", where=path.name) from error
+    if not isinstance(tree, CommentedMap):
+        raise BriefError(
+            "a brief is a mapping that starts with `feasible: 1`",
+            where=f"{path.name}:1",
+            found=type(tree).__name__ if tree is not None else "an empty file",
+            attempt="write one with `feasible new NAME`",
+        )
+    return tree
+
+
+def _plain(node: object, at: str, lines: dict[str, int]) -> Any:
+    """Turn a YAML tree into plain values and note where each part stands."""
+    if isinstance(node, CommentedMap):
+        for key in node:
+            lines[_child(at, key)] = node.lc.key(key)[0] + 1
+        return {_scalar(key): _plain(value, _child(at, key), lines) for key, value in node.items()}
+    if isinstance(node, CommentedSeq):
+        for index in range(len(node)):
+            lines[f"{at}[{index}]"] = node.lc.item(index)[0] + 1
+        return [_plain(value, f"{at}[{index}]", lines) for index, value in enumerate(node)]
+    return _scalar(node)
+
+
+def _scalar(node: object) -> object:
+    """Take a YAML scalar out of the wrapper that remembers how it was written."""
+    if isinstance(node, bool):
+        return bool(node)
+    for kind in (str, int, float):
+        if isinstance(node, kind):
+            return kind(node)
+    return node
+
+
+def _require_version(plain: dict[str, Any], path: Path) -> None:
+    if "feasible" not in plain:
+        raise BriefError(
+            "the first line of a brief is its version",
+            where=f"{path.name}:1",
+            attempt="write `feasible: 1`",
+        )
+
+
+def _child(at: str, key: object) -> str:
+    return f"{at}.{key}" if at else str(key)
+
+
+def _parent(path: str) -> str:
+    if path.endswith("]"):
+        return path[: path.rindex("[")]
+    return path.rpartition(".")[0]
+
+
+def _decode(kind: type, raw: object) -> object:
+    if issubclass(kind, Quantity):
+        return kind(cast("float", raw))  # the constructor refuses what is not a number
+    raise NotImplementedError(kind)
+
+
+def _encode(value: object) -> object:
+    if isinstance(value, Quantity):
+        return value.raw
+    raise NotImplementedError(type(value))
+
+
+def _schema_of(kind: type) -> dict[str, Any]:
+    if issubclass(kind, Quantity):
+        types = ["string", "number"] if kind in {Quantity, Amount, Count, Ratio} else ["string"]
+        return {"type": types, "description": kind.expects}
+    raise NotImplementedError(kind)
+
+
+def _explain(message: str, plain: dict[str, Any], lines: dict[str, int], path: Path) -> BriefError:
+    """Turn a conversion failure into `file:line: field: reason; did you mean`."""
+    at = _AT.search(message)
+    place = at["path"].removeprefix("$").removeprefix(".") if at else ""
+    reason = _AT.sub("", message)
+    unknown = _UNKNOWN_FIELD.match(reason)
+    if unknown:
+        key = unknown["key"]
+        valid = _fields_at(place)
+        close = nearest(key, valid)
+        place = _child(place, key)
+        hint = f"; did you mean `{close}`?" if close else f"; known keys: {', '.join(valid)}"
+        reason = f"unknown key `{key}`{hint}"
+    elif reason.startswith("Object missing required field"):
+        reason = reason.replace("Object missing required field", "missing") + _needs(place, plain)
+    line = _line_of(place, lines)
+    shown = place.replace("[...]", "")
+    return BriefError(f"{shown}: {reason}" if shown else reason, where=f"{path.name}:{line}")
+
+
+def _needs(place: str, plain: dict[str, Any]) -> str:
+    return "" if place or plain else " (an empty brief)"
+
+
+def _line_of(place: str, lines: dict[str, int]) -> int:
+    place = place.split("[...]", maxsplit=1)[0]
+    while place and place not in lines:
+        place = _parent(place)
+    return lines.get(place, 1)
+
+
+def _fields_at(place: str) -> list[str]:
+    """Give the valid keys of the record at a path such as `envelope[3]`."""
+    kind: Any = Brief
+    for token in re.findall(r"[A-Za-z_]\w*|\[[^\]]*\]", place):
+        if token.startswith("["):
+            continue
+        hints = {f.name: f.type for f in msgspec.structs.fields(kind)}
+        kind = _record_in(hints.get(token))
+        if kind is None:
+            return []
+    return [f.encode_name for f in msgspec.structs.fields(kind)]
+
+
+def _record_in(hint: object) -> Any:
+    """Find the record type inside `X | None` or `tuple[X, ...]`."""
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return hint
+    for part in getattr(hint, "__args__", ()):
+        found = _record_in(part)
+        if found is not None:
+            return found
+    return None
+
+
+def _check(found: BriefFile) -> None:
+    """Hold the brief to what its types cannot say."""
+    brief = found.brief
+    if not brief.name.strip():
+        raise _at(found, "name", "a feature needs a name")
+    if not brief.envelope:
+        raise _at(
+            found,
+            "envelope",
+            "an envelope needs at least one objective",
+            attempt="write, for example, `- {latency: p99, at_most: 200 ms}`",
+        )
+    seen: dict[str, int] = {}
+    for index, objective in enumerate(brief.envelope):
+        _check_objective(found, index, objective)
+        if objective.id in seen:
+            raise _at(
+                found,
+                f"envelope[{index}]",
+                f"`{objective.id}` is promised twice; the first is envelope[{seen[objective.id]}]",
+            )
+        seen[objective.id] = index
+    _check_tiers(found)
+    _check_keeps(found, tuple(seen))
+
+
+def _check_objective(found: BriefFile, index: int, objective: Objective) -> None:
+    at = f"envelope[{index}]"
+    kinds = [kind for kind in OBJECTIVE_RULES if getattr(objective, kind) is not None]
+    if len(kinds) != 1:
+        shown = " and ".join(f"`{kind}`" for kind in kinds) or "none of them"
+        raise _at(
+            found,
+            at,
+            f"an objective has exactly one of {', '.join(OBJECTIVE_RULES)}; found {shown}",
+        )
+    rule, kind = OBJECTIVE_RULES[kinds[0]], kinds[0]
+    _check_bound(found, at, objective, kind)
+    is_percentile = "pNN" in rule.measures and _PERCENTILE.match(objective.measure)
+    if rule.measures and objective.measure not in rule.measures and not is_percentile:
+        valid = ", ".join(rule.measures).replace("pNN", "a percentile such as p99")
+        raise _at(found, f"{at}.{kind}", f"unknown measure {objective.measure!r}; known: {valid}")
+    if not 0 < objective.confidence_level < 1:
+        raise _at(
+            found,
+            f"{at}.confidence_level",
+            f"between 0 and 1; found {objective.confidence_level}",
+        )
+    slices = found.brief.traffic.slices
+    if objective.on is not None and slices and objective.on not in slices:
+        raise _at(
+            found,
+            f"{at}.on",
+            f"unknown slice {objective.on!r}" + _did_you_mean(objective.on, slices),
+        )
+
+
+def _check_bound(found: BriefFile, at: str, objective: Objective, kind: str) -> None:
+    rule = OBJECTIVE_RULES[kind]
+    given = [
+        name
+        for name in ("at_most", "at_least", "must_stay")
+        if getattr(objective, name) is not None
+    ]
+    valid = ("at_most", "at_least") if rule.bound == "either" else (rule.bound,)
+    if len(given) != 1 or given[0] not in valid:
+        wanted = " or ".join(f"`{name}`" for name in valid)
+        raise _at(
+            found,
+            at,
+            f"`{kind}` takes {wanted}; found {', '.join(given) or 'no limit'}",
+            attempt=f"{kind}: ..., {valid[0]}: {rule.example}",
+        )
+    limit = objective.limit
+    if limit is None:
+        return
+    dimension = limit.dimension
+    if dimension == "count" and "ratio" in rule.dimensions and kind != "quality":
+        dimension = "ratio"
+    if dimension not in rule.dimensions:
+        said = "has no unit" if dimension == "count" else f"is a {limit.dimension}"
+        raise _at(found, f"{at}.{given[0]}", f"{limit.raw!r} {said}; write it like {rule.example}")
+    if limit.low < 0:
+        raise _at(found, f"{at}.{given[0]}", f"at least 0; found {limit.raw!r}")
+    is_share = kind in {"availability", "people"} or (kind == "quality" and given[0] == "at_least")
+    if is_share and limit.dimension != "rate" and limit.high > 1:
+        raise _at(
+            found,
+            f"{at}.{given[0]}",
+            f"a share is at most 1 (100 %); found {limit.raw!r}",
+            attempt=f"{limit.raw} %" if isinstance(limit.raw, (int, float)) else None,
+        )
+
+
+def _check_tiers(found: BriefFile) -> None:
+    tiers = found.brief.layers.tiers
+    names = [tier.name for tier in tiers]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise _at(found, f"layers.tiers[{index}].name", f"two tiers are named {name!r}")
+    for index, tier in enumerate(tiers):
+        for field_name in ("usd", "usd_hour"):
+            price = getattr(tier, field_name)
+            if price is not None and price.low < 0:
+                raise _at(
+                    found,
+                    f"layers.tiers[{index}].{field_name}",
+                    f"a price is at least $0; found {price.raw!r}",
+                )
+    serving = found.brief.layers.serving
+    if serving is None or not names:
+        return
+    known_slices = {*found.brief.traffic.slices, "default"}
+    for slice_name, target in serving.fallback.items():
+        at = f"layers.serving.fallback.{slice_name}"
+        if target not in names:
+            raise _at(found, at, f"unknown tier {target!r}" + _did_you_mean(target, names))
+        if slice_name not in known_slices:
+            raise _at(
+                found, at, f"unknown slice {slice_name!r}" + _did_you_mean(slice_name, known_slices)
+            )
+
+
+def _check_keeps(found: BriefFile, objective_ids: tuple[str, ...]) -> None:
+    layers = found.brief.layers
+    parts = [
+        (f"layers.{name}", getattr(layers, name))
+        for name in ("data", "features", "serving", "feedback")
+    ]
+    parts += [(f"layers.tiers[{index}]", tier) for index, tier in enumerate(layers.tiers)]
+    for at, part in parts:
+        for index, wanted in enumerate(part.keeps if part is not None else ()):
+            if wanted not in objective_ids:
+                raise _at(
+                    found,
+                    f"{at}.keeps[{index}]",
+                    f"unknown objective {wanted!r}" + _did_you_mean(wanted, objective_ids),
+                )
+
+
+def _did_you_mean(name: str, valid: Any) -> str:
+    close = nearest(name, valid)
+    return f"; did you mean {close!r}?" if close else f"; known: {', '.join(valid) or 'none'}"
+
+
+def _at(found: BriefFile, path: str, reason: str, *, attempt: str | None = None) -> BriefError:
+    return BriefError(f"{path}: {reason}", where=found.where(path), attempt=attempt)
