@@ -1,4 +1,4 @@
-"""What every test may rely on: clear skips, reproducible property tests, no leaks of the environment."""
+"""What every test may rely on: skips that say why, and property tests that can be repeated."""
 
 from __future__ import annotations
 
