@@ -58,8 +58,18 @@ from feasible.schema.plan import (
     Relaxation,
     TierShare,
 )
+from feasible.schema.plan_file import brief_fingerprint, brief_of, read_plan, write_json
 from feasible.schema.profile import BoolArray, FloatArray, IntArray, Profile
-from feasible.schema.rows import ABSTAIN, Answer, Example, Examples, Loss, Request, zero_one_loss
+from feasible.schema.rows import (
+    ABSTAIN,
+    Answer,
+    DataSet,
+    Example,
+    Examples,
+    Loss,
+    Request,
+    zero_one_loss,
+)
 
 __all__ = [
     "ABSTAIN",
@@ -79,6 +89,7 @@ __all__ = [
     "Comparison",
     "Curve",
     "DataLayer",
+    "DataSet",
     "DataUsed",
     "Decision",
     "Example",
@@ -121,9 +132,13 @@ __all__ = [
     "TierSpec",
     "Tradeoff",
     "Traffic",
+    "brief_fingerprint",
+    "brief_of",
     "brief_schema",
     "dump_brief",
     "load_brief",
     "parse_brief",
+    "read_plan",
+    "write_json",
     "zero_one_loss",
 ]

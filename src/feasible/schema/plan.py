@@ -205,6 +205,7 @@ class Plan(_Noun, frozen=True, kw_only=True):
     """Hash of everything below."""
     feature: str
     brief_fingerprint: str
+    """Hash of the brief it was made for."""
     made_at: datetime
     tiers: tuple[PlanTier, ...]
     fallback: dict[str, str]
@@ -218,6 +219,8 @@ class Plan(_Noun, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
     """Answer values a tier may give, for a closed set; empty when any value is valid."""
     seed: int = 0
+    brief_yaml: str = ""
+    """The brief it was made for, as text, so that a plan alone can be checked on other rows."""
 
     def with_id(self) -> Plan:
         """Give the same plan with `id` set to the hash of the rest."""

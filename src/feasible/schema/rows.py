@@ -9,7 +9,16 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
-__all__ = ["ABSTAIN", "Answer", "Example", "Examples", "Loss", "Request", "zero_one_loss"]
+__all__ = [
+    "ABSTAIN",
+    "Answer",
+    "DataSet",
+    "Example",
+    "Examples",
+    "Loss",
+    "Request",
+    "zero_one_loss",
+]
 
 Request: TypeAlias = Mapping[str, Any]
 """One request as JSON gives it; a text feature's is `{"text": "..."}`."""
@@ -65,6 +74,23 @@ class Example:
 
 
 Examples: TypeAlias = Sequence[Example]
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """Labelled rows and where they come from.
+
+    Attributes:
+        name: As a report shows it.
+        examples: The rows.
+        synthetic: Whether the rows were made up rather than collected; every report says so.
+        origin: Where they come from, in a sentence.
+    """
+
+    name: str
+    examples: Examples
+    synthetic: bool
+    origin: str
 
 
 def zero_one_loss(example: Example, value: Any) -> float:
