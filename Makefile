@@ -10,13 +10,15 @@ UV_PIN := uv==0.13.9
 STAMP := $(VENV)/.ready
 PYTEST := $(BIN)/python -m pytest
 MYPY_PATHS := src tests $(wildcard bench)
+COMMAND_PAGE := docs/reference/command-line.md
+WRITE_COMMAND_PAGE := $(BIN)/typer feasible.cli utils docs --name feasible --title "Command line"
 COMPILE := $(UV) pip compile pyproject.toml --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
 
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup llm demo test test-slow test-llm test-all check format bench lock clean
+.PHONY: help setup llm demo test test-slow test-llm test-all check format docs bench lock clean
 
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,12 +66,19 @@ check: setup ## What CI asks of the code: format, lint, types, imports, doctests
 	@echo "== types";    $(BIN)/mypy $(MYPY_PATHS)
 	@echo "== imports";  $(BIN)/lint-imports --no-logo
 	@echo "== doctests"; $(PYTEST) --doctest-modules src -n 0 -q -p no:randomly
+	@echo "== pages";    $(WRITE_COMMAND_PAGE) --output $(VENV)/command-line.md >/dev/null
+	@diff -u $(COMMAND_PAGE) $(VENV)/command-line.md \
+	  || { echo "$(COMMAND_PAGE) is stale: make docs"; exit 1; }
 	@echo "== docs";     $(BIN)/zensical build --clean --strict
 	@echo "== all checks passed"
 
 format: setup ## Put the code in the house format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: setup ## Write the generated pages again, and build the site into site/
+	$(WRITE_COMMAND_PAGE) --output $(COMMAND_PAGE)
+	$(BIN)/zensical build --clean --strict
 
 bench: setup ## Measure, and write docs/reference/measurements.md
 	$(BIN)/python -m bench
