@@ -1,4 +1,4 @@
-"""Feasible: declare what an AI feature may cost, how fast and how right it must be; keep the promise."""
+"""Feasible: declare what an AI feature may cost and must achieve, then keep the promise."""
 
 __version__ = "0.1.0"
 

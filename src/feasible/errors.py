@@ -10,13 +10,14 @@
     │   ├── PlanError             a plan file is missing, damaged or made for something else
     │   ├── ModelFileError        a stored model's hash is not the one that was recorded
     │   └── RequestError          one HTTP request
-    ├── TierError                 a tier raised, hung, answered the wrong number of rows or an unknown label
+    ├── TierError                 a tier raised, hung, or answered what it may not
     ├── LedgerError               decisions cannot be written or read
     │   ├── LedgerLocked          another service writes this ledger
     │   └── LedgerDamaged         the file is not a whole ledger
     └── EngineMissing             an extra or a weights archive is not installed
 
-An error tells what was asked, what was found and what to try, and carries its numbers as attributes.
+An error tells what was asked, what was found and what to try, and carries its numbers as
+attributes.
 """
 
 from __future__ import annotations

@@ -94,7 +94,9 @@ class Feature:
         if isinstance(rows, DataSet):
             return rows
         checked = [_example(row, index) for index, row in enumerate(rows)]
-        return DataSet(self.brief.name, checked, synthetic=False, origin=str(self.folder / "data.py"))
+        return DataSet(
+            self.brief.name, checked, synthetic=False, origin=str(self.folder / "data.py")
+        )
 
     def slices_of(self) -> Callable[[Any], Iterable[str]]:
         """Give the function from a label to the slices of its row; without one, no slices."""
@@ -171,7 +173,7 @@ class Feature:
             attempt="use: tiers:NAME",
         )
 
-    def _resolve(self, use: str, at: str) -> Any:  # noqa: ANN401  whatever the user named
+    def _resolve(self, use: str, at: str) -> Any:
         module_name, _, name = use.partition(":")
         if not name:
             raise FeatureError(
@@ -207,7 +209,7 @@ class Feature:
             raise FeatureError(
                 f"{self.brief.name} has no {name}.py",
                 asked=str(path),
-                attempt=f"write it, or see `feasible new` for a folder that has one",
+                attempt="write it, or see `feasible new` for a folder that has one",
             )
         unique = f"feasible_feature_{abs(hash(path.resolve())):x}_{name}"
         if unique in sys.modules:
@@ -268,7 +270,7 @@ def _line_in(path: Path, error: BaseException) -> str | None:
 _KEYS: Final = ("id", "text", "request", "label", "slices", "split", "time", "entity")
 
 
-def _example(row: Any, index: int) -> Example:  # noqa: ANN401  whatever the user yields
+def _example(row: Any, index: int) -> Example:
     """Turn what `examples()` yielded into a row."""
     if isinstance(row, Example):
         return row

@@ -1,7 +1,7 @@
-"""Numbers with their units: `200 ms`, `$0.005`, `99.9 %`, `50 / s`, `10x`, and ranges such as `2..8 ms`.
+"""Numbers with their units: `200 ms`, `$0.005`, `99.9 %`, `50 / s`, `10x`, `2..8 ms`.
 
-A quantity keeps what was typed, so that a brief is written back unchanged, and the value in one base
-unit per dimension: seconds, dollars, ratio (0 to 1), per second, multiple, count, bytes.
+A quantity keeps what was typed, so that a brief is written back unchanged, and the value in one
+base unit per dimension: seconds, dollars, ratio (0 to 1), per second, multiple, count, bytes.
 """
 
 from __future__ import annotations
@@ -54,6 +54,14 @@ _DURATIONS: Final[dict[str, float]] = {
     "years": 12 * _MONTH_S,
 }
 _BYTES: Final[dict[str, float]] = {"B": 1.0, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9}
+
+_UNITS: Final[dict[str, tuple[Decimal, str]]] = {
+    "%": (Decimal("0.01"), "ratio"),
+    "x": (Decimal(1), "multiple"),
+    **{name: (Decimal(str(size)), "duration") for name, size in _DURATIONS.items()},
+    **{f"/{name}": (1 / Decimal(str(size)), "rate") for name, size in _DURATIONS.items()},
+    **{name: (Decimal(size), "bytes") for name, size in _BYTES.items()},
+}
 
 _NUMBER: Final = r"[+-]?\d[\d,_]*(?:\.\d+)?(?:[eE][+-]?\d+)?"
 _SHAPE: Final = re.compile(
@@ -261,28 +269,17 @@ def _number(text: str) -> Decimal:
 
 def _unit(unit: str | None, *, raw: str, is_usd: bool) -> tuple[Decimal, str]:
     """Give the factor to the base unit and the dimension of a unit as typed."""
-    if is_usd:
-        if unit is not None:
-            msg = f"dollars take no second unit; found {raw!r}"
-            raise ValueError(msg)
-        return Decimal(1), "usd"
+    if is_usd and unit is not None:
+        msg = f"dollars take no second unit; found {raw!r}"
+        raise ValueError(msg)
     if unit is None:
-        return Decimal(1), "count"
-    if unit == "%":
-        return Decimal("0.01"), "ratio"
-    if unit == "x":
-        return Decimal(1), "multiple"
-    if unit.startswith("/"):
-        per = unit.removeprefix("/").strip()
-        if per in _DURATIONS:
-            return 1 / Decimal(_DURATIONS[per]), "rate"
-    if unit in _DURATIONS:
-        return Decimal(str(_DURATIONS[unit])), "duration"
-    if unit in _BYTES:
-        return Decimal(_BYTES[unit]), "bytes"
-    known = ", ".join(["$", "%", "x", *_DURATIONS, *_BYTES])
-    msg = f"unknown unit {unit!r} in {raw!r}; known units: {known}, and any time after a slash"
-    raise ValueError(msg)
+        return Decimal(1), "usd" if is_usd else "count"
+    found = _UNITS.get(unit.replace(" ", ""))
+    if found is None:
+        known = ", ".join(["$", *(name for name in _UNITS if not name.startswith("/"))])
+        msg = f"unknown unit {unit!r} in {raw!r}; known: {known}, and any time after a slash"
+        raise ValueError(msg)
+    return found
 
 
 def format_usd(usd: float | None, *, digits: int = 3) -> str:

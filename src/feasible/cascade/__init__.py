@@ -1,7 +1,7 @@
 """The policy as a table, with a scalar and an array evaluator side by side.
 
-Planning, simulation and serving call these and nothing else to decide what happens to a case. This room
-never calls a tier, reads a clock or does I/O.
+Planning, simulation and serving call these and nothing else to decide what happens to a case. This
+room never calls a tier, reads a clock or does I/O.
 """
 
 from feasible.cascade.policy import Policy, Step, calibrate, calibrate_all

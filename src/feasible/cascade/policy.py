@@ -1,4 +1,4 @@
-"""The policy as a table: one row a tier, cheapest first, with the smallest probability at which it may answer."""
+"""The policy as a table: one row a tier, with the smallest probability at which it may answer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class Step:
         thresholds: Answer group -> smallest probability that is accepted; above 1: never.
         groups: Answer value -> answer group; absent values are in group `*`.
         calibrators: Answer group -> calibrator; `*` serves groups without their own.
-        p95_ms: Time that must be left for the tier to be entered. Milliseconds; None: not known, enter.
+        p95_ms: Time that must be left for the tier to be entered. Milliseconds; None: not known,
+        enter.
         worst_cost_usd: Most that one call can cost. Dollars; None: not known.
     """
 
@@ -90,7 +91,7 @@ class Policy:
         )
 
     def fallback_of(self, slices: tuple[str, ...]) -> str | None:
-        """Give the declared fallback of the first slice that has one, else the default; None without."""
+        """Give the fallback of the first slice that declares one, else the default, else None."""
         for name in slices:
             if name in self.fallback:
                 return self.fallback[name]

@@ -1,4 +1,4 @@
-"""The routing function: what happens next to one decision. Pure; everything it looks at is an argument."""
+"""The routing function: what happens next to one decision. Pure: it sees its arguments only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class Seen:
     """What the tier at `State.at` did.
 
     Attributes:
-        outcome: `answered` with a group and a probability; `abstained`; `failed` (raised, timed out).
+        outcome: `answered` with a group and a probability; `abstained`; `failed`: it raised or
+            took too long.
         group: Answer group, when answered.
         probability: Calibrated P(right); None when it has none: such an answer is never accepted by
             threshold.
@@ -49,7 +50,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask the tier at this position; the tiers in `skipped` were passed over, each with its reason."""
+    """Ask the tier at this position; those in `skipped` were passed over, with the reason."""
 
     position: int
     skipped: tuple[tuple[str, str], ...] = ()
@@ -76,9 +77,10 @@ Move = Ask | Finish | Fallback
 def route(policy: Policy, state: State) -> Move:
     """Give the next move of one decision.
 
-    An answer is given when its probability reaches the threshold of its tier and group; a person takes
-    every case that gets that far. Otherwise the next tier is asked that is not blocked, fits the money
-    and fits the time. The first tier that does not fit the time ends the walk: the fallback answers.
+    An answer is given when its probability reaches the threshold of its tier and group; a person
+    takes every case that gets that far. Otherwise the next tier is asked that is not blocked, fits
+    the money and fits the time. The first tier that does not fit the time ends the walk: the
+    fallback answers.
 
     Args:
         policy: The table.

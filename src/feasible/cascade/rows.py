@@ -1,4 +1,4 @@
-"""The same routing for many rows at once: what a plan would have done with every row of a profile."""
+"""The same routing for many rows at once: what a plan would do with every row of a profile."""
 
 from __future__ import annotations
 

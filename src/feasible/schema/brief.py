@@ -1,4 +1,4 @@
-"""The brief: what is promised, before a model is named. Frozen records, in the order they are written."""
+"""The brief: what is promised, before a model is named. Frozen records, in written order."""
 
 from __future__ import annotations
 
@@ -470,4 +470,4 @@ SECTIONS: Final = (
     "bottleneck",
     "tradeoff",
 )
-"""The order of a brief, which is the point: constraints before tiers, pipelines and data sources."""
+"""The order of a brief, which is the point: constraints before tiers, pipelines and data."""

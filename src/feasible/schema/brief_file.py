@@ -1,4 +1,4 @@
-"""Reading and writing `brief.yaml`: every error has its line, and what was written comes back unchanged."""
+"""Reading and writing `brief.yaml`: an error has its line; what was written comes back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan: which tiers in which order, when each may answer, and the certificate that it keeps the brief."""
+"""A plan: which tiers in which order, when each may answer, and its certificate."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Noun(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Calibrator(_Noun, frozen=True, kw_only=True):
-    """A monotone map from a tier's raw score to P(this answer is right), as points between which to interpolate."""
+    """A monotone map from a raw score to P(this answer is right): points to interpolate between."""
 
     method: Literal["isotonic", "platt", "constant"]
     x: tuple[float, ...]
@@ -90,7 +90,7 @@ class CertificateLine(_Noun, frozen=True, kw_only=True):
     limit: float
     """In the unit of `unit`."""
     unit: str
-    """`ratio`, `usd`, `ms` (for latency: the limit in ms, value and bound as shares of late decisions in `late_share`)."""
+    """`ratio`, `usd` or `ms`."""
     is_ceiling: bool
     value: float | None
     """Point value on the rows that judge."""
@@ -181,7 +181,7 @@ class Infeasible(_Noun, frozen=True, kw_only=True):
     labels_needed: dict[str, int] = {}
     """Objective id -> labelled rows (positives, for recall) still missing."""
     earliest_date: date | None = None
-    """When these labels will have matured at the brief's label rate; None when the rate is unknown."""
+    """When these labels will have matured at the brief's label rate; None when that is unknown."""
 
 
 class DataUsed(_Noun, frozen=True, kw_only=True):

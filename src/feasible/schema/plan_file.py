@@ -17,7 +17,7 @@ from feasible.schema.plan import Plan
 __all__ = ["brief_fingerprint", "brief_of", "read_plan", "write_json"]
 
 
-def write_json(value: Any, path: Path) -> None:  # noqa: ANN401  any record
+def write_json(value: Any, path: Path) -> None:
     """Write a record as indented JSON; a reader sees the old file or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2)

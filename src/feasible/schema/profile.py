@@ -30,7 +30,8 @@ class Profile:
         latency_ms: shape (n_rows, n_tiers). Milliseconds of one call on its own; NaN when unknown.
         cost_usd: shape (n_rows, n_tiers). Dollars of one call; NaN when unknown.
         slices: Name -> membership, shape (n_rows,).
-        label: Truth as text, shape (n_rows,), None when unknown; None when the profile has no labels.
+        label: Truth as text, shape (n_rows,), None when unknown; None when the profile has no
+        labels.
         is_test: shape (n_rows,): rows kept for certification. None when no split was published.
         time_s: Seconds since the epoch, shape (n_rows,); None when rows carry no time.
         entity: shape (n_rows,); None when rows carry no entity.

@@ -58,7 +58,8 @@ class Example:
         request: What a tier is asked.
         label: The truth; None when unknown.
         slices: Names of the slices it belongs to.
-        split: `train` rows fit tiers, calibrators and thresholds; `test` rows certify and do nothing
+        split: `train` rows fit tiers, calibrators and thresholds; `test` rows certify and do
+        nothing
             else. None leaves the choice to the planner.
         time: When the request was made, aware.
         entity: Customer, card or thread whose rows are not independent of each other.

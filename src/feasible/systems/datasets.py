@@ -35,7 +35,8 @@ def dataset_file(name: str, file: str) -> Path:
         file: File name inside the data set's folder.
 
     Raises:
-        DataError: The data set is not known, the directory is not set, the file is not there, or its
+        DataError: The data set is not known, the directory is not set, the file is not there, or
+        its
             content is not what the registry recorded.
     """
     entry = _registry().get(name)

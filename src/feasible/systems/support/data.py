@@ -1,7 +1,7 @@
 """Rows of the support system: the project's own corpus by default, public data sets on request.
 
-The corpus was written by this project: it is synthetic, and every report says so. Its split is fixed by a
-hash of the text, so that the test rows stay the test rows when lines are added.
+The corpus was written by this project: it is synthetic, and every report says so. Its split is
+fixed by a hash of the text, so that the test rows stay the test rows when lines are added.
 """
 
 from __future__ import annotations

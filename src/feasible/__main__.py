@@ -1,0 +1,5 @@
+"""`python -m feasible` is the command line."""
+
+from feasible.cli import main
+
+main()

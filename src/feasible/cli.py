@@ -1,0 +1,370 @@
+"""The command line: parse arguments, call the loop, print. No logic of its own.
+
+Exit codes: 0 the promise holds, 1 our error, 2 bad input, 3 the promise does not hold or the design
+is infeasible, 4 not enough evidence to say.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from feasible.errors import BadInput, BriefError, FeasibleError, nearest
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from feasible.folder import Feature
+    from feasible.loop import Progress
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    help="Declare what an AI feature may cost and must achieve. Then keep the promise.",
+)
+brief_app = typer.Typer(no_args_is_help=True, help="The brief's format.")
+ledger_app = typer.Typer(no_args_is_help=True, help="What happened: the decisions' ledger.")
+app.add_typer(brief_app, name="brief")
+app.add_typer(ledger_app, name="ledger")
+
+HOLDS, INFEASIBLE, NO_EVIDENCE = 0, 3, 4
+
+FeatureName = Annotated[
+    str,
+    typer.Argument(help="A feature folder, or the name of a reference system such as `support`."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
+
+
+@app.command()
+def demo(
+    system: Annotated[str, typer.Argument(help="Reference system.")] = "support",
+    requests: Annotated[int, typer.Option(help="Requests to send over HTTP.", min=100)] = 3000,
+) -> None:
+    """Run the whole loop on a reference system, from its brief to its headroom table."""
+    from feasible.demo import run_demo
+
+    run_demo(open_feature(system), _console(), n_requests=requests)
+
+
+@app.command()
+def new(
+    name: Annotated[
+        str, typer.Argument(help="Name of the feature; a folder of that name is made.")
+    ],
+) -> None:
+    """Write a runnable feature folder: brief.yaml, tiers.py, data.py, README.md."""
+    from feasible.systems import write_starter
+
+    folder = write_starter(Path(name))
+    print(f"wrote {folder}/ : brief.yaml, tiers.py, data.py, rows.csv, README.md")
+    print(f"next:  feasible review {folder}")
+
+
+@app.command()
+def review(feature: FeatureName, as_json: AsJson = False) -> None:
+    """Judge a design by its brief alone, before anything is built."""
+    from feasible.loop import review as review_brief
+    from feasible.rubric import review_text
+
+    judged = review_brief(_brief(feature))
+    if as_json:
+        _print_json(judged)
+    else:
+        print(review_text(judged))
+    if any(finding.risk == "HIGH" for finding in judged.findings):
+        raise typer.Exit(INFEASIBLE)
+
+
+@app.command()
+def plan(  # noqa: PLR0917  options of a command, never passed by position
+    feature: Annotated[
+        str | None, typer.Argument(help="A feature folder or a reference system.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="A data set of the registry, for example banking77.")
+    ] = None,
+    brief: Annotated[
+        Path | None, typer.Option(help="A brief, to plan from --profile alone.")
+    ] = None,
+    profile: Annotated[
+        Path | None, typer.Option(help="Logged outcomes, Parquet or CSV, one line a row and tier.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write the plan here.")] = None,
+    seed: Annotated[int, typer.Option(help="Makes every random choice repeatable.", min=0)] = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Find the cheapest cascade that keeps the brief, and certify it; or say why there is none."""
+    from feasible import loop
+    from feasible.schema import write_json
+
+    if (feature is None) == (brief is None and profile is None):
+        raise BadInput(
+            "plan what?", attempt="feasible plan NAME, or feasible plan --brief B --profile P"
+        )
+    if feature is None:
+        if brief is None or profile is None:
+            raise BadInput("planning from logs needs both files", attempt="--brief B --profile P")
+        report = loop.plan_from_profile(brief, profile, seed=seed)
+    else:
+        opened = open_feature(feature)
+        with _progress(enabled=not quiet) as progress:
+            report = loop.plan(opened, data=data, seed=seed, progress=progress)
+    made = report.plan or report.fallback_plan
+    if out is not None and made is not None:
+        write_json(made, out)
+    if as_json:
+        _print_json(report)
+    else:
+        _show_plan(report)
+    if not report.feasible:
+        evidence = report.infeasible is not None and report.infeasible.kind == "evidence"
+        raise typer.Exit(NO_EVIDENCE if evidence else INFEASIBLE)
+
+
+@app.command()
+def backtest(
+    plan_file: Annotated[Path, typer.Argument(help="A plan, as `feasible plan --out` writes it.")],
+    profile: Annotated[Path, typer.Option(help="Outcomes on other rows, Parquet or CSV.")],
+    as_json: AsJson = False,
+) -> None:
+    """Replay a fixed plan on other rows: cost, latency, quality, and whether each promise held."""
+    from feasible import loop
+    from feasible.report import backtest_table
+
+    result = loop.backtest(plan_file, profile)
+    if as_json:
+        _print_json(result)
+    else:
+        _console().print(backtest_table(result))
+    held = [promise.held for promise in result.promises]
+    if "false" in held:
+        raise typer.Exit(INFEASIBLE)
+    if "undecided" in held:
+        raise typer.Exit(NO_EVIDENCE)
+
+
+@app.command()
+def serve(
+    feature: FeatureName,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8000,
+    ledger: Annotated[
+        str | None, typer.Option(help="Ledger URL, for example sqlite:///decisions.db.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(help="Worker processes; this version has one.", min=1)
+    ] = 1,
+) -> None:
+    """Serve the plan over HTTP; an answer leaves after its decision is in the ledger."""
+    from feasible import loop
+
+    if workers != 1:
+        raise BadInput(
+            "this version serves with one worker process",
+            asked=f"--workers {workers}",
+            attempt="leave --workers out",
+        )
+    loop.serve(open_feature(feature), ledger_url=ledger, host=host, port=port, say=_say)
+
+
+@app.command()
+def watch(
+    feature: FeatureName,
+    ledger: Annotated[str | None, typer.Option(help="Ledger URL.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how each promise stands by the decisions and labels that are known now."""
+    from feasible import loop
+    from feasible.report import headroom_table
+
+    rows = loop.headroom(open_feature(feature), ledger_url=ledger)
+    if as_json:
+        _print_json({"objectives": rows, "drift": [], "estimates": [], "triggers": []})
+    else:
+        _console().print(headroom_table(rows))
+    if any(row.holds is False for row in rows):
+        raise typer.Exit(INFEASIBLE)
+    if any(row.holds is None for row in rows):
+        raise typer.Exit(NO_EVIDENCE)
+
+
+@app.command()
+def label(
+    feature: FeatureName,
+    file: Annotated[
+        Path,
+        typer.Argument(help="CSV or JSON lines: decision_id, value, source, known_at, label_id?"),
+    ],
+    ledger: Annotated[str | None, typer.Option(help="Ledger URL.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take late labels into the ledger. Sending a label twice changes nothing."""
+    from feasible import loop
+
+    outcome = loop.add_labels(open_feature(feature), file, ledger_url=ledger)
+    if as_json:
+        _print_json(outcome)
+    else:
+        print(", ".join(f"{name} {count:,}" for name, count in outcome.items()))
+    if outcome.get("unknown_decision"):
+        raise BadInput(
+            f"{outcome['unknown_decision']:,} labels name decisions that are not in this ledger",
+            attempt="check --ledger; the other labels were stored",
+        )
+
+
+@brief_app.command("schema")
+def brief_schema() -> None:
+    """Print the JSON Schema of brief.yaml, for editors."""
+    from feasible.schema import brief_schema as schema
+
+    _print_json(schema())
+
+
+@ledger_app.command("verify")
+def ledger_verify(
+    ledger: Annotated[str, typer.Option(help="Ledger URL, for example sqlite:///decisions.db.")],
+    as_json: AsJson = False,
+) -> None:
+    """Prove that no decision of a ledger is missing or was edited."""
+    from feasible.ledger import open_ledger
+
+    opened = open_ledger(ledger, write=False)
+    try:
+        found = opened.verify()
+    finally:
+        opened.close()
+    if as_json:
+        _print_json(found)
+    else:
+        print(found)
+    if not found.whole:
+        raise typer.Exit(INFEASIBLE)
+
+
+def main() -> None:
+    """Run the command line; a known error becomes its text and its exit code."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except FeasibleError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except _usage_error() as error:
+        error.show()
+        sys.exit(2)
+
+
+def open_feature(name: str) -> Feature:
+    """Open a feature folder or a reference system by name.
+
+    Raises:
+        BriefError: It is neither.
+    """
+    from feasible.folder import open_folder
+    from feasible.systems import system_folder, system_names
+
+    path = Path(name)
+    if (path / "brief.yaml").is_file():
+        return open_folder(path)
+    folder = system_folder(name)
+    if folder is not None:
+        return open_folder(folder, work=Path(".feasible") / name)
+    close = nearest(name, system_names())
+    raise BriefError(
+        f"no feature {name!r}",
+        asked=f"{path / 'brief.yaml'}, or a reference system of that name",
+        found=f"reference systems: {', '.join(system_names())}",
+        attempt=f"`{close}`?" if close else f"feasible new {name}",
+    )
+
+
+def _brief(name: str) -> Any:
+    from feasible.schema import load_brief
+
+    path = Path(name)
+    return load_brief(path) if path.suffix in {".yaml", ".yml"} else open_feature(name).found
+
+
+def _usage_error() -> type[Any]:
+    import click
+
+    return click.ClickException
+
+
+def _show_plan(report: Any) -> None:
+    from feasible import report as show
+
+    parts: list[RenderableType] = []
+    if report.infeasible is not None:
+        parts.append(show.infeasible_panel(report))
+    if report.plan is not None or report.fallback_plan is not None:
+        parts.append(show.plan_table(report))
+    if report.certificate:
+        parts.append(show.certificate_table(report.certificate))
+    if report.comparisons:
+        parts.append(show.comparison_table(report))
+    if report.frontier:
+        parts.append(show.frontier_table(report))
+    console = _console()
+    for part in parts:
+        console.print(part)
+    for left in report.left_out:
+        console.print(f"left out: {left.tier}: {left.because}")
+    for note in report.notes:
+        console.print(f"note: {note}")
+
+
+def _print_json(value: Any) -> None:
+    text = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2)
+    sys.stdout.buffer.write(text + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console()
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+@contextmanager
+def _progress(*, enabled: bool) -> Iterator[Progress | None]:
+    """Show one bar per stage on standard error, with the time left."""
+    if not enabled:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+
+    with Bars(console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield report
+
+
+if __name__ == "__main__":
+    main()

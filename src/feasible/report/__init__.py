@@ -1,0 +1,23 @@
+"""Results as text: tables for a terminal, from other rooms' records. No logic of its own."""
+
+from feasible.report.terminal import (
+    backtest_table,
+    brief_panel,
+    certificate_table,
+    comparison_table,
+    frontier_table,
+    headroom_table,
+    infeasible_panel,
+    plan_table,
+)
+
+__all__ = [
+    "backtest_table",
+    "brief_panel",
+    "certificate_table",
+    "comparison_table",
+    "frontier_table",
+    "headroom_table",
+    "infeasible_panel",
+    "plan_table",
+]

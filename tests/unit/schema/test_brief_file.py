@@ -1,0 +1,157 @@
+"""A brief is read with its lines, refused with a reason, and written back unchanged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from feasible.errors import BriefError
+from feasible.schema import brief_schema, dump_brief, load_brief, parse_brief
+
+TEXT = """\
+feasible: 1
+name: support
+goal:
+  statement: Answer merchants without a person
+  decision: which answer to give
+  metric: resolution_minutes
+  now: 42
+  target: 15
+  value_usd: 1.80
+  response:
+    - {of: resolved_share, to: latency_ms, points: {100: 1.00, 300: 0.97}, basis: assumed}
+metrics:
+  - {name: accuracy, kind: model, leads_to: resolution_minutes}
+envelope:
+  - {latency: p99, at_most: 200 ms}
+  - {cost: mean, at_most: $0.002..$0.005}
+  - {quality: accuracy, at_least: 0.90, confidence_level: 0.95}
+  - {quality: recall, of: fraud, on: high_risk, at_least: 99.5 %}
+  - {people: reviews, at_most: 3 %}
+  - {residency: personal_data, must_stay: on_site}
+traffic: {rate: 50 / s, peak: 10x, arrivals: bursty, slices: {high_risk: 2 %}}
+labels: {arrive_after: 14 d, per_month: 2000, positives_per_month: {fraud: 90}, usd_each: 0.40}
+layers:
+  tiers:
+    - {name: rules, kind: rules, use: tiers:rules, usd: $0.00001, keeps: [latency_p99]}
+    - {name: person, kind: person, usd: $1.5}
+  serving: {deadline: 200 ms, fallback: {default: person}}
+"""
+
+
+def test_a_brief_survives_write_and_read() -> None:
+    """What is written reads back as an equal brief, ranges and percentages included."""
+    brief = parse_brief(TEXT).brief
+
+    again = parse_brief(dump_brief(brief)).brief
+
+    assert again == brief
+    assert dump_brief(again) == dump_brief(brief)
+
+
+def test_a_part_knows_its_line() -> None:
+    """`where` gives file:line, of the part or of what holds it."""
+    found = parse_brief(TEXT)
+
+    assert found.where("envelope[3].on") == "brief.yaml:18"
+    assert found.where("envelope[3].by") == "brief.yaml:18"
+    assert found.order[:5] == ("feasible", "name", "goal", "metrics", "envelope")
+
+
+def test_objectives_have_ids_that_other_parts_cite() -> None:
+    """An id says what is promised on which slice."""
+    ids = [objective.id for objective in parse_brief(TEXT).brief.envelope]
+
+    assert ids == [
+        "latency_p99",
+        "cost_mean",
+        "accuracy",
+        "recall_fraud_high_risk",
+        "people_reviews",
+        "residency_personal_data",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "line", "reason"),
+    [
+        (
+            "on: high_risk",
+            "on: high_rsik",
+            18,
+            "unknown slice 'high_rsik'; did you mean 'high_risk'?",
+        ),
+        ("leads_to", "leds_to", 13, "unknown key `leds_to`; did you mean `leads_to`?"),
+        ("traffic:", "trafic:", 21, "unknown key `trafic`; did you mean `traffic`?"),
+        ("200 ms}\n  - {cost", "200}\n  - {cost", 15, "has no unit; write it like 200 ms"),
+        ("peak: 10x", "peak: 10", 21, "has no unit"),
+        ("at_least: 0.90", "at_least: 1.2", 17, "a share is at most 1"),
+        ("at_most: 3 %", "at_most: 300 %", 19, "a share is at most 1"),
+        ("latency: p99", "latency: p999", 15, "unknown measure 'p999'"),
+        (
+            "at_least: 99.5 %",
+            "at_most: 99.5 %, at_least: 90 %",
+            18,
+            "takes `at_most` or `at_least`",
+        ),
+        ("latency: p99, at_most", "latency: p99, at_least", 15, "`latency` takes `at_most`"),
+        ("people: reviews", "people: reviews, cost: mean", 19, "exactly one of"),
+        (
+            "at_least: 0.90, confidence_level: 0.95",
+            "at_least: 0.9, confidence_level: 95",
+            17,
+            "between 0 and 1",
+        ),
+        ("usd: $0.00001", "usd: $-1", 25, "a price is at least $0"),
+        ("default: person", "default: persn", 27, "unknown tier 'persn'; did you mean 'person'?"),
+        ("fallback: {default", "fallback: {high_rsk", 27, "unknown slice 'high_rsk'"),
+        ("keeps: [latency_p99]", "keeps: [latency_p9]", 25, "unknown objective 'latency_p9'"),
+        ("name: person", "name: rules", 26, "two tiers are named 'rules'"),
+        ("name: support\n", "", 1, "missing `name`"),
+        ("feasible: 1\n", "", 1, "its version"),
+        ("goal:", "goal: [", 5, "not YAML"),
+        ("people: reviews, at_most: 3 %", "latency: p99, at_most: 1 s", 19, "promised twice"),
+    ],
+)
+def test_a_broken_brief_names_the_line_and_the_mend(
+    written: str, instead: str, line: int, reason: str
+) -> None:
+    """Every error reads file:line: field: reason, with the nearest valid name if there is one."""
+    assert written in TEXT
+
+    with pytest.raises(BriefError) as caught:
+        parse_brief(TEXT.replace(written, instead, 1))
+
+    assert reason in str(caught.value)
+    assert caught.value.where == f"brief.yaml:{line}"
+
+
+def test_a_brief_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    """The error names the byte."""
+    (tmp_path / "brief.yaml").write_bytes(b"feasible: 1\nname: caf\xe9\n")
+
+    with pytest.raises(BriefError, match="UTF-8"):
+        load_brief(tmp_path)
+
+
+def test_an_empty_brief_is_refused() -> None:
+    """The error says what a brief starts with."""
+    with pytest.raises(BriefError, match="mapping that starts with"):
+        parse_brief("")
+
+
+def test_a_missing_brief_says_how_to_write_one(tmp_path: Path) -> None:
+    """The error offers `feasible new`."""
+    with pytest.raises(BriefError, match="feasible new"):
+        load_brief(tmp_path)
+
+
+def test_the_schema_comes_from_the_same_definition() -> None:
+    """The JSON Schema knows every section and refuses unknown keys."""
+    schema = brief_schema()
+    brief = schema["$defs"]["Brief"]
+
+    assert {"feasible", "name", "goal", "envelope", "layers"} <= set(brief["properties"])
+    assert brief["additionalProperties"] is False
+    assert set(brief["required"]) == {"feasible", "name", "goal", "envelope"}
