@@ -1,0 +1,18 @@
+"""Fit tiers and thresholds so that the brief holds, and say how sure we are.
+
+This room never sees the task: per row and tier it sees a bounded loss, a score, a latency and a cost. It
+never serves, and the rows that certify are touched once.
+"""
+
+from feasible.planning.constraints import Constraint, Exits, constraints, mix_weights
+from feasible.planning.evidence import minimum_evidence
+from feasible.planning.planner import plan_profile
+
+__all__ = [
+    "Constraint",
+    "Exits",
+    "constraints",
+    "minimum_evidence",
+    "mix_weights",
+    "plan_profile",
+]

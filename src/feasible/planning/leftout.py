@@ -1,0 +1,57 @@
+"""Which tiers a plan may use at all, and why the others may not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from feasible.schema import Brief, LeftOut, Objective, Profile, TierKind, TierSpec
+
+__all__ = ["usable_tiers"]
+
+
+def usable_tiers(
+    brief: Brief, specs: Mapping[str, TierSpec], profile: Profile
+) -> tuple[tuple[str, ...], tuple[LeftOut, ...]]:
+    """Give the machine tiers that may decide, and the others with the reason.
+
+    Caches are not here: an exact repeat gets the answer that the plan gave before. People are always
+    last and are handled apart.
+    """
+    usable, out = [], []
+    for name in profile.tiers:
+        spec = specs.get(name)
+        if spec is not None and spec.kind in {TierKind.CACHE, TierKind.PERSON}:
+            continue
+        because = _reason(brief, spec, name, profile)
+        if because is None:
+            usable.append(name)
+        else:
+            out.append(LeftOut(tier=name, because=because))
+    return tuple(usable), tuple(out)
+
+
+def _reason(brief: Brief, spec: TierSpec | None, name: str, profile: Profile) -> str | None:
+    if name in profile.simulated:
+        return "its answers are simulated, and a simulated answer never enters a certificate"
+    if spec is None:
+        return None
+    if spec.asynchronous:
+        return "it answers after the reply, as an overlay"
+    for objective in brief.envelope:
+        because = _misses(objective, spec)
+        if because is not None:
+            return because
+    return None
+
+
+def _misses(objective: Objective, spec: TierSpec) -> str | None:
+    limit = objective.limit
+    if objective.kind == "delivery" and spec.ready_in is not None and limit is not None:
+        if spec.ready_in.high > limit.mid:
+            return f"ready in {spec.ready_in}, and {objective.measure} is due in {limit}"
+    if objective.kind == "adaptation" and spec.adapts_in is not None and limit is not None:
+        if spec.adapts_in.high > limit.mid:
+            return f"adapts in {spec.adapts_in}, and {objective.measure} must be learnt in {limit}"
+    if objective.kind == "residency" and spec.leaves_site:
+        return f"it sends data off site, and {objective.measure} must stay {objective.must_stay}"
+    return None

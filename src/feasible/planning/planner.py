@@ -1,0 +1,302 @@
+"""From a profile to a plan with its certificate, or to the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+
+from feasible.planning.calibration import Fit, answer_groups, fit_calibrators
+from feasible.planning.certify import Judged, certify
+from feasible.planning.chain import Ingredients, cost_cap_usd, deadline_ms
+from feasible.planning.checks import check_profile
+from feasible.planning.constraints import unjudged
+from feasible.planning.evidence import minimum_evidence
+from feasible.planning.infeasible import explain, structural
+from feasible.planning.leftout import usable_tiers
+from feasible.planning.results import comparisons_of, forecast_of, frontier_points, slices_of
+from feasible.planning.search import search, sequence_of
+from feasible.planning.splits import Split, split_rows
+from feasible.schema import (
+    DEFAULT_GROUP,
+    Brief,
+    Calibrator,
+    DataUsed,
+    LeftOut,
+    Plan,
+    PlanReport,
+    PlanTier,
+    Profile,
+    TierKind,
+    TierSpec,
+)
+
+__all__ = ["plan_profile"]
+
+_SEARCH_ROWS: Final = 50_000
+"""Rows that are searched at most; rare slices keep theirs."""
+
+Progress = Callable[[str, int, int], None]
+
+
+def plan_profile(
+    brief: Brief,
+    profile: Profile,
+    *,
+    data: str,
+    synthetic: bool,
+    labels: tuple[str, ...] = (),
+    versions: Mapping[str, str] | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+    now: datetime | None = None,
+) -> PlanReport:
+    """Find the cheapest cascade that keeps a brief, and certify it.
+
+    Args:
+        brief: The declaration.
+        profile: What every tier would have answered to every row.
+        data: Name of the rows, for reports.
+        synthetic: Whether they were made up.
+        labels: The closed set of answers; empty when any value is valid.
+        versions: Tier -> version; a certificate expires when one changes.
+        seed: Makes the split and the search repeatable.
+        progress: Told what is done, how much, of how much.
+        now: Time of the plan, for dates; the present when absent.
+
+    Raises:
+        DataError: The rows cannot be planned from.
+    """
+    now = now or datetime.now(UTC)
+    check_profile(profile)
+    split = split_rows(profile, seed=seed)
+    fit, cert = profile.take(split.fit), profile.take(split.cert)
+    found = profile.take(_subsample(profile, split.search, seed))
+    specs = {tier.name: tier for tier in brief.layers.tiers}
+    usable, left_out = usable_tiers(brief, specs, profile)
+    kit = _ingredients(brief, specs, profile, split, fit, usable)
+    left_out = (*left_out, *_without_fit(usable, kit))
+    common = {
+        "minimum_evidence": minimum_evidence(brief),
+        "left_out": left_out,
+        "comparisons": comparisons_of(kit, profile, cert),
+    }
+    notes = [f"{name}: {why}" for name, why in unjudged(brief)]
+    notes += _empty_slices(brief, profile)
+    blocked = structural(kit, found)
+    if blocked is not None:
+        return PlanReport(
+            feasible=False,
+            plan=None,
+            forecast=None,
+            certificate=(),
+            frontier=(),
+            infeasible=blocked,
+            notes=tuple(notes),
+            **common,
+        )
+    candidates = search(
+        kit,
+        found,
+        n_cert=len(cert),
+        progress=None if progress is None else lambda i, n: progress("searching plans", i, n),
+    )
+    judged = certify(kit, sequence_of(candidates), cert)
+    passed = [one for one in judged if one.passed]
+    chosen = passed[-1] if passed else judged[0]
+
+    def made(one: Judged) -> Plan:
+        used = DataUsed(
+            name=data,
+            synthetic=synthetic,
+            fingerprint=_fingerprint(profile),
+            n_fit=len(fit),
+            n_search=len(found),
+            n_cert=len(cert),
+            split=split.how,
+        )
+        return _plan(kit, one, cert, used, labels, versions or {}, seed, now)
+
+    forecast = forecast_of(kit, chosen, cert)
+    points = frontier_points(kit, candidates, found, chosen.candidate if passed else None)
+    extras = {"slices": slices_of(chosen, cert), "calibration": _calibration(kit)}
+    if passed:
+        return PlanReport(
+            feasible=True,
+            plan=made(chosen),
+            forecast=forecast,
+            certificate=chosen.lines,
+            frontier=points,
+            notes=tuple(notes),
+            extras=extras,
+            **common,
+        )
+    why, partial = explain(kit, candidates, judged[0], found, cert, today=now.date())
+    return PlanReport(
+        feasible=False,
+        plan=None,
+        forecast=forecast,
+        certificate=chosen.lines,
+        frontier=points,
+        infeasible=why,
+        fallback_plan=None if partial is None else made(partial),
+        notes=tuple(notes),
+        extras=extras,
+        **common,
+    )
+
+
+def _subsample(profile: Profile, rows: np.ndarray, seed: int) -> np.ndarray:
+    """Take some SEARCH rows when there are very many, and every row of a rare slice."""
+    if len(rows) <= _SEARCH_ROWS:
+        return rows
+    keep = np.random.default_rng(seed + 1).random(len(rows)) < _SEARCH_ROWS / len(rows)
+    for member in profile.slices.values():
+        inside = member[rows]
+        if inside.mean() < 0.05:  # noqa: PLR2004  rare
+            keep |= inside
+    return rows[keep]
+
+
+def _ingredients(
+    brief: Brief,
+    specs: Mapping[str, TierSpec],
+    profile: Profile,
+    split: Split,
+    fit: Profile,
+    usable: Sequence[str],
+) -> Ingredients:
+    seen = profile.take(np.sort(np.concatenate([split.fit, split.search])))
+    groups: dict[str, dict[str, str]] = {}
+    fits: dict[str, Fit] = {}
+    p95: dict[str, float | None] = {}
+    mean: dict[str, float | None] = {}
+    worst: dict[str, float | None] = {}
+    person = next((n for n, s in specs.items() if s.kind is TierKind.PERSON), None)
+    for name in profile.tiers:
+        column = profile.tiers.index(name)
+        price = seen.cost_usd[:, column]
+        known = price[~np.isnan(price)]
+        declared = specs[name].usd if name in specs else None
+        mean[name] = float(known.mean()) if len(known) else None
+        worst[name] = (
+            declared.high if declared is not None else float(known.max()) if len(known) else None
+        )
+        took = seen.latency_ms[:, column]
+        took = took[~np.isnan(took)]
+        p95[name] = float(np.quantile(took, 0.95)) if len(took) else None
+        if name in usable:
+            groups[name] = answer_groups(brief, seen, column)
+            fitted = fit_calibrators(fit, column, groups[name])
+            if fitted is not None:
+                fits[name] = fitted
+    if person is not None and mean.get(person) is None and specs[person].usd is not None:
+        mean[person], worst[person] = specs[person].usd.mid, specs[person].usd.high
+    machines = sorted(fits, key=lambda n: (mean[n] or 0.0, p95[n] or 0.0))
+    return Ingredients(brief, specs, groups, fits, tuple(machines), person, p95, mean, worst)
+
+
+def _without_fit(usable: Sequence[str], kit: Ingredients) -> tuple[LeftOut, ...]:
+    return tuple(
+        LeftOut(tier=name, because="it answered no labelled row")
+        for name in usable
+        if name not in kit.fits
+    )
+
+
+def _empty_slices(brief: Brief, profile: Profile) -> list[str]:
+    return [
+        f"no row is in slice `{name}`, which is {share} of traffic: nothing here is shown for it"
+        for name, share in brief.traffic.slices.items()
+        if name not in profile.slices or not profile.slices[name].any()
+    ]
+
+
+def _fingerprint(profile: Profile) -> str:
+    import hashlib
+
+    digest = hashlib.sha256("\n".join(profile.row_ids).encode())
+    for values in (profile.loss, profile.score, profile.cost_usd):
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _calibration(kit: Ingredients) -> dict[str, dict[str, float]]:
+    return {
+        name: {"brier": round(fit.brier, 5), "ece": round(fit.ece, 5), "n": fit.n}
+        for name, fit in kit.fits.items()
+    }
+
+
+def _plan(
+    kit: Ingredients,
+    judged: Judged,
+    cert: Profile,
+    used: DataUsed,
+    labels: tuple[str, ...],
+    versions: Mapping[str, str],
+    seed: int,
+    now: datetime,
+) -> Plan:
+    candidate = judged.candidate
+    share = np.bincount(judged.exit_of_row, minlength=len(judged.exits.is_person)) / max(
+        1, len(judged.exit_of_row)
+    )
+    steps = [
+        _cache_step(name, spec, versions)
+        for name, spec in kit.specs.items()
+        if spec.kind is TierKind.CACHE
+    ]
+    for i, step in enumerate(candidate.policy.steps):
+        column = cert.tiers.index(step.name) if step.name in cert.tiers else None
+        took = np.array([]) if column is None else cert.latency_ms[:, column]
+        took = took[~np.isnan(took)]
+        steps.append(
+            PlanTier(
+                name=step.name,
+                kind=step.kind,
+                version=versions.get(step.name, "unversioned"),
+                share=float(share[i]) if i < len(share) else 0.0,
+                thresholds=dict(step.thresholds),
+                groups=dict(step.groups),
+                calibrators=dict(step.calibrators),
+                latency_p50_ms=float(np.median(took)) if len(took) else None,
+                latency_p95_ms=step.p95_ms,
+                cost_usd=kit.mean_usd.get(step.name),
+                worst_cost_usd=step.worst_cost_usd,
+            )
+        )
+    return Plan(
+        id="",
+        feature=kit.brief.name,
+        brief_fingerprint="",
+        made_at=now,
+        tiers=tuple(steps),
+        fallback=dict(candidate.policy.fallback),
+        deadline_ms=deadline_ms(kit.brief),
+        cost_each_usd=cost_cap_usd(kit.brief),
+        forecast=forecast_of(kit, judged, cert),
+        certificate=judged.lines,
+        data=used,
+        labels=labels,
+        seed=seed,
+    ).with_id()
+
+
+def _cache_step(name: str, spec: TierSpec, versions: Mapping[str, str]) -> PlanTier:
+    """Give the step of an exact cache: it repeats an answer with the probability it was given at."""
+    return PlanTier(
+        name=name,
+        kind=TierKind.CACHE,
+        version=versions.get(name, "unversioned"),
+        share=0.0,
+        thresholds={DEFAULT_GROUP: 0.0},
+        groups={},
+        calibrators={DEFAULT_GROUP: Calibrator(method="isotonic", x=(0.0, 1.0), y=(0.0, 1.0), n=0)},
+        latency_p50_ms=None,
+        latency_p95_ms=None,
+        cost_usd=spec.usd.mid if spec.usd is not None else None,
+        worst_cost_usd=spec.usd.high if spec.usd is not None else None,
+    )

@@ -1,0 +1,187 @@
+"""What a report shows besides the certificate: forecast, frontier, comparisons, slices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from feasible.planning.certify import Judged, judge
+from feasible.planning.chain import Chain, Ingredients, policy_of
+from feasible.planning.constraints import Exits, mix_weights
+from feasible.planning.search import Candidate, frontier_of
+from feasible.schema import (
+    DEFAULT_GROUP,
+    AnsweredBy,
+    BoolArray,
+    Comparison,
+    FloatArray,
+    Forecast,
+    FrontierPoint,
+    IntArray,
+    LatencyForecast,
+    Profile,
+)
+
+__all__ = ["comparisons_of", "forecast_of", "frontier_points", "percentiles", "slices_of"]
+
+
+def forecast_of(kit: Ingredients, judged: Judged, cert: Profile) -> Forecast:
+    """Say what to expect on the declared traffic mix, from the rows that judged."""
+    rows = np.arange(len(judged.exit_of_row))
+    weight = mix_weights(kit.brief, cert)
+    by_person = judged.exits.is_person[judged.exit_of_row]
+    quality: dict[str, float | None] = {}
+    for line in judged.lines:
+        if kit.brief.objective(line.objective).kind == "quality":
+            quality[line.objective] = line.value
+    return Forecast(
+        cost_usd=_mean(judged.exits.cost_usd[rows, judged.exit_of_row], weight),
+        cost_usd_machines=_mean(judged.exits.machine_usd[rows, judged.exit_of_row], weight),
+        latency_ms=percentiles(judged.exits.latency_ms[rows, judged.exit_of_row]),
+        quality=quality,
+        people_share=float(np.average(by_person, weights=weight)),
+    )
+
+
+def percentiles(latency_ms: FloatArray) -> LatencyForecast:
+    """Give p50, p95 and p99 of the known latencies; None without any."""
+    known = latency_ms[~np.isnan(latency_ms)]
+    if not len(known):
+        return LatencyForecast(p50=None, p95=None, p99=None)
+    p50, p95, p99 = (float(v) for v in np.quantile(known, (0.5, 0.95, 0.99)))
+    return LatencyForecast(p50=p50, p95=p95, p99=p99)
+
+
+def frontier_points(
+    kit: Ingredients,
+    candidates: Sequence[Candidate],
+    profile: Profile,
+    chosen: Candidate | None,
+) -> tuple[FrontierPoint, ...]:
+    """Give the cascades that no other beats at once in cost and quality, on SEARCH rows."""
+    main = next(
+        (o.id for o in kit.brief.envelope if o.kind == "quality" and o.by is AnsweredBy.ALL), None
+    )
+    if main is None:
+        return ()
+    sign = kit.brief.objective(main).is_ceiling
+
+    def quality(candidate: Candidate) -> float | None:
+        value = candidate.value.get(main)
+        return None if value is None else -value if sign else 1 - value
+
+    points = frontier_of(list(candidates), quality)
+    if chosen is not None and all(c is not chosen for c, _ in points):
+        points.append((chosen, quality(chosen) or 0.0))
+        points.sort(key=lambda item: item[0].cost_usd)
+    return tuple(
+        FrontierPoint(
+            cost_usd=candidate.cost_usd,
+            quality=abs(value),
+            latency_ms=_chain_ms(kit, candidate),
+            tiers=tuple(step.name for step in candidate.policy.steps),
+            is_chosen=candidate is chosen,
+        )
+        for candidate, value in points
+    )
+
+
+def comparisons_of(kit: Ingredients, profile: Profile, cert: Profile) -> tuple[Comparison, ...]:
+    """Judge what a team would otherwise do on the rows that certify: nothing is chosen by it."""
+    alone = replace(kit, person=None)
+    out = []
+    for name in kit.machines:
+        thresholds = {name: {DEFAULT_GROUP: 0.0}}
+        chain = Chain((name,))
+        candidate = Candidate(chain, thresholds, policy_of(chain, alone, thresholds), 0.0, {}, {})
+        out.append(_comparison(f"{name} alone", judge(alone, candidate, cert), kit))
+    out.extend(_simulated(kit, profile, name) for name in sorted(profile.simulated))
+    if kit.person is not None:
+        chain = Chain(())
+        candidate = Candidate(chain, {}, policy_of(chain, kit, {}), 0.0, {}, {})
+        out.append(_comparison("every case to a person", judge(kit, candidate, cert), kit))
+    return tuple(out)
+
+
+def slices_of(judged: Judged, cert: Profile) -> dict[str, dict[str, Any]]:
+    """Say, slice by slice, how many rows there are, who answered them and how often rightly."""
+    out = {}
+    for name, member in cert.slices.items():
+        if member.any():
+            out[name] = _slice_line(judged.exits, judged.exit_of_row, member)
+    return out
+
+
+def _slice_line(exits: Exits, exit_of_row: IntArray, member: BoolArray) -> dict[str, Any]:
+    rows = np.flatnonzero(member)
+    leaves = exit_of_row[rows]
+    by_person = exits.is_person[leaves]
+    loss = exits.loss[rows, leaves]
+    machine = loss[~by_person & ~np.isnan(loss)]
+    known = loss[~np.isnan(loss)]
+    right_machine = float((1 - machine).sum())
+    return {
+        "rows": len(rows),
+        "handed_to_people": float(by_person.mean()),
+        "right_with_people": float(1 - known.mean()) if len(known) else None,
+        "right_of_machine_answers": float(1 - machine.mean()) if len(machine) else None,
+        "right_by_machines_of_all": right_machine / len(known) if len(known) else None,
+        "recognised_or_handed_over": (right_machine + float(by_person.sum())) / len(rows),
+    }
+
+
+def _comparison(name: str, judged: Judged, kit: Ingredients) -> Comparison:
+    rows = np.arange(len(judged.exit_of_row))
+    quality = {
+        line.objective: line.value
+        for line in judged.lines
+        if kit.brief.objective(line.objective).kind == "quality"
+    }
+    return Comparison(
+        name=name,
+        quality=quality,
+        cost_usd=_mean(judged.exits.cost_usd[rows, judged.exit_of_row], None),
+        latency_ms=percentiles(judged.exits.latency_ms[rows, judged.exit_of_row]),
+        breaks=tuple(line.objective for line in judged.lines if not line.holds),
+        note="judged by the same bounds as the plan",
+    )
+
+
+def _simulated(kit: Ingredients, profile: Profile, name: str) -> Comparison:
+    """Show a simulated tier by its price and latency; its quality is not known."""
+    column = profile.tiers.index(name)
+    latency = percentiles(profile.latency_ms[:, column])
+    cost = _mean(profile.cost_usd[:, column], None)
+    breaks = []
+    for objective in kit.brief.envelope:
+        limit = objective.limit
+        if limit is None:
+            continue
+        if objective.kind == "latency" and (latency.p99 or 0.0) > limit.mid * 1e3:
+            breaks.append(objective.id)
+        if objective.kind == "cost" and objective.measure == "mean" and (cost or 0.0) > limit.mid:
+            breaks.append(objective.id)
+    return Comparison(
+        name=f"every question to {name} (simulated)",
+        quality={},
+        cost_usd=cost,
+        latency_ms=latency,
+        breaks=tuple(breaks),
+        note="latency and price from published measurements; quality was not measured",
+    )
+
+
+def _mean(values: FloatArray, weight: FloatArray | None) -> float | None:
+    known = ~np.isnan(values)
+    if not known.any():
+        return None
+    return float(np.average(values[known], weights=None if weight is None else weight[known]))
+
+
+def _chain_ms(kit: Ingredients, candidate: Candidate) -> float | None:
+    """Give the 95th percentile of a walk through the whole chain, roughly: the sum of its tiers'."""
+    known = [kit.p95_ms[name] for name in candidate.chain.machines]
+    return None if any(ms is None for ms in known) else float(sum(ms or 0.0 for ms in known))

@@ -1,0 +1,261 @@
+"""Finding thresholds: exact coordinate steps on a Lagrangian, over every useful order of tiers.
+
+Everything here looks at SEARCH rows only. The result is a family of candidates from safe to cheap; which
+of them is deployed is decided on CERT rows, elsewhere.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from feasible.cascade import Policy
+from feasible.planning.chain import (
+    NEVER,
+    Chain,
+    Ingredients,
+    exits_of,
+    group_names,
+    policy_of,
+    probabilities,
+)
+from feasible.planning.constraints import Constraint, constraints, mix_weights
+from feasible.schema import BoolArray, FloatArray, IntArray, Profile
+
+__all__ = ["Candidate", "chains_of", "frontier_of", "search", "sequence_of"]
+
+_MARGINS: Final = (0.0, 0.5, 1.0, 1.7, 2.5, 3.5)
+"""Standard errors (of the certificate to come) by which limits are tightened while searching."""
+_ROUNDS: Final = 24
+_PASSES: Final = 3
+_LONGEST: Final = 4
+"""Machine tiers in one chain at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One policy and how it did on SEARCH rows.
+
+    Attributes:
+        chain: Its order of tiers.
+        thresholds: Tier -> group -> threshold.
+        policy: The table.
+        cost_usd: Mean per decision on the declared traffic mix, people included.
+        slack: Objective id -> standardised distance from its limit, as the certificate will see it.
+        value: Objective id -> mean loss.
+    """
+
+    chain: Chain
+    thresholds: dict[str, dict[str, float]]
+    policy: Policy
+    cost_usd: float
+    slack: dict[str, float]
+    value: dict[str, float | None]
+
+    @property
+    def least_slack(self) -> float:
+        """Give the smallest standardised slack over all objectives."""
+        return min(self.slack.values(), default=math.inf)
+
+
+def chains_of(kit: Ingredients) -> tuple[Chain, ...]:
+    """Give every order worth trying: subsets of the tiers, cheapest first, the empty one included."""
+    return tuple(
+        Chain(machines)
+        for size in range(min(_LONGEST, len(kit.machines)) + 1)
+        for machines in itertools.combinations(kit.machines, size)
+        if size or kit.person is not None
+    )
+
+
+def search(
+    kit: Ingredients,
+    profile: Profile,
+    *,
+    n_cert: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Candidate]:
+    """Find candidates on SEARCH rows.
+
+    Args:
+        kit: What a plan can be made of.
+        profile: SEARCH rows.
+        n_cert: Rows that the certificate will have; only their number is looked at.
+        progress: Told chains done and chains in all.
+    """
+    found: list[Candidate] = []
+    chains = chains_of(kit)
+    for index, chain in enumerate(chains):
+        found.extend(_Solver(kit, chain, profile, n_cert).family())
+        if progress is not None:
+            progress(index + 1, len(chains))
+    return found
+
+
+def sequence_of(candidates: list[Candidate], *, most: int = 30) -> list[Candidate]:
+    """Order candidates for fixed-sequence testing: from the safest towards cheaper ones.
+
+    Starts at the candidate with the largest least slack; each next one is cheaper. Of two with the same
+    cost the shallower chain wins.
+    """
+    ordered = sorted(
+        candidates, key=lambda c: (-round(c.least_slack, 6), c.cost_usd, len(c.chain.machines))
+    )
+    out: list[Candidate] = []
+    for candidate in ordered:
+        if not out or candidate.cost_usd < out[-1].cost_usd * (1 - 1e-3) - 1e-12:
+            out.append(candidate)
+    if len(out) <= most:
+        return out
+    keep = np.unique(np.linspace(0, len(out) - 1, most).round().astype(int))
+    return [out[int(i)] for i in keep]
+
+
+def frontier_of(
+    candidates: list[Candidate], quality: Callable[[Candidate], float | None]
+) -> list[tuple[Candidate, float]]:
+    """Give the candidates that no other beats at once in cost and quality, cheapest first."""
+    scored = [(c, q) for c in candidates if (q := quality(c)) is not None]
+    scored.sort(key=lambda item: (item[0].cost_usd, -item[1]))
+    out: list[tuple[Candidate, float]] = []
+    for candidate, value in scored:
+        if not out or value > out[-1][1] + 1e-9:
+            out.append((candidate, value))
+    return out
+
+
+class _Solver:
+    """The Lagrangian of one chain on one set of rows."""
+
+    def __init__(self, kit: Ingredients, chain: Chain, profile: Profile, n_cert: int) -> None:
+        self.kit, self.chain, self.profile = kit, chain, profile
+        self.exits = exits_of(chain, kit, profile)
+        self.constraints = constraints(kit.brief, profile, self.exits)
+        self.k = len(chain.machines)
+        n = len(profile)
+        self.mix = mix_weights(kit.brief, profile)
+        self.cost = np.nan_to_num(self.exits.cost_usd) * self.mix[:, None] / n
+        self.answered = profile.answered[:, [profile.tiers.index(t) for t in chain.machines]]
+        self.probability = np.full((n, self.k), np.nan)
+        self.group = np.zeros((n, self.k), dtype=np.int64)
+        for i, name in enumerate(chain.machines):
+            self.probability[:, i], self.group[:, i] = probabilities(kit, name, profile)
+        self.answered &= ~np.isnan(self.probability)
+        self.order = [
+            [self._sorted(i, g) for g in range(len(group_names(kit, name)))]
+            for i, name in enumerate(chain.machines)
+        ]
+        self.error = [self._standard_error(c, n_cert / n) for c in self.constraints]
+
+    def _sorted(self, tier: int, group: int) -> IntArray:
+        """Give the rows that a tier answered in a group, surest first."""
+        rows = np.flatnonzero(self.answered[:, tier] & (self.group[:, tier] == group))
+        return rows[np.argsort(-self.probability[rows, tier], kind="stable")]
+
+    def _standard_error(self, constraint: Constraint, ratio: float) -> float:
+        """Give the standard error of a mean loss at its limit on the rows that will judge it."""
+        n = max(1.0, float(constraint.counts[:, 0].sum()) * ratio)
+        limit = min(max(constraint.raw_limit, 0.0), 1.0)
+        spread = limit * (1 - limit)
+        if constraint.objective.kind == "cost":
+            spread = self._cost_spread(constraint, spread)
+        return math.sqrt(max(spread, 1e-12) / n)
+
+    @staticmethod
+    def _cost_spread(constraint: Constraint, most: float) -> float:
+        """Give a variance for costs, which cluster far below their cap."""
+        losses = constraint.loss[constraint.counts]
+        return min(most, float(losses.var()) + 1e-8) if losses.size else most
+
+    def family(self) -> list[Candidate]:
+        """Give the candidates of this chain over all margins."""
+        if not self.k:
+            return [self._candidate([])]
+        out: list[Candidate] = []
+        price = np.full(
+            len(self.constraints), float(self.cost.max(initial=0.0)) * len(self.profile)
+        )
+        for margin in _MARGINS:
+            out.extend(self._ascend(margin, price.copy()))
+        return out
+
+    def _ascend(self, margin: float, price: FloatArray) -> list[Candidate]:
+        """Raise the price of what is broken and lower that of what has room, round by round."""
+        out: list[Candidate] = []
+        cuts = [[NEVER] * len(groups) for groups in self.order]
+        step = 4.0
+        for _ in range(_ROUNDS):
+            cuts = self._solve(price, cuts)
+            candidate = self._candidate(cuts)
+            out.append(candidate)
+            broken = np.array([candidate.slack[c.id] < margin for c in self.constraints])
+            price = np.where(broken, price * step, price / math.sqrt(step))
+            step = max(1.15, step * 0.88)
+        return out
+
+    def _solve(self, price: FloatArray, cuts: list[list[float]]) -> list[list[float]]:
+        """Set every threshold in turn to its best value while the others stand."""
+        value = self.cost.copy()
+        for multiplier, constraint in zip(price, self.constraints, strict=True):
+            counted = float(max(1, constraint.counts[:, 0].sum()))
+            gain = (constraint.loss - constraint.raw_limit) * constraint.weight[:, None]
+            value += multiplier / counted * np.where(constraint.counts, gain, 0.0)
+        rows = np.arange(len(self.profile))
+        for _ in range(_PASSES):
+            before = [list(groups) for groups in cuts]
+            reach = self._reach(cuts)
+            later = np.full(len(rows), self.k)
+            for tier in range(self.k - 1, -1, -1):
+                gain = value[:, tier] - value[rows, later]
+                for group, order in enumerate(self.order[tier]):
+                    cuts[tier][group] = self._cut(tier, order, gain, reach[:, tier])
+                accepted = self._accepted(tier, cuts[tier])
+                later = np.where(accepted, tier, later)
+            if cuts == before:
+                break
+        return [list(groups) for groups in cuts]
+
+    def _cut(self, tier: int, order: IntArray, gain: FloatArray, reach: BoolArray) -> float:
+        """Give the threshold that minimises the sum of gains of the rows above it."""
+        rows = order[reach[order]]
+        if not len(rows):
+            return NEVER
+        total = np.cumsum(gain[rows])
+        p = self.probability[rows, tier]
+        is_edge = np.append(p[1:] < p[:-1], True)  # rows that tie are accepted together
+        total = np.where(is_edge, total, np.inf)
+        best = int(np.argmin(total))
+        return float(p[best]) if total[best] < 0 else NEVER
+
+    def _accepted(self, tier: int, cuts: list[float]) -> BoolArray:
+        threshold = np.array(cuts)[self.group[:, tier]]
+        return np.asarray(self.answered[:, tier] & (self.probability[:, tier] >= threshold))
+
+    def _reach(self, cuts: list[list[float]]) -> BoolArray:
+        """Say which rows reach each tier under the present thresholds."""
+        reach = np.ones((len(self.profile), self.k), dtype=np.bool_)
+        for tier in range(1, self.k):
+            reach[:, tier] = reach[:, tier - 1] & ~self._accepted(tier - 1, cuts[tier - 1])
+        return reach
+
+    def _candidate(self, cuts: list[list[float]]) -> Candidate:
+        exit_of_row = np.full(len(self.profile), self.k)
+        for tier in range(self.k - 1, -1, -1):
+            exit_of_row = np.where(self._accepted(tier, cuts[tier]), tier, exit_of_row)
+        thresholds = {
+            name: dict(zip(group_names(self.kit, name), groups, strict=True))
+            for name, groups in zip(self.chain.machines, cuts, strict=True)
+        }
+        value = {c.id: c.value(exit_of_row) for c in self.constraints}
+        slack = {
+            c.id: math.inf if value[c.id] is None else (c.raw_limit - (value[c.id] or 0.0)) / error
+            for c, error in zip(self.constraints, self.error, strict=True)
+        }
+        cost = float(self.cost[np.arange(len(exit_of_row)), exit_of_row].sum())
+        policy = policy_of(self.chain, self.kit, thresholds)
+        return Candidate(self.chain, thresholds, policy, cost, slack, value)
