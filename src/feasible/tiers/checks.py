@@ -1,0 +1,98 @@
+"""What comes back from a tier is checked once, here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from feasible.errors import FeasibleError, TierError
+from feasible.schema import Answer, Request, TierKind
+from feasible.tiers.base import Tier
+
+__all__ = ["checked_answers"]
+
+_SHOWN: Final = 5
+
+
+def checked_answers(
+    tier: Tier, batch: Sequence[Request], *, labels: frozenset[str] | None
+) -> list[Answer]:
+    """Ask a tier and make sure that what came back can be used.
+
+    Args:
+        tier: Whom to ask.
+        batch: The requests.
+        labels: The closed set of answers; None or empty when any value will do.
+
+    Raises:
+        TierError: The tier raised, gave the wrong number of answers or something other than an
+            Answer, a value outside `labels`, a score that is not finite, or a price that is
+            negative or not finite.
+        FeasibleError: An error of ours (weights missing, a bad request) passes through as it is.
+    """
+    try:
+        answers = list(tier.answer(batch))
+    except FeasibleError:
+        raise
+    except Exception as error:  # the user's own code: whatever it raises, the tier is to blame
+        raise TierError(
+            f"tier {tier.name!r} raised {type(error).__name__}",
+            asked=_requests(len(batch)),
+            found=str(error) or None,
+            attempt="mend the tier, or let it abstain (None) where it cannot tell",
+        ) from error
+    if len(answers) != len(batch):
+        raise TierError(
+            f"tier {tier.name!r} gave {len(answers)} answers to {_requests(len(batch))}",
+            asked=f"{len(batch)} answers, one per request, in order",
+            found=str(len(answers)),
+            attempt="answer None (abstain) instead of leaving a request out",
+        )
+    # A hand-off is a number, not an answer: people may say what they like.
+    known = None if tier.kind is TierKind.PERSON else labels
+    for index, answer in enumerate(answers):
+        fault = _fault(answer, known)
+        if fault is not None:
+            raise TierError(
+                f"tier {tier.name!r} gave {fault}",
+                asked=f"request {index} of {len(batch)}",
+                found=repr(answer)[:300],
+                attempt=_remedy(known),
+            )
+    return answers
+
+
+def _requests(count: int) -> str:
+    return "1 request" if count == 1 else f"{count} requests"
+
+
+def _remedy(labels: frozenset[str] | None) -> str:
+    """Say what a usable answer is."""
+    values = ""
+    if labels:
+        some = sorted(labels)[:_SHOWN]
+        values = f" one of {', '.join(some)}{', ...' if len(labels) > _SHOWN else ''}"
+    return f"Answer(value{values}, score finite or None, cost_usd >= 0 or None)"
+
+
+def _is_one_of(value: object, labels: frozenset[str]) -> bool:
+    return isinstance(value, str) and value in labels
+
+
+def _fault(answer: object, labels: frozenset[str] | None) -> str | None:
+    """Say what is wrong with one answer, or None."""
+    if not isinstance(answer, Answer):
+        return f"a {type(answer).__name__} where an Answer belongs"
+    if answer.score is not None and not _is_number(answer.score):
+        return f"the score {answer.score!r}"
+    if answer.cost_usd is not None and not (_is_number(answer.cost_usd) and answer.cost_usd >= 0):
+        return f"the cost {answer.cost_usd!r}"
+    if labels and answer.value is not None and not _is_one_of(answer.value, labels):
+        return f"the unknown answer {answer.value!r}"
+    return None
+
+
+def _is_number(value: object) -> bool:
+    """Claim that a value is a finite number; numpy's float64 is a float."""
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -1,0 +1,156 @@
+"""A linear classifier: multinomial logistic regression over any features."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from feasible.errors import DataError, ModelFileError
+from feasible.schema import Answer, Example
+
+__all__ = ["LinearHead", "fit_linear", "labelled"]
+
+Float32: TypeAlias = npt.NDArray[np.float32]
+Features: TypeAlias = Float32 | sparse.csr_matrix
+
+# Rows of a large set see 10 passes, a few hundred rows see up to 200: on 8,003 rows and 77 classes
+# 10 passes give the accuracy of 100 (0.900 against 0.902, +-0.007) in a sixth of the time.
+_ROW_VISITS: Final = 100_000
+_PASSES: Final = (10, 200)
+_FEWEST: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class LinearHead:
+    """A fitted classifier.
+
+    Attributes:
+        classes: Answer values, in the order of the columns.
+        coef: float32, shape (n_features, n_classes).
+        intercept: float32, shape (n_classes,).
+    """
+
+    classes: tuple[Any, ...]
+    coef: Float32
+    intercept: Float32
+
+    def answers(self, features: Features) -> list[Answer]:
+        """Give the likeliest class of each row; score = its softmax share, 1/n_classes to 1."""
+        logits = np.asarray(features @ self.coef) + self.intercept
+        best = logits.argmax(axis=1)
+        top = logits.max(axis=1)
+        share = 1 / np.exp(logits - top[:, None]).sum(axis=1)
+        return [
+            Answer(self.classes[column], score=float(score))
+            for column, score in zip(best.tolist(), share.tolist(), strict=True)
+        ]
+
+    def facts(self) -> dict[str, Any]:
+        """Give what belongs into a model's JSON file."""
+        return {"classes": list(self.classes)}
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Give what belongs into a model's array file."""
+        return {"coef": self.coef, "intercept": self.intercept}
+
+    @classmethod
+    def read(
+        cls, facts: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], n_features: int
+    ) -> LinearHead:
+        """Take what `facts` and `arrays` gave.
+
+        Raises:
+            ModelFileError: Parts are missing or do not fit together.
+        """
+        try:
+            head = cls(tuple(facts["classes"]), arrays["coef"], arrays["intercept"])
+        except (KeyError, TypeError) as error:
+            raise ModelFileError(
+                "a stored classifier is not whole", found=f"no {error}", attempt="fit it again"
+            ) from error
+        wanted = (n_features, len(head.classes))
+        if head.coef.shape != wanted or head.intercept.shape != wanted[1:]:
+            raise ModelFileError(
+                "the parts of a stored classifier do not fit together",
+                asked=f"coefficients of shape {wanted}",
+                found=f"{head.coef.shape} and {head.intercept.shape}",
+                attempt="fit it again",
+            )
+        return head
+
+
+def labelled(examples: Sequence[Example], who: str) -> tuple[list[Example], list[Any]]:
+    """Give the rows that have a label, and their labels.
+
+    Raises:
+        DataError: There are none, only one class, or a label is not text, a number or a boolean.
+    """
+    rows = [row for row in examples if row.label is not None]
+    labels = [row.label for row in rows]
+    strange = next((x for x in labels if not isinstance(x, str | int | float | bool)), None)
+    if strange is not None:
+        raise DataError(
+            f"tier {who!r} cannot learn from a label that is a {type(strange).__name__}",
+            asked="labels that are text, numbers or true/false",
+            found=repr(strange)[:200],
+            attempt="use another tier for structured answers, or map labels to words in data.py",
+        )
+    kinds = {_key(label) for label in labels}
+    if len(kinds) < _FEWEST:
+        raise DataError(
+            f"tier {who!r} cannot learn to tell classes apart from these rows",
+            asked="rows of at least 2 classes",
+            found=f"{len(rows)} labelled of {len(examples)} rows, {len(kinds)} classes",
+            attempt="add labelled rows of the other classes, or leave this tier out of the brief",
+        )
+    return rows, labels
+
+
+def fit_linear(
+    features: Features, labels: Sequence[Any], *, inverse_penalty: float, seed: int
+) -> LinearHead:
+    """Fit multinomial logistic regression with an L2 penalty.
+
+    Args:
+        features: shape (n_rows, n_features).
+        labels: One per row, at least two classes.
+        inverse_penalty: scikit-learn's `C`, > 0; larger follows the rows more closely.
+        seed: Order in which rows are visited.
+    """
+    # Imported here because a service that loads a fitted model needs neither the second that
+    # scikit-learn takes to import nor its memory.
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
+
+    by_key = {_key(label): label for label in labels}
+    order = {key: index for index, key in enumerate(sorted(by_key))}
+    targets = np.asarray([order[_key(label)] for label in labels])
+    passes = int(np.clip(_ROW_VISITS // len(targets), *_PASSES))
+    model = LogisticRegression(
+        C=inverse_penalty, solver="saga", max_iter=passes, tol=1e-3, random_state=seed
+    )
+    with warnings.catch_warnings():
+        # Stopping after a fixed number of passes is the point: it bounds the time of a fit.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(features, targets)
+    coef, intercept = np.asarray(model.coef_), np.asarray(model.intercept_)
+    if len(coef) == 1:  # two classes: one column of log-odds: the first class is the origin
+        coef = np.vstack([np.zeros_like(coef), coef])
+        intercept = np.concatenate([np.zeros_like(intercept), intercept])
+    return LinearHead(
+        classes=tuple(by_key[key] for key in order),
+        coef=np.ascontiguousarray(coef.T, dtype=np.float32),
+        intercept=intercept.astype(np.float32),
+    )
+
+
+def _key(label: Any) -> str:
+    """Give text that tells 1, 1.0, True and "1" apart and sorts."""
+    return json.dumps(label)

@@ -1,0 +1,107 @@
+"""Rules: plain functions that answer what they know and leave the rest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
+
+from feasible.schema import ABSTAIN, Answer, Request, TierKind
+from feasible.tiers.fingerprint import code_version, version_of
+
+__all__ = ["Rule", "RulesTier", "pattern"]
+
+_CODE: Final = "rules-1"
+
+Rule: TypeAlias = Callable[[Request], Any]
+"""A request goes in; a value, an Answer, or None for "I cannot tell" comes out."""
+
+
+class RulesTier:
+    """Asks rules in order; the first one that answers wins, and without one the tier abstains.
+
+    Args:
+        rules: Functions request -> value, Answer or None. At least one.
+        kind: What the tier counts as; a function may also wrap a model.
+
+    Raises:
+        ValueError: There is no rule, or one is not callable.
+    """
+
+    simulated: Final = False
+
+    def __init__(self, *rules: Rule, kind: TierKind = TierKind.RULES) -> None:
+        if not rules:
+            raise ValueError("a rules tier needs at least one rule")
+        for rule in rules:
+            if not callable(rule):
+                raise ValueError(f"a rule is a function; found a {type(rule).__name__}")  # noqa: TRY004  as documented
+        self.name = "rules"
+        self.kind = kind
+        # Rules run in our own process, so that nobody bills for them; what else a function may
+        # call, and at what price, is not known.
+        self.usd_per_call: float | None = 0.0 if kind is TierKind.RULES else None
+        self.worst_usd_per_call: float | None = self.usd_per_call
+        self._rules = rules
+
+    @property
+    def version(self) -> str:
+        """Give a hash of the rules' source, in their order."""
+        return version_of(_CODE, {"rules": [code_version(rule) for rule in self._rules]})
+
+    def answer(self, batch: Sequence[Request]) -> list[Answer]:
+        """Give the first rule's answer to each request, or abstain."""
+        return [self._first(request) for request in batch]
+
+    def _first(self, request: Request) -> Answer:
+        for rule in self._rules:
+            found = rule(request)
+            if isinstance(found, Answer):
+                if not found.abstained:
+                    return found
+            elif found is not None:
+                return Answer(found)
+        return ABSTAIN
+
+
+class _Pattern:
+    """One answer and the expressions that lead to it."""
+
+    def __init__(self, answer: str, regexes: tuple[str, ...], text_field: str) -> None:
+        self.answer = answer
+        self.sources = "\n".join(regexes)
+        self.text_field = text_field
+        self._compiled = tuple(re.compile(regex, re.IGNORECASE) for regex in regexes)
+
+    def __call__(self, request: Request) -> str | None:
+        text = request.get(self.text_field)
+        if isinstance(text, str) and any(regex.search(text) for regex in self._compiled):
+            return self.answer
+        return None
+
+
+def pattern(answer: str, *regexes: str, text_field: str = "text") -> Rule:
+    r"""Give a rule that answers when any expression is found in the text, whatever its case.
+
+    An expression runs in the serving process: keep it free of nested repeats, which can take
+    exponential time.
+
+    Args:
+        answer: What to answer.
+        regexes: Expressions in Python's syntax. At least one.
+        text_field: Field of the request that is searched; the rule abstains where it is not text.
+
+    Raises:
+        ValueError: There is no expression, or one is not valid.
+
+    Examples:
+        >>> lost = pattern("card_lost", r"\b(lost|misplaced)\b.*\bcard\b")
+        >>> lost({"text": "I LOST my card"}), lost({"text": "hello"})
+        ('card_lost', None)
+    """
+    if not regexes:
+        raise ValueError(f"the pattern for {answer!r} has no expression")
+    try:
+        return _Pattern(answer, regexes, text_field)
+    except re.error as error:
+        raise ValueError(f"the pattern for {answer!r} is not valid: {error}") from error
