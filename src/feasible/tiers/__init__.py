@@ -29,18 +29,26 @@ from feasible.tiers.person import PersonQueue
 from feasible.tiers.rules import Rule, RulesTier, pattern
 
 if TYPE_CHECKING:
+    from feasible.tiers.llm import ChatModel
+    from feasible.tiers.local_llm import LocalSmolLM2
+    from feasible.tiers.minilm import MiniLMHead
+    from feasible.tiers.simulated import SimulatedLLM
     from feasible.tiers.tfidf import TfidfModel
 
 __all__ = [
     "AsyncTier",
     "BoundTier",
     "CallPrice",
+    "ChatModel",
     "ExactCache",
     "FittableTier",
+    "LocalSmolLM2",
+    "MiniLMHead",
     "PersonQueue",
     "RememberingTier",
     "Rule",
     "RulesTier",
+    "SimulatedLLM",
     "TfidfModel",
     "Tier",
     "Weights",
@@ -55,6 +63,10 @@ __all__ = [
 
 # Start-up time: these files bring scipy, onnxruntime, httpx or a language model's runtime along.
 _LAZY: Final = {
+    "ChatModel": "feasible.tiers.llm",
+    "LocalSmolLM2": "feasible.tiers.local_llm",
+    "MiniLMHead": "feasible.tiers.minilm",
+    "SimulatedLLM": "feasible.tiers.simulated",
     "TfidfModel": "feasible.tiers.tfidf",
 }
 

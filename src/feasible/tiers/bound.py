@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import copy
 import inspect
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final, cast
 
 from feasible.errors import FeatureError
-from feasible.schema import Answer, Request, TierKind, TierSpec
+from feasible.schema import Answer, Example, Request, TierKind, TierSpec
 from feasible.tiers.base import Tier, Weights, call_price
 from feasible.tiers.cache import ExactCache
-from feasible.tiers.fingerprint import code_version
+from feasible.tiers.fingerprint import code_version, content_of, version_of
 from feasible.tiers.person import PersonQueue
 from feasible.tiers.rules import RulesTier
 
 __all__ = ["BoundTier", "as_tier"]
 
 # What a user's object may offer beyond `answer`; a protocol check must see it on a bound tier too.
-_OPTIONAL: Final = ("answer_async", "fit", "save", "load", "remember", "clear")
+_OPTIONAL: Final = ("answer_async", "save", "remember", "clear")
 
 
 class BoundTier:
@@ -43,6 +45,7 @@ class BoundTier:
         self.worst_usd_per_call = own_worst if declared.worst_usd is None else declared.worst_usd
         self._spec = spec
         self._code = None if hasattr(target, "version") else code_version(target)
+        self._learnt = ""
         for method in _OPTIONAL:
             if callable(getattr(target, method, None)):
                 setattr(self, method, getattr(target, method))
@@ -52,6 +55,7 @@ class BoundTier:
             self.blank = lambda: BoundTier(
                 target.blank() if pristine is None else copy.deepcopy(pristine), spec
             )
+            self.fit, self.load = self._fit, self._load
 
     def __getattr__(self, name: str) -> Any:
         """Offer everything else the object has."""
@@ -64,12 +68,25 @@ class BoundTier:
 
     @property
     def version(self) -> str:
-        """Give the object's own version, or a hash of its code."""
-        return self._code if self._code is not None else str(self.target.version)
+        """Give the object's own version, or a hash of its code and of what it saves."""
+        if self._code is None:
+            return str(self.target.version)
+        return version_of(self._code, {}, self._learnt)
 
     def answer(self, batch: Sequence[Request]) -> Sequence[Answer]:
         """Answer a batch, one answer per request, in order."""
         return cast("Sequence[Answer]", self.target.answer(batch))
+
+    def _fit(self, examples: Sequence[Example], *, seed: int) -> None:
+        self.target.fit(examples, seed=seed)
+        if self._code is not None:
+            with tempfile.TemporaryDirectory() as folder:
+                self.target.save(Path(folder))
+                self._learnt = content_of(Path(folder))
+
+    def _load(self, folder: Path) -> None:
+        self.target.load(folder)
+        self._learnt = content_of(folder)
 
 
 def as_tier(target: object, spec: TierSpec, *, weights: Weights | None = None) -> Tier:
@@ -101,6 +118,13 @@ def as_tier(target: object, spec: TierSpec, *, weights: Weights | None = None) -
             asked=f"kind: {spec.kind.value}",
             found=f"{type(built).__name__} is a tier of kind {TierKind(own_kind).value}",
             attempt=f"kind: {TierKind(own_kind).value}",
+        )
+    if getattr(built, "simulated", False) and "simulated" not in spec.name.lower():
+        raise FeatureError(
+            f"tier {spec.name!r} is simulated and its name does not say so",
+            asked=f"name: {spec.name}",
+            found="every report shows the name alone",
+            attempt=f"name: simulated_{spec.name}",
         )
     missing = [name for name in ("save", "load") if not callable(getattr(built, name, None))]
     if callable(getattr(built, "fit", None)) and missing:

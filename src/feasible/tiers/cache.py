@@ -89,7 +89,7 @@ class ExactCache:
         # Nobody bills for a look-up in our own memory; the machine's hour is the serving layer's.
         self.usd_per_call: float | None = 0.0
         self.worst_usd_per_call: float | None = 0.0
-        self._ttl_s = float("inf") if ttl_s is None else ttl_s
+        self._ttl_s = float("inf") if ttl_s is None else float(ttl_s)
         self._size = size
         self._text_field = text_field
         self._clock = clock or SystemClock()

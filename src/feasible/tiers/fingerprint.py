@@ -7,9 +7,10 @@ import hashlib
 import inspect
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-__all__ = ["code_version", "version_of"]
+__all__ = ["code_version", "content_of", "version_of"]
 
 
 def version_of(code: str, parameters: Mapping[str, object], content: str = "") -> str:
@@ -39,6 +40,15 @@ def code_version(target: object) -> str:
     settings = getattr(target, "__dict__", {}) if inspect.isclass(made) else {}
     plain = {key: value for key, value in settings.items() if _is_plain(value)}
     return version_of(_source(made), plain)
+
+
+def content_of(folder: Path) -> str:
+    """Give a hash of the names and contents of all files in a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        name = path.relative_to(folder).as_posix()
+        digest.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
 
 
 def _is_plain(value: object) -> bool:

@@ -66,7 +66,8 @@ def read_model(folder: Path, expected: str) -> StoredModel:
     """
     try:
         facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-        with np.load(folder / _ARRAYS, allow_pickle=False) as stored:
+        # Opened here: numpy forgets to close a file that turns out to be damaged.
+        with (folder / _ARRAYS).open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ModelFileError(
