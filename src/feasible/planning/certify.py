@@ -84,8 +84,7 @@ def judge(kit: Ingredients, candidate: Candidate, cert: Profile) -> Judged:
 def _line(constraint: Constraint, exits: Exits, exit_of_row: IntArray) -> CertificateLine:
     objective = constraint.objective
     level = objective.confidence_level
-    losses = constraint.at(exit_of_row)
-    p, bound, method = _test(constraint, losses, level)
+    holds, bound, method = _test(constraint, exit_of_row, level)
     value = constraint.value(exit_of_row)
     misses, n = constraint.misses(exit_of_row), constraint.n(exit_of_row)
     if objective.kind == "cost" and objective.measure != "each":
@@ -105,33 +104,60 @@ def _line(constraint: Constraint, exits: Exits, exit_of_row: IntArray) -> Certif
         confidence_level=level,
         method=method,
         assumption=_ASSUMPTION,
-        holds=p <= 1 - level + 1e-12,
+        holds=holds,
         value_machines=_machines(constraint, exits, exit_of_row),
         note=None if constraint.is_bounded else "no enforced cap: the bound is asymptotic",
     )
 
 
 def _test(
-    constraint: Constraint, losses: FloatArray, level: float
-) -> tuple[float, float | None, str]:
-    """Give the p-value, the upper bound on the mean loss, and the method's name."""
-    limit = constraint.limit
+    constraint: Constraint, exit_of_row: IntArray, level: float
+) -> tuple[bool, float | None, str]:
+    """Say whether the mean loss is shown to be within its limit, give its bound and the method.
+
+    Which method is used depends on the kind of loss alone, never on what the rows show.
+    """
+    limit, losses = constraint.limit, constraint.at(exit_of_row)
     if len(losses) == 0:
-        return 1.0, None, "no row judges"
+        return False, None, "no row judges"
     if limit >= 1.0:
-        return 0.0, 1.0, "the limit allows everything"
+        return True, None, "cannot be broken below the cap"
     if constraint.is_binary:
-        misses = int(round(float(losses.sum())))
-        p = binomial_p_value(misses, len(losses), limit=limit)
+        misses = round(float(losses.sum()))
         if limit <= 0:
-            return (0.0 if misses == 0 else 1.0), misses / len(losses), "every row below the cap"
-        return p, upper_bound(misses, len(losses), confidence_level=level), "exact binomial"
+            return misses == 0, misses / len(losses), "every row within the cap"
+        bound = upper_bound(misses, len(losses), confidence_level=level)
+        p = binomial_p_value(misses, len(losses), limit=limit)
+        return p <= 1 - level, bound, "exact binomial"
+    if constraint.person_exit is not None:
+        return _with_people(constraint, exit_of_row, level)
     shuffled = losses[np.random.default_rng(_SHUFFLE).permutation(len(losses))]
     p = betting_p_value(shuffled, limit=limit, delta=1 - level)
     bound = betting_upper_bound(shuffled, confidence_level=level)
     if constraint.is_weighted:
         bound *= float(constraint.weight.max() / constraint.weight.mean())
-    return p, bound, "betting"
+    return p <= 1 - level, bound, "betting"
+
+
+def _with_people(
+    constraint: Constraint, exit_of_row: IntArray, level: float
+) -> tuple[bool, float | None, str]:
+    """Bound machine misses plus people's declared error rate on an upper bound of their share.
+
+    A tenth of delta bounds the share, the rest bounds the misses; together they hold by the union
+    bound, and both are exact.
+    """
+    rows = np.arange(len(exit_of_row))
+    counted = constraint.counts[rows, exit_of_row]
+    by_person = exit_of_row[counted] == constraint.person_exit
+    losses = constraint.loss[rows, exit_of_row][counted]
+    n, delta = len(losses), 1 - level
+    misses = round(float(losses[~by_person].sum()))
+    rate = float(constraint.loss[0, constraint.person_exit or 0])
+    share = upper_bound(int(by_person.sum()), n, confidence_level=1 - delta / 10)
+    missed = upper_bound(misses, n, confidence_level=1 - delta * 9 / 10)
+    bound = missed + rate * share
+    return bound <= constraint.limit, bound, "exact binomial, people at their declared error rate"
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,8 @@ class Constraint:
         scale: What 1 on the scale of `loss` means in the objective's unit (dollars for cost).
         unit: `ratio`, `usd` or `ms`.
         is_bounded: Whether the scale is an enforced cap; otherwise bounds are asymptotic and say so.
+        person_exit: Exit at which a person's declared error rate is the loss, while every other loss
+            is 0 or 1; None when people do not judge or losses are not right-or-wrong.
     """
 
     objective: Objective
@@ -80,6 +82,7 @@ class Constraint:
     scale: float = 1.0
     unit: str = "ratio"
     is_bounded: bool = True
+    person_exit: int | None = None
 
     @property
     def id(self) -> str:
@@ -254,8 +257,13 @@ def _quality(
     limit_value = objective.limit.mid if objective.limit is not None else 0.0
     limit = limit_value if objective.is_ceiling else 1.0 - limit_value
     loss = np.clip(np.nan_to_num(loss), 0.0, 1.0)
-    is_binary = bool(np.isin(loss[counts], (0.0, 1.0)).all())
-    return _made(objective, loss, counts, limit, weight, is_binary=is_binary)
+    by_machine = counts & ~exits.is_person[None, :]
+    is_binary = bool(np.isin(loss[by_machine], (0.0, 1.0)).all())
+    found = _made(objective, loss, counts, limit, weight, is_binary=is_binary)
+    judges_people = bool((counts & exits.is_person[None, :]).any()) and exits.person_loss > 0
+    if not (found.is_binary and judges_people):
+        return found
+    return replace(found, is_binary=False, person_exit=int(np.flatnonzero(exits.is_person)[0]))
 
 
 def _recall_of(
@@ -364,7 +372,8 @@ def _made(
     *,
     is_binary: bool,
 ) -> Constraint:
-    equal = bool(np.allclose(weight, 1.0))
+    judging = weight[counts.any(axis=1)]
+    equal = not len(judging) or bool(np.allclose(judging, judging[0]))
     return Constraint(
         objective=objective,
         loss=loss,

@@ -29,10 +29,17 @@ from feasible.schema import BoolArray, FloatArray, IntArray, Profile
 
 __all__ = ["Candidate", "chains_of", "frontier_of", "search", "sequence_of"]
 
-_MARGINS: Final = (0.0, 0.5, 1.0, 1.7, 2.5, 3.5)
-"""Standard errors (of the certificate to come) by which limits are tightened while searching."""
-_ROUNDS: Final = 24
+_THRIFT: Final = (0.0, 1.0, 4.0, 16.0, 64.0, 256.0, 1e4, 1e6)
+"""How much the cost of the dearest exit weighs against one standard error of slack."""
+_ROUNDS: Final = 30
+_REFINED: Final = 4
+_NEAR_FLOORS: Final = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+_FLOORS: Final = (0.0, 0.3, 0.4, 0.5, 0.6)
 _PASSES: Final = 3
+_CLIP: Final = 6.0
+"""Standard errors beyond which more slack or more shortfall does not matter."""
+_TIE: Final = 1e-9
+"""Weight of cost that breaks ties towards the cheaper policy."""
 _LONGEST: Final = 4
 """Machine tiers in one chain at most."""
 
@@ -151,6 +158,15 @@ class _Solver:
             for i, name in enumerate(chain.machines)
         ]
         self.error = [self._standard_error(c, n_cert / n) for c in self.constraints]
+        self.dearest = max(float(self.cost.max(initial=0.0)) * n, 1e-12)
+        self.scaled = [
+            np.where(
+                c.counts,
+                (c.loss - c.raw_limit) * c.weight[:, None] / max(1, c.counts[:, 0].sum()) / error,
+                0.0,
+            )
+            for c, error in zip(self.constraints, self.error, strict=True)
+        ]
 
     def _sorted(self, tier: int, group: int) -> IntArray:
         """Give the rows that a tier answered in a group, surest first."""
@@ -173,38 +189,63 @@ class _Solver:
         return min(most, float(losses.var()) + 1e-8) if losses.size else most
 
     def family(self) -> list[Candidate]:
-        """Give the candidates of this chain over all margins."""
+        """Give the candidates of this chain, from the safest to the cheapest."""
         if not self.k:
             return [self._candidate([])]
         out: list[Candidate] = []
-        price = np.full(
-            len(self.constraints), float(self.cost.max(initial=0.0)) * len(self.profile)
-        )
-        for margin in _MARGINS:
-            out.extend(self._ascend(margin, price.copy()))
+        for thrift in _THRIFT:
+            out.extend(self._play(thrift))
+        best = sorted(out, key=lambda c: -c.least_slack)[:_REFINED]
+        for candidate in best:
+            out.extend(self._floored(candidate))
         return out
 
-    def _ascend(self, margin: float, price: FloatArray) -> list[Candidate]:
-        """Raise the price of what is broken and lower that of what has room, round by round."""
+    def _floored(self, candidate: Candidate) -> list[Candidate]:
+        """Raise a candidate's thresholds to common floors, higher near protected slices.
+
+        Exact steps spend no hand-off that SEARCH rows do not ask for; floors do, where probability
+        says that misses may be, and so hold better on rows that were not searched.
+        """
+        names = [group_names(self.kit, name) for name in self.chain.machines]
+        out = []
+        for near, rest in itertools.product(_NEAR_FLOORS, _FLOORS):
+            cuts = [
+                [
+                    max(candidate.thresholds[tier][group], rest if group == "*" else near)
+                    for group in groups
+                ]
+                for tier, groups in zip(self.chain.machines, names, strict=True)
+            ]
+            out.append(self._candidate(cuts))
+        return out
+
+    def _play(self, thrift: float) -> list[Candidate]:
+        """Raise the least slack: weights move to whichever promise is nearest to its limit.
+
+        This is the multiplicative-weights game between the policy, which answers the present weights
+        exactly, and the weights (Freund and Schapire 1999); with thrift 0 it converges to the policy
+        whose least standardised slack is largest.
+        """
         out: list[Candidate] = []
         cuts = [[NEVER] * len(groups) for groups in self.order]
-        step = 4.0
-        for _ in range(_ROUNDS):
-            cuts = self._solve(price, cuts)
+        log_weight = np.zeros(len(self.constraints))
+        for round_ in range(_ROUNDS):
+            weight = np.exp(log_weight - log_weight.max())
+            cuts = self._solve(thrift, weight / weight.sum(), cuts)
             candidate = self._candidate(cuts)
             out.append(candidate)
-            broken = np.array([candidate.slack[c.id] < margin for c in self.constraints])
-            price = np.where(broken, price * step, price / math.sqrt(step))
-            step = max(1.15, step * 0.88)
+            slack = np.array([candidate.slack[c.id] for c in self.constraints])
+            rate = 1.5 / math.sqrt(round_ + 1)
+            log_weight -= rate * np.clip(slack, -_CLIP, _CLIP)
         return out
 
-    def _solve(self, price: FloatArray, cuts: list[list[float]]) -> list[list[float]]:
+    def _solve(
+        self, thrift: float, weight: FloatArray, cuts: list[list[float]]
+    ) -> list[list[float]]:
         """Set every threshold in turn to its best value while the others stand."""
-        value = self.cost.copy()
-        for multiplier, constraint in zip(price, self.constraints, strict=True):
-            counted = float(max(1, constraint.counts[:, 0].sum()))
-            gain = (constraint.loss - constraint.raw_limit) * constraint.weight[:, None]
-            value += multiplier / counted * np.where(constraint.counts, gain, 0.0)
+        value = (thrift / self.dearest + _TIE) * self.cost
+        for w, scaled in zip(weight, self.scaled, strict=True):
+            value += w * scaled
         rows = np.arange(len(self.profile))
         for _ in range(_PASSES):
             before = [list(groups) for groups in cuts]

@@ -120,7 +120,7 @@ def certificate_table(lines: Sequence[CertificateLine]) -> Table:
         sign = "<=" if line.is_ceiling else ">="
         table.add_row(
             line.objective,
-            f"{line.method}, {line.confidence_level:.0%}",
+            line.method,
             f"{sign} {show(line.limit, line.unit)}",
             show(line.value, line.unit),
             show(line.bound, line.unit),
