@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, Final, cast
 
 from feasible.errors import DataError, FeatureError, nearest
+from feasible.registry import weights
 from feasible.schema import (
     Brief,
     BriefFile,
@@ -112,6 +113,12 @@ class Feature:
         found = getattr(self._module("data"), "loss", None)
         return zero_one_loss if found is None else cast("Loss", found)
 
+    def person_loss(self) -> float:
+        """Give the declared error rate of people. Ratio; 0 when none is declared."""
+        people = [t for t in self.brief.layers.tiers if t.kind is TierKind.PERSON]
+        rate = people[0].error_rate if people else None
+        return 0.0 if rate is None else rate.mid
+
     def tiers(self, labels: Iterable[str] = ()) -> dict[str, Tier]:
         """Build every tier of the brief, in its order.
 
@@ -142,6 +149,8 @@ class Feature:
             accepted = inspect.signature(target).parameters
             if "labels" in accepted and "labels" not in options:
                 options["labels"] = labels
+            if "weights" in accepted and "weights" not in options:
+                options["weights"] = weights
             unknown = [name for name in options if name not in accepted and name != "isolate"]
             if unknown:
                 close = nearest(unknown[0], accepted)

@@ -1,35 +1,24 @@
 """START HERE. The whole product as ordinary function calls.
 
-A team writes a brief. We review it, profile its tiers on labelled rows, plan a cascade with a
-certificate, serve it, write every decision to the ledger, join labels as they arrive, and say how
-each promise stands.
+A team writes a brief. We profile its tiers on labelled rows, plan a cascade with a certificate, and
+replay the plan on other rows.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from feasible.errors import PlanError
-from feasible.feedback import HeadroomTracker, read_labels
 from feasible.folder import Feature
-from feasible.ledger import Ledger, open_ledger
 from feasible.planning import backtest as replay
 from feasible.planning import plan_profile, profile_tiers, read_profile, write_profile
-from feasible.registry import store, verify
-from feasible.rubric import Review
-from feasible.rubric import review as review_brief
+from feasible.registry import store
 from feasible.schema import (
     Backtest,
     Brief,
-    BriefFile,
     DataSet,
-    HeadroomRow,
     Plan,
     PlanReport,
     brief_fingerprint,
@@ -39,30 +28,18 @@ from feasible.schema import (
     read_plan,
     write_json,
 )
-from feasible.serving import Runtime, build_app, run
 from feasible.tiers import FittableTier, Tier
 
 __all__ = [
-    "Opened",
     "Progress",
-    "add_labels",
     "backtest",
-    "headroom",
     "label_set",
-    "open_runtime",
     "plan",
     "plan_from_profile",
-    "review",
-    "serve",
 ]
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
-
-
-def review(found: BriefFile) -> Review:
-    """Judge a design by its brief alone, before anything is built."""
-    return review_brief(found)
 
 
 def plan(
@@ -86,7 +63,13 @@ def plan(
     labels = label_set(rows)
     tiers = feature.tiers(labels)
     profiled = profile_tiers(
-        tiers, rows.examples, labels=labels, loss=feature.loss(), seed=seed, progress=progress
+        tiers,
+        rows.examples,
+        labels=labels,
+        loss=feature.loss(),
+        person_loss=feature.person_loss(),
+        seed=seed,
+        progress=progress,
     )
     write_profile(profiled.profile, feature.profile_path)
     report = plan_profile(
@@ -125,117 +108,6 @@ def backtest(plan_path: Path, profile_path: Path) -> Backtest:
     """Replay a fixed plan on other rows and say which promises it kept there."""
     fixed = read_plan(plan_path)
     return replay(fixed, brief_of(fixed).brief, read_profile(profile_path))
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A plan with its tiers loaded, ready to serve."""
-
-    plan: Plan
-    runtime: Runtime
-    tracker: HeadroomTracker
-
-
-def open_runtime(feature: Feature, ledger: Ledger) -> Opened:
-    """Load a feature's plan and the models behind it.
-
-    Raises:
-        PlanError: There is no plan, it was made for another brief, or a tier has changed since.
-        ModelFileError: A stored model is not the file that the plan names.
-    """
-    made = read_plan(feature.plan_path)
-    if made.brief_fingerprint != brief_fingerprint(feature.brief):
-        raise PlanError(
-            f"the plan of {feature.brief.name} was made for another brief",
-            asked=f"brief {brief_fingerprint(feature.brief)}",
-            found=f"plan {made.id} for brief {made.brief_fingerprint}",
-            attempt=f"feasible plan {feature.brief.name}",
-        )
-    tiers = feature.tiers(made.labels)
-    for step in made.tiers:
-        tier = tiers[step.name]
-        if step.model is not None and isinstance(tier, FittableTier):
-            tier.load(verify(step.model, feature.work))
-        if tier.version != step.version:
-            raise PlanError(
-                f"tier {step.name!r} has changed since the plan was made: its certificate expired",
-                asked=f"version {step.version}",
-                found=f"version {tier.version}",
-                attempt=f"feasible plan {feature.brief.name}",
-            )
-    runtime = Runtime(made, tiers, ledger, brief=feature.brief)
-    return Opened(plan=made, runtime=runtime, tracker=_tracker(feature, made, ledger))
-
-
-def serve(
-    feature: Feature, *, ledger_url: str | None, host: str, port: int, say: Callable[[str], None]
-) -> None:
-    """Serve a feature's plan over HTTP until told to stop; everything accepted is answered first.
-
-    Args:
-        feature: The feature; it must have a plan.
-        ledger_url: Where decisions go; the feature's own ledger when absent.
-        host: Address to listen on.
-        port: Port; 0 takes a free one.
-        say: Told the address once the server listens.
-    """
-    url = ledger_url or feature.ledger_url
-    ledger = open_ledger(url)
-    try:
-        opened = open_runtime(feature, ledger)
-        tracker = opened.tracker
-        app = build_app(
-            opened.runtime,
-            headroom=tracker.rows,
-            on_decision=tracker.add_decision,
-            on_label=tracker.add_label,
-        )
-        run(
-            app,
-            host=host,
-            port=port,
-            on_ready=lambda address: say(
-                f"serving {feature.brief.name} on {address} (plan {opened.plan.id}, ledger {url})"
-            ),
-        )
-    finally:
-        ledger.close()
-
-
-def headroom(feature: Feature, *, ledger_url: str | None = None) -> list[HeadroomRow]:
-    """Say how each promise stands by what the ledger holds now; a live service is not disturbed."""
-    ledger = open_ledger(ledger_url or feature.ledger_url, write=False)
-    try:
-        return _tracker(feature, read_plan(feature.plan_path), ledger).rows()
-    finally:
-        ledger.close()
-
-
-def add_labels(feature: Feature, file: Path, *, ledger_url: str | None = None) -> dict[str, int]:
-    """Take labels from a file into the ledger.
-
-    Returns:
-        Outcome (`stored`, `duplicate`, `unknown_decision`, ...) -> labels.
-
-    Raises:
-        DataError: The file cannot be read; nothing of it is stored.
-        LedgerLocked: A service is running on this ledger: send them to its /v1/labels instead.
-    """
-    labels = read_labels(file)
-    ledger = open_ledger(ledger_url or feature.ledger_url)
-    try:
-        return dict(Counter(asyncio.run(ledger.add_labels(labels))))
-    finally:
-        ledger.close()
-
-
-def _tracker(feature: Feature, made: Plan, ledger: Ledger) -> HeadroomTracker:
-    tracker = HeadroomTracker(feature.brief, made, slices_of=feature.slices_of())
-    for decision in ledger.decisions():
-        tracker.add_decision(decision)
-    for label in ledger.labels():
-        tracker.add_label(label)
-    return tracker
 
 
 def label_set(rows: DataSet) -> tuple[str, ...]:

@@ -4,15 +4,23 @@ This room never sees the task: per row and tier it sees a bounded loss, a score,
 never serves, and the rows that certify are touched once.
 """
 
+from feasible.planning.backtest import backtest
 from feasible.planning.constraints import Constraint, Exits, constraints, mix_weights
 from feasible.planning.evidence import minimum_evidence
 from feasible.planning.planner import plan_profile
+from feasible.planning.profile_file import read_profile, write_profile
+from feasible.planning.profiling import ProfiledTiers, profile_tiers
 
 __all__ = [
     "Constraint",
     "Exits",
+    "ProfiledTiers",
+    "backtest",
     "constraints",
     "minimum_evidence",
     "mix_weights",
     "plan_profile",
+    "profile_tiers",
+    "read_profile",
+    "write_profile",
 ]

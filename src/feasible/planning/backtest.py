@@ -1,0 +1,131 @@
+"""Replaying a fixed plan on other rows: what it would have cost, and which promises it kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from feasible.cascade import Policy
+from feasible.errors import DataError, nearest
+from feasible.planning.calibration import Fit
+from feasible.planning.chain import Chain, Ingredients, exits_of, walk
+from feasible.planning.constraints import Constraint, Exits, constraints, percentile_of
+from feasible.planning.results import percentiles
+from feasible.schema import (
+    Backtest,
+    Brief,
+    IntArray,
+    Plan,
+    Profile,
+    PromiseHeld,
+    TierKind,
+    TierShare,
+)
+from feasible.stats import interval, mean_interval, quantile_interval
+
+__all__ = ["backtest"]
+
+
+def backtest(plan: Plan, brief: Brief, profile: Profile) -> Backtest:
+    """Replay a plan.
+
+    Args:
+        plan: The fixed plan.
+        brief: The brief it was made for.
+        profile: Other rows; it must have every machine tier of the plan.
+
+    Raises:
+        DataError: The profile lacks a tier or a slice.
+    """
+    kit, chain, policy = _kit(plan, brief, profile)
+    exits = exits_of(chain, kit, profile)
+    leaves = walk(policy, profile, len(exits.is_person))
+    rows = np.arange(len(leaves))
+    made = constraints(brief, profile, exits)
+    cost = exits.cost_usd[rows, leaves]
+    names = [*chain.machines, kit.person or "no answer"]
+    share = np.bincount(leaves, minlength=len(names)) / max(1, len(leaves))
+    quality = {c.id: _good(c, leaves) for c in made if c.objective.kind == "quality"}
+    return Backtest(
+        rows=len(profile),
+        cost_usd=None if np.isnan(cost).all() else float(np.nanmean(cost)),
+        latency_ms=percentiles(exits.latency_ms[rows, leaves]),
+        quality=quality,
+        tiers=tuple(TierShare(name=n, share=float(s)) for n, s in zip(names, share, strict=True)),
+        promises=tuple(_promise(c, exits, leaves) for c in made),
+    )
+
+
+def _kit(plan: Plan, brief: Brief, profile: Profile) -> tuple[Ingredients, Chain, Policy]:
+    steps = [t for t in plan.tiers if t.kind not in {TierKind.CACHE, TierKind.PERSON}]
+    for step in steps:
+        if step.name not in profile.tiers:
+            close = nearest(step.name, profile.tiers)
+            raise DataError(
+                f"the profile has no tier `{step.name}`, which the plan asks",
+                found=f"tiers: {', '.join(profile.tiers)}",
+                attempt=f"`{close}`?" if close else "profile the plan's tiers on these rows",
+            )
+    person = next((t for t in plan.tiers if t.kind is TierKind.PERSON), None)
+    kit = Ingredients(
+        brief=brief,
+        specs={t.name: t for t in brief.layers.tiers},
+        groups={t.name: t.groups for t in steps},
+        fits={t.name: Fit(dict(t.calibrators), 0.0, 0.0, 0) for t in steps},
+        machines=tuple(t.name for t in steps),
+        person=None if person is None else person.name,
+        p95_ms={t.name: t.latency_p95_ms for t in plan.tiers},
+        mean_usd={t.name: t.cost_usd for t in plan.tiers},
+        worst_usd={t.name: t.worst_cost_usd for t in plan.tiers},
+    )
+    policy = Policy.from_plan(plan)
+    asked = tuple(s for s in policy.steps if s.kind is not TierKind.CACHE)
+    return kit, Chain(kit.machines), replace(policy, steps=asked)
+
+
+def _good(constraint: Constraint, leaves: IntArray) -> float | None:
+    value = constraint.value(leaves)
+    if value is None:
+        return None
+    return value if constraint.objective.is_ceiling else 1 - value
+
+
+def _promise(constraint: Constraint, exits: Exits, leaves: IntArray) -> PromiseHeld:
+    objective = constraint.objective
+    level = objective.confidence_level
+    n, value = constraint.n(leaves), constraint.value(leaves)
+    limit = 0.0 if objective.limit is None else objective.limit.mid
+    unit, span, shown = constraint.unit, None, value
+    if n and value is not None:
+        losses = constraint.at(leaves)
+        if constraint.is_binary:
+            span = interval(round(float(losses.sum())), n, confidence_level=level)
+        else:
+            span = mean_interval(losses, cap=1.0, confidence_level=level)
+    held = _held(span, constraint.limit)
+    q = percentile_of(objective) if objective.kind == "latency" else None
+    if q is not None:
+        rows = np.arange(len(leaves))
+        took = exits.latency_ms[rows, leaves][constraint.counts[rows, leaves]]
+        shown = float(np.quantile(took, q)) if len(took) else None
+        span = quantile_interval(took, q, confidence_level=level) if len(took) else None
+        limit, unit = limit * 1e3, "ms"
+    elif objective.kind == "quality" and not objective.is_ceiling:
+        shown = None if value is None else 1 - value
+        span = None if span is None else (1 - span[1], 1 - span[0])
+    elif span is not None and value is not None:
+        shown = value * constraint.scale
+        span = (span[0] * constraint.scale, span[1] * constraint.scale)
+    return PromiseHeld(
+        objective=objective.id, limit=limit, unit=unit, value=shown, interval=span, n=n, held=held
+    )
+
+
+def _held(span: tuple[float, float] | None, limit: float) -> Literal["true", "false", "undecided"]:
+    if span is None:
+        return "undecided"
+    if span[1] <= limit:
+        return "true"
+    return "false" if span[0] > limit else "undecided"
