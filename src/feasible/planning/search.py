@@ -32,9 +32,9 @@ __all__ = ["Candidate", "chains_of", "frontier_of", "search", "sequence_of"]
 _THRIFT: Final = (0.0, 1.0, 4.0, 16.0, 64.0, 256.0, 1e4, 1e6)
 """How much the cost of the dearest exit weighs against one standard error of slack."""
 _ROUNDS: Final = 30
-_REFINED: Final = 4
+_REFINED: Final = 6
 _NEAR_FLOORS: Final = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-_FLOORS: Final = (0.0, 0.3, 0.4, 0.5, 0.6)
+_FLOORS: Final = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _PASSES: Final = 3
 _CLIP: Final = 6.0
 """Standard errors beyond which more slack or more shortfall does not matter."""
@@ -157,16 +157,36 @@ class _Solver:
             [self._sorted(i, g) for g in range(len(group_names(kit, name)))]
             for i, name in enumerate(chain.machines)
         ]
+        self.blended = [self._blended(c) for c in self.constraints]
         self.error = [self._standard_error(c, n_cert / n) for c in self.constraints]
         self.dearest = max(float(self.cost.max(initial=0.0)) * n, 1e-12)
         self.scaled = [
-            np.where(
-                c.counts,
-                (c.loss - c.raw_limit) * c.weight[:, None] / max(1, c.counts[:, 0].sum()) / error,
-                0.0,
-            )
-            for c, error in zip(self.constraints, self.error, strict=True)
+            (loss - np.where(c.counts, c.raw_limit, 0.0) * c.weight[:, None])
+            / max(1, c.counts[:, 0].sum())
+            / error
+            for c, error, loss in zip(self.constraints, self.error, self.blended, strict=True)
         ]
+
+    def _blended(self, constraint: Constraint) -> FloatArray:
+        """Give each row's loss at each exit: half what was seen, half what calibration expects.
+
+        A handful of misses on SEARCH rows says little about the next ones; probabilities know of
+        every row how near a miss it was. Within an answer group a doubtful answer is expected to miss
+        as often, per unit of doubt, as doubtful answers of that group did, so that also rows that do
+        not count themselves show where the next rows that do will miss.
+        """
+        seen = np.where(constraint.counts, constraint.loss, 0.0) * constraint.weight[:, None]
+        if constraint.objective.kind != "quality":
+            return seen
+        out = seen.copy()
+        for tier in range(self.k):
+            doubt = 1 - self.probability[:, tier]
+            for rows in self.order[tier]:
+                total = float(doubt[rows].sum())
+                if total > 0:
+                    rate = float(seen[rows, tier].sum()) / total
+                    out[rows, tier] = (seen[rows, tier] + rate * doubt[rows]) / 2
+        return out
 
     def _sorted(self, tier: int, group: int) -> IntArray:
         """Give the rows that a tier answered in a group, surest first."""
@@ -293,10 +313,12 @@ class _Solver:
             for name, groups in zip(self.chain.machines, cuts, strict=True)
         }
         value = {c.id: c.value(exit_of_row) for c in self.constraints}
-        slack = {
-            c.id: math.inf if value[c.id] is None else (c.raw_limit - (value[c.id] or 0.0)) / error
-            for c, error in zip(self.constraints, self.error, strict=True)
-        }
+        rows = np.arange(len(exit_of_row))
+        slack = {}
+        for c, error, loss in zip(self.constraints, self.error, self.blended, strict=True):
+            judging = float((c.counts[rows, exit_of_row] * c.weight).sum())
+            mean = float(loss[rows, exit_of_row].sum()) / judging if judging else -math.inf
+            slack[c.id] = (c.raw_limit - mean) / error
         cost = float(self.cost[np.arange(len(exit_of_row)), exit_of_row].sum())
         policy = policy_of(self.chain, self.kit, thresholds)
         return Candidate(self.chain, thresholds, policy, cost, slack, value)
