@@ -32,9 +32,7 @@ app = typer.Typer(
     help="Declare what an AI feature may cost and must achieve. Then keep the promise.",
 )
 brief_app = typer.Typer(no_args_is_help=True, help="The brief's format.")
-ledger_app = typer.Typer(no_args_is_help=True, help="What happened: the decisions' ledger.")
 app.add_typer(brief_app, name="brief")
-app.add_typer(ledger_app, name="ledger")
 
 HOLDS, INFEASIBLE, NO_EVIDENCE = 0, 3, 4
 
@@ -49,12 +47,11 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
 @app.command()
 def demo(
     system: Annotated[str, typer.Argument(help="Reference system.")] = "support",
-    requests: Annotated[int, typer.Option(help="Requests to send over HTTP.", min=100)] = 3000,
 ) -> None:
-    """Run the whole loop on a reference system, from its brief to its headroom table."""
+    """Plan a reference system, from its brief to its certificate, with real parts."""
     from feasible.demo import run_demo
 
-    run_demo(open_feature(system), _console(), n_requests=requests)
+    run_demo(open_feature(system), _console())
 
 
 @app.command()
@@ -68,22 +65,7 @@ def new(
 
     folder = write_starter(Path(name))
     print(f"wrote {folder}/ : brief.yaml, tiers.py, data.py, rows.csv, README.md")
-    print(f"next:  feasible review {folder}")
-
-
-@app.command()
-def review(feature: FeatureName, as_json: AsJson = False) -> None:
-    """Judge a design by its brief alone, before anything is built."""
-    from feasible.loop import review as review_brief
-    from feasible.rubric import review_text
-
-    judged = review_brief(_brief(feature))
-    if as_json:
-        _print_json(judged)
-    else:
-        print(review_text(judged))
-    if any(finding.risk == "HIGH" for finding in judged.findings):
-        raise typer.Exit(INFEASIBLE)
+    print(f"next:  feasible plan {folder}")
 
 
 @app.command()
@@ -155,76 +137,6 @@ def backtest(
         raise typer.Exit(NO_EVIDENCE)
 
 
-@app.command()
-def serve(
-    feature: FeatureName,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8000,
-    ledger: Annotated[
-        str | None, typer.Option(help="Ledger URL, for example sqlite:///decisions.db.")
-    ] = None,
-    workers: Annotated[
-        int, typer.Option(help="Worker processes; this version has one.", min=1)
-    ] = 1,
-) -> None:
-    """Serve the plan over HTTP; an answer leaves after its decision is in the ledger."""
-    from feasible import loop
-
-    if workers != 1:
-        raise BadInput(
-            "this version serves with one worker process",
-            asked=f"--workers {workers}",
-            attempt="leave --workers out",
-        )
-    loop.serve(open_feature(feature), ledger_url=ledger, host=host, port=port, say=_say)
-
-
-@app.command()
-def watch(
-    feature: FeatureName,
-    ledger: Annotated[str | None, typer.Option(help="Ledger URL.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show how each promise stands by the decisions and labels that are known now."""
-    from feasible import loop
-    from feasible.report import headroom_table
-
-    rows = loop.headroom(open_feature(feature), ledger_url=ledger)
-    if as_json:
-        _print_json({"objectives": rows, "drift": [], "estimates": [], "triggers": []})
-    else:
-        _console().print(headroom_table(rows))
-    if any(row.holds is False for row in rows):
-        raise typer.Exit(INFEASIBLE)
-    if any(row.holds is None for row in rows):
-        raise typer.Exit(NO_EVIDENCE)
-
-
-@app.command()
-def label(
-    feature: FeatureName,
-    file: Annotated[
-        Path,
-        typer.Argument(help="CSV or JSON lines: decision_id, value, source, known_at, label_id?"),
-    ],
-    ledger: Annotated[str | None, typer.Option(help="Ledger URL.")] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Take late labels into the ledger. Sending a label twice changes nothing."""
-    from feasible import loop
-
-    outcome = loop.add_labels(open_feature(feature), file, ledger_url=ledger)
-    if as_json:
-        _print_json(outcome)
-    else:
-        print(", ".join(f"{name} {count:,}" for name, count in outcome.items()))
-    if outcome.get("unknown_decision"):
-        raise BadInput(
-            f"{outcome['unknown_decision']:,} labels name decisions that are not in this ledger",
-            attempt="check --ledger; the other labels were stored",
-        )
-
-
 @brief_app.command("schema")
 def brief_schema() -> None:
     """Print the JSON Schema of brief.yaml, for editors."""
@@ -233,41 +145,13 @@ def brief_schema() -> None:
     _print_json(schema())
 
 
-@ledger_app.command("verify")
-def ledger_verify(
-    ledger: Annotated[str, typer.Option(help="Ledger URL, for example sqlite:///decisions.db.")],
-    as_json: AsJson = False,
-) -> None:
-    """Prove that no decision of a ledger is missing or was edited."""
-    from feasible.ledger import open_ledger
-
-    opened = open_ledger(ledger, write=False)
-    try:
-        found = opened.verify()
-    finally:
-        opened.close()
-    if as_json:
-        _print_json(found)
-    else:
-        print(found)
-    if not found.whole:
-        raise typer.Exit(INFEASIBLE)
-
-
 def main() -> None:
     """Run the command line; a known error becomes its text and its exit code."""
     try:
-        app(standalone_mode=False)
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
-    except typer.Abort:
-        sys.exit(130)
+        app()
     except FeasibleError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except _usage_error() as error:
-        error.show()
-        sys.exit(2)
 
 
 def open_feature(name: str) -> Feature:
@@ -292,19 +176,6 @@ def open_feature(name: str) -> Feature:
         found=f"reference systems: {', '.join(system_names())}",
         attempt=f"`{close}`?" if close else f"feasible new {name}",
     )
-
-
-def _brief(name: str) -> Any:
-    from feasible.schema import load_brief
-
-    path = Path(name)
-    return load_brief(path) if path.suffix in {".yaml", ".yml"} else open_feature(name).found
-
-
-def _usage_error() -> type[Any]:
-    import click
-
-    return click.ClickException
 
 
 def _show_plan(report: Any) -> None:
@@ -340,10 +211,6 @@ def _console() -> Console:
     from rich.console import Console
 
     return Console()
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import numpy as np
 from feasible.planning.chain import Ingredients, exits_of, walk
 from feasible.planning.constraints import Constraint, Exits, constraints, percentile_of
 from feasible.planning.search import Candidate
-from feasible.schema import AnsweredBy, CertificateLine, FloatArray, IntArray, Profile
+from feasible.schema import AnsweredBy, CertificateLine, IntArray, Profile
 from feasible.stats import (
     betting_p_value,
     betting_upper_bound,

@@ -6,7 +6,6 @@ from feasible.report.terminal import (
     certificate_table,
     comparison_table,
     frontier_table,
-    headroom_table,
     infeasible_panel,
     plan_table,
 )
@@ -17,7 +16,6 @@ __all__ = [
     "certificate_table",
     "comparison_table",
     "frontier_table",
-    "headroom_table",
     "infeasible_panel",
     "plan_table",
 ]

@@ -14,7 +14,6 @@ from feasible.schema import (
     Backtest,
     Brief,
     CertificateLine,
-    HeadroomRow,
     Objective,
     PlanReport,
 )
@@ -26,7 +25,6 @@ __all__ = [
     "certificate_table",
     "comparison_table",
     "frontier_table",
-    "headroom_table",
     "infeasible_panel",
     "plan_table",
 ]
@@ -215,30 +213,5 @@ def backtest_table(result: Backtest) -> Table:
             span,
             f"{line.n:,}",
             Text(line.held, style=style),
-        )
-    return table
-
-
-def headroom_table(rows: Sequence[HeadroomRow]) -> Table:
-    """Show how each promise stands by what is known now."""
-    table = Table(title="headroom", title_justify="left")
-    table.add_column("promise")
-    for name in ("limit", "now", "interval", "n", "slack", "headroom"):
-        table.add_column(name, justify="right")
-    table.add_column("")
-    for row in rows:
-        span = ""
-        if row.interval is not None:
-            span = " to ".join(show(end, row.unit) for end in row.interval)
-        style = {True: "green", False: "bold red"}.get(row.holds) if row.holds is not None else None
-        table.add_row(
-            row.objective,
-            show(row.limit, row.unit),
-            "-" if row.value is None else show(row.value, row.unit),
-            span,
-            f"{row.n:,}",
-            "" if row.slack is None else f"{row.slack:+.0%}",
-            "" if row.headroom is None else f"{row.headroom:.3g}x",
-            Text(row.note, style=style or "yellow"),
         )
     return table
