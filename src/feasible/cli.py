@@ -69,7 +69,7 @@ def new(
 
 
 @app.command()
-def plan(  # noqa: PLR0917  options of a command, never passed by position
+def plan(
     feature: Annotated[
         str | None, typer.Argument(help="A feature folder or a reference system.")
     ] = None,

@@ -120,13 +120,14 @@ def _complete(
     report: PlanReport, brief: Brief, fitted: dict[str, Tier], work: Path | None
 ) -> PlanReport:
     """Add to the plans of a report what they need to stand alone: brief, models and id."""
+    models = {name: tier for name, tier in fitted.items() if isinstance(tier, FittableTier)}
 
     def whole(made: Plan | None) -> Plan | None:
         if made is None:
             return None
         steps = tuple(
-            msgspec.structs.replace(step, model=store(fitted[step.name], work, name=step.name))
-            if work is not None and isinstance(fitted.get(step.name), FittableTier)
+            msgspec.structs.replace(step, model=store(models[step.name], work, name=step.name))
+            if work is not None and step.name in models
             else step
             for step in made.tiers
         )

@@ -1,7 +1,7 @@
 """Fit tiers and thresholds so that the brief holds, and say how sure we are.
 
-This room never sees the task: per row and tier it sees a bounded loss, a score, a latency and a cost. It
-never serves, and the rows that certify are touched once.
+This room never sees the task: per row and tier it sees a bounded loss, a score, a latency and a
+cost. It never serves, and the rows that certify are touched once.
 """
 
 from feasible.planning.backtest import backtest

@@ -43,8 +43,8 @@ def answer_groups(brief: Brief, profile: Profile, tier: int) -> dict[str, str]:
     """Sort a tier's answers by how near they are to a slice that the brief protects.
 
     Where a promise stands on a slice, answers that are mostly given to its rows form one group, and
-    answers that at least one in a hundred times go to its rows form another: thresholds there may be
-    stricter without touching the rest.
+    answers that at least one in a hundred times go to its rows form another: thresholds there may
+    be stricter without touching the rest.
 
     Args:
         brief: The declaration.
@@ -107,8 +107,8 @@ def brier_and_ece(probability: FloatArray, right: FloatArray) -> tuple[float, fl
     """Give the Brier score and the expected calibration error of probabilities.
 
     Examples:
-        >>> brier, ece = brier_and_ece(np.array([1.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0, 0.0, 0.0]))
-        >>> brier, ece
+        >>> sure = np.array([1.0, 1.0, 0.0, 0.0])
+        >>> brier_and_ece(sure, sure)
         (0.0, 0.0)
     """
     brier = float(np.mean((probability - right) ** 2))

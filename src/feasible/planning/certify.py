@@ -1,9 +1,10 @@
 """The certificate: rows that nothing was chosen on judge the candidates in a fixed order.
 
-A candidate passes when every objective passes at its own level; the walk goes from the safest candidate
-towards cheaper ones and stops at the first that fails. Testing in an order fixed beforehand needs no
-correction for the number of candidates (Angelopoulos et al., Learn then Test, arXiv 2110.01052), and a
-promise that is a conjunction needs none for the number of objectives (intersection-union).
+A candidate passes when every objective passes at its own level; the walk goes from the safest
+candidate towards cheaper ones and stops at the first that fails. Testing in an order fixed
+beforehand needs no correction for the number of candidates (Angelopoulos et al., Learn then Test,
+arXiv 2110.01052), and a promise that is a conjunction needs none for the number of objectives
+(intersection-union).
 """
 
 from __future__ import annotations

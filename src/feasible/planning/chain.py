@@ -57,7 +57,7 @@ class Ingredients:
 
     @property
     def person_usd(self) -> float:
-        """Give the price of a hand-off. Dollars; a price that nobody declared is refused earlier."""
+        """Give the price of a hand-off. Dollars; 0 when the brief declares none."""
         usd = self.mean_usd.get(self.person) if self.person is not None else None
         return 0.0 if usd is None else usd
 
@@ -70,7 +70,7 @@ class Ingredients:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Machine tiers in the order in which they are asked; a person, when there is one, comes last."""
+    """Machine tiers in the order in which they are asked; a person, if any, comes last."""
 
     machines: tuple[str, ...]
 
@@ -78,7 +78,8 @@ class Chain:
 def exits_of(chain: Chain, kit: Ingredients, profile: Profile) -> Exits:
     """Say what every row would get at every exit of a chain.
 
-    The last exit is the person, or, without one, "no answer", which is wrong and costs nothing more.
+    The last exit is the person, or, without one, "no answer", which is wrong and costs nothing
+    more.
     """
     n, k = len(profile), len(chain.machines)
     columns = [profile.tiers.index(name) for name in chain.machines]

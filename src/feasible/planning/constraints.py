@@ -1,8 +1,9 @@
 """Every objective as per-row losses: one definition for search, certificate, back-test and report.
 
-A row that leaves the cascade at an exit has, for each objective, a loss between 0 and a scale, or does
-not count (another slice, a person's answer where machines are judged, no label). The promise is that the
-mean loss stays at or below a limit. "p99 <= 200 ms" is mean 1[latency > 200 ms] <= 0.01.
+A row that leaves the cascade at an exit has, for each objective, a loss between 0 and a scale, or
+does not count (another slice, a person's answer where machines are judged, no label). The promise
+is that the mean loss stays at or below a limit. "p99 <= 200 ms" is mean 1[latency > 200 ms] <=
+0.01.
 """
 
 from __future__ import annotations
@@ -63,13 +64,16 @@ class Constraint:
         loss: shape (n_rows, n_exits), in [0, 1].
         counts: shape (n_rows, n_exits). Whether the row judges when it leaves there.
         raw_limit: Largest mean loss allowed, on the scale of `loss`.
-        weight: shape (n_rows,). Declared over empirical share of the row's slice; all 1 when judged on
+        weight: shape (n_rows,). Declared over empirical share of the row's slice; all 1 when judged
+        on
             a slice.
         is_binary: Every loss is 0 or 1 and weights are equal, so that exact binomial bounds apply.
         scale: What 1 on the scale of `loss` means in the objective's unit (dollars for cost).
         unit: `ratio`, `usd` or `ms`.
-        is_bounded: Whether the scale is an enforced cap; otherwise bounds are asymptotic and say so.
-        person_exit: Exit at which a person's declared error rate is the loss, while every other loss
+        is_bounded: Whether the scale is an enforced cap; otherwise bounds are asymptotic and say
+        so.
+        person_exit: Exit at which a person's declared error rate is the loss, while every other
+        loss
             is 0 or 1; None when people do not judge or losses are not right-or-wrong.
     """
 
@@ -166,8 +170,8 @@ def constraints(brief: Brief, profile: Profile, exits: Exits) -> tuple[Constrain
 def mix_weights(brief: Brief, profile: Profile) -> FloatArray:
     """Weigh rows so that disjoint declared slices have their declared share of traffic.
 
-    Slices that overlap an earlier one, and slices that no row has, are passed over. The weights have
-    mean 1.
+    Slices that overlap an earlier one, and slices that no row has, are passed over. The weights
+    have mean 1.
 
     Returns:
         shape (n_rows,).
@@ -229,11 +233,12 @@ def _slice(objective: Objective, profile: Profile) -> BoolArray:
         return np.ones(len(profile), dtype=np.bool_)
     member = profile.slices.get(objective.on)
     if member is None or not member.any():
-        close = nearest(objective.on, profile.slices)
+        known = [name for name, rows in profile.slices.items() if rows.any()]
+        close = nearest(objective.on, known)
         raise DataError(
             f"no row is in slice `{objective.on}`",
             asked=f"{objective.id} is promised on it",
-            found=f"slices with rows: {', '.join(n for n, m in profile.slices.items() if m.any()) or 'none'}",
+            found=f"slices with rows: {', '.join(known) or 'none'}",
             attempt=f"`{close}`?" if close else "mark its rows, or promise it on another slice",
         )
     return member

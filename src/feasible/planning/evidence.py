@@ -61,7 +61,7 @@ def earliest_date(brief: Brief, missing: Mapping[str, int], *, today: date) -> d
     """Give the day on which the missing labels will have matured at the brief's label rate.
 
     Returns:
-        The latest of the dates of all objectives; None when a rate is not declared or nothing misses.
+        The latest of all dates; None when a rate is not declared or nothing is missing.
     """
     dates = []
     for objective_id, count in missing.items():

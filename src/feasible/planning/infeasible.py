@@ -13,7 +13,7 @@ from feasible.planning.certify import Judged, certify
 from feasible.planning.chain import Chain, Ingredients, exits_of
 from feasible.planning.constraints import constraints
 from feasible.planning.evidence import earliest_date, labels_needed
-from feasible.planning.search import Candidate, search, sequence_of
+from feasible.planning.search import search, sequence_of
 from feasible.schema import Brief, Infeasible, Objective, Profile, Relaxation
 from feasible.units import Quantity
 
@@ -56,7 +56,6 @@ def structural(kit: Ingredients, profile: Profile) -> Infeasible | None:
 
 def explain(
     kit: Ingredients,
-    candidates: Sequence[Candidate],
     judged: Judged,
     profile: Profile,
     cert: Profile,

@@ -14,8 +14,8 @@ def usable_tiers(
 ) -> tuple[tuple[str, ...], tuple[LeftOut, ...]]:
     """Give the machine tiers that may decide, and the others with the reason.
 
-    Caches are not here: an exact repeat gets the answer that the plan gave before. People are always
-    last and are handled apart.
+    Caches are not here: an exact repeat gets the answer that the plan gave before. People are
+    always last and are handled apart.
     """
     usable, out = [], []
     for name in profile.tiers:
@@ -46,12 +46,10 @@ def _reason(brief: Brief, spec: TierSpec | None, name: str, profile: Profile) ->
 
 def _misses(objective: Objective, spec: TierSpec) -> str | None:
     limit = objective.limit
-    if objective.kind == "delivery" and spec.ready_in is not None and limit is not None:
-        if spec.ready_in.high > limit.mid:
-            return f"ready in {spec.ready_in}, and {objective.measure} is due in {limit}"
-    if objective.kind == "adaptation" and spec.adapts_in is not None and limit is not None:
-        if spec.adapts_in.high > limit.mid:
-            return f"adapts in {spec.adapts_in}, and {objective.measure} must be learnt in {limit}"
+    due = {"delivery": spec.ready_in, "adaptation": spec.adapts_in}.get(objective.kind)
+    if due is not None and limit is not None and due.high > limit.mid:
+        verb = "ready" if objective.kind == "delivery" else "adapted"
+        return f"{verb} in {due}, and {objective.measure} is due in {limit}"
     if objective.kind == "residency" and spec.leaves_site:
         return f"it sends data off site, and {objective.measure} must stay {objective.must_stay}"
     return None

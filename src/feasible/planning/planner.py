@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -78,11 +79,7 @@ def plan_profile(
     usable, left_out = usable_tiers(brief, specs, profile)
     kit = _ingredients(brief, specs, profile, split, fit, usable)
     left_out = (*left_out, *_without_fit(usable, kit))
-    common = {
-        "minimum_evidence": minimum_evidence(brief),
-        "left_out": left_out,
-        "comparisons": comparisons_of(kit, profile, cert),
-    }
+    compared = comparisons_of(kit, profile, cert)
     notes = [f"{name}: {why}" for name, why in unjudged(brief)]
     notes += _empty_slices(brief, profile)
     blocked = structural(kit, found)
@@ -95,7 +92,9 @@ def plan_profile(
             frontier=(),
             infeasible=blocked,
             notes=tuple(notes),
-            **common,
+            minimum_evidence=minimum_evidence(brief),
+            left_out=left_out,
+            comparisons=compared,
         )
     candidates = search(
         kit,
@@ -120,7 +119,7 @@ def plan_profile(
         return _plan(kit, one, cert, used, labels, versions or {}, seed, now)
 
     forecast = forecast_of(kit, chosen, cert)
-    points = frontier_points(kit, candidates, found, chosen.candidate if passed else None)
+    points = frontier_points(kit, candidates, chosen.candidate if passed else None)
     extras = {"slices": slices_of(chosen, cert), "calibration": _calibration(kit)}
     if passed:
         return PlanReport(
@@ -131,9 +130,11 @@ def plan_profile(
             frontier=points,
             notes=tuple(notes),
             extras=extras,
-            **common,
+            minimum_evidence=minimum_evidence(brief),
+            left_out=left_out,
+            comparisons=compared,
         )
-    why, partial = explain(kit, candidates, judged[0], found, cert, today=now.date())
+    why, partial = explain(kit, judged[0], found, cert, today=now.date())
     return PlanReport(
         feasible=False,
         plan=None,
@@ -144,7 +145,9 @@ def plan_profile(
         fallback_plan=None if partial is None else made(partial),
         notes=tuple(notes),
         extras=extras,
-        **common,
+        minimum_evidence=minimum_evidence(brief),
+        left_out=left_out,
+        comparisons=compared,
     )
 
 
@@ -192,8 +195,9 @@ def _ingredients(
             fitted = fit_calibrators(fit, column, groups[name])
             if fitted is not None:
                 fits[name] = fitted
-    if person is not None and mean.get(person) is None and specs[person].usd is not None:
-        mean[person], worst[person] = specs[person].usd.mid, specs[person].usd.high
+    declared = specs[person].usd if person is not None else None
+    if person is not None and mean.get(person) is None and declared is not None:
+        mean[person], worst[person] = declared.mid, declared.high
     machines = sorted(fits, key=lambda n: (mean[n] or 0.0, p95[n] or 0.0))
     return Ingredients(brief, specs, groups, fits, tuple(machines), person, p95, mean, worst)
 
@@ -215,8 +219,6 @@ def _empty_slices(brief: Brief, profile: Profile) -> list[str]:
 
 
 def _fingerprint(profile: Profile) -> str:
-    import hashlib
-
     digest = hashlib.sha256("\n".join(profile.row_ids).encode())
     for values in (profile.loss, profile.score, profile.cost_usd):
         digest.update(np.ascontiguousarray(values).tobytes())
@@ -286,7 +288,7 @@ def _plan(
 
 
 def _cache_step(name: str, spec: TierSpec, versions: Mapping[str, str]) -> PlanTier:
-    """Give the step of an exact cache: it repeats an answer with the probability it was given at."""
+    """Give the step of an exact cache: it repeats an answer with its probability."""
     return PlanTier(
         name=name,
         kind=TierKind.CACHE,

@@ -37,8 +37,8 @@ def read_profile(path: Path) -> Profile:
     """Read a profile; tiers are put in the order of their mean cost, unknown cost last.
 
     Raises:
-        DataError: The file cannot be read, a column is missing or unknown, a row and tier stand twice,
-            or a value is impossible.
+        DataError: The file cannot be read, a column is missing or unknown, or a row and tier stand
+            twice.
     """
     table = _table(path)
     _check_columns(table, path)
@@ -50,7 +50,8 @@ def read_profile(path: Path) -> Profile:
         values, count = np.unique(cell, return_counts=True)
         twice = int(values[np.argmax(count)])
         raise DataError(
-            f"row {row_ids[twice // k]!r} stands {int(count.max())} times for tier {names[twice % k]!r}",
+            f"row {row_ids[twice // k]!r} stands {int(count.max())} times "
+            f"for tier {names[twice % k]!r}",
             asked="one line per row and tier",
             found=f"{len(cell) - len(values):,} lines too many in {path.name}",
             attempt="remove the duplicates",

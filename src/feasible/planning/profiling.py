@@ -49,8 +49,8 @@ def profile_tiers(
     """Ask every tier about every row.
 
     Training rows are answered by tiers that never saw them (cross-fitting); test rows by the tiers
-    that are served, one at a time, so that a latency is that of one call. Training rows are answered
-    in batches and borrow latencies from a sample of calls made one at a time.
+    that are served, one at a time, so that a latency is that of one call. Training rows are
+    answered in batches and borrow latencies from a sample of calls made one at a time.
 
     Args:
         tiers: Name -> tier, in the brief's order.
@@ -119,7 +119,7 @@ class _Asking:
             return self._simulated(out), self.tier
         if isinstance(self.tier, FittableTier):
             self._cross_fit(out)
-            self.tier.fit([self.examples[i] for i in self.train], seed=self.seed)
+            self.tier.fit([self.examples[int(i)] for i in self.train], seed=self.seed)
         else:
             self._in_batches(self.tier, self.train, out)
         self._one_by_one(out)
@@ -139,7 +139,7 @@ class _Asking:
         done = 0
         for k in range(folds):
             blank = self.tier.blank()
-            blank.fit([self.examples[i] for i in self.train[fold != k]], seed=self.seed)
+            blank.fit([self.examples[int(i)] for i in self.train[fold != k]], seed=self.seed)
             self._in_batches(blank, self.train[fold == k], out)
             done += int((fold == k).sum())
             self.step(done)
@@ -148,7 +148,7 @@ class _Asking:
         for start in range(0, len(rows), _BATCH):
             part = rows[start : start + _BATCH]
             for i, answer in zip(
-                part, self._ask(tier, [self.requests[i] for i in part]), strict=True
+                part, self._ask(tier, [self.requests[int(i)] for i in part]), strict=True
             ):
                 out.answers[i] = answer
 

@@ -58,7 +58,6 @@ def percentiles(latency_ms: FloatArray) -> LatencyForecast:
 def frontier_points(
     kit: Ingredients,
     candidates: Sequence[Candidate],
-    profile: Profile,
     chosen: Candidate | None,
 ) -> tuple[FrontierPoint, ...]:
     """Give the cascades that no other beats at once in cost and quality, on SEARCH rows."""
@@ -182,6 +181,6 @@ def _mean(values: FloatArray, weight: FloatArray | None) -> float | None:
 
 
 def _chain_ms(kit: Ingredients, candidate: Candidate) -> float | None:
-    """Give the 95th percentile of a walk through the whole chain, roughly: the sum of its tiers'."""
+    """Give a rough 95th percentile of a walk through the whole chain: the sum of its tiers'."""
     known = [kit.p95_ms[name] for name in candidate.chain.machines]
     return None if any(ms is None for ms in known) else float(sum(ms or 0.0 for ms in known))

@@ -1,7 +1,7 @@
 """Finding thresholds: exact coordinate steps on a Lagrangian, over every useful order of tiers.
 
-Everything here looks at SEARCH rows only. The result is a family of candidates from safe to cheap; which
-of them is deployed is decided on CERT rows, elsewhere.
+Everything here looks at SEARCH rows only. The result is a family of candidates from safe to cheap;
+which of them is deployed is decided on CERT rows, elsewhere.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Candidate:
 
 
 def chains_of(kit: Ingredients) -> tuple[Chain, ...]:
-    """Give every order worth trying: subsets of the tiers, cheapest first, the empty one included."""
+    """Give every order worth trying: subsets of the tiers, cheapest first."""
     return tuple(
         Chain(machines)
         for size in range(min(_LONGEST, len(kit.machines)) + 1)
@@ -107,8 +107,8 @@ def search(
 def sequence_of(candidates: list[Candidate], *, most: int = 30) -> list[Candidate]:
     """Order candidates for fixed-sequence testing: from the safest towards cheaper ones.
 
-    Starts at the candidate with the largest least slack; each next one is cheaper. Of two with the same
-    cost the shallower chain wins.
+    Starts at the candidate with the largest least slack; each next one is cheaper. Of two with the
+    same cost the shallower chain wins.
     """
     ordered = sorted(
         candidates, key=lambda c: (-round(c.least_slack, 6), c.cost_usd, len(c.chain.machines))
@@ -171,9 +171,9 @@ class _Solver:
         """Give each row's loss at each exit: half what was seen, half what calibration expects.
 
         A handful of misses on SEARCH rows says little about the next ones; probabilities know of
-        every row how near a miss it was. Within an answer group a doubtful answer is expected to miss
-        as often, per unit of doubt, as doubtful answers of that group did, so that also rows that do
-        not count themselves show where the next rows that do will miss.
+        every row how near a miss it was. Within an answer group a doubtful answer is expected to
+        miss as often, per unit of doubt, as doubtful answers of that group did, so that also rows
+        that do not count themselves show where the next rows that do will miss.
         """
         seen = np.where(constraint.counts, constraint.loss, 0.0) * constraint.weight[:, None]
         if constraint.objective.kind != "quality":
@@ -242,9 +242,9 @@ class _Solver:
     def _play(self, thrift: float) -> list[Candidate]:
         """Raise the least slack: weights move to whichever promise is nearest to its limit.
 
-        This is the multiplicative-weights game between the policy, which answers the present weights
-        exactly, and the weights (Freund and Schapire 1999); with thrift 0 it converges to the policy
-        whose least standardised slack is largest.
+        This is the multiplicative-weights game between the policy, which answers the present
+        weights exactly, and the weights (Freund and Schapire 1999); with thrift 0 it converges to
+        the policy whose least standardised slack is largest.
         """
         out: list[Candidate] = []
         cuts = [[NEVER] * len(groups) for groups in self.order]

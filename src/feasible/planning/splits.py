@@ -1,4 +1,4 @@
-"""Which rows may be used for what: FIT calibrates, SEARCH chooses, CERT judges and does nothing else."""
+"""Which rows may be used for what: FIT calibrates, SEARCH chooses, CERT judges."""
 
 from __future__ import annotations
 

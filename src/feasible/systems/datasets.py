@@ -57,7 +57,7 @@ def dataset_file(name: str, file: str) -> Path:
             attempt=f"set {DATA_DIR_VARIABLE} to a directory that holds {wanted} "
             f"(columns {entry['columns']}; origin {entry['origin']})",
         )
-    path = Path(base) / entry["folder"] / file
+    path = Path(base) / str(entry["folder"]) / file
     if not path.is_file():
         raise DataError(
             f"data set {name!r} is not in the data directory",
