@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from datetime import date, timedelta
 
+from feasible.planning.constraints import percentile_of
 from feasible.schema import Brief, CertificateLine, Objective
 from feasible.stats import rows_needed, zero_miss_rows
 
@@ -36,8 +37,19 @@ def miss_limit(objective: Objective) -> float | None:
     return objective.limit.mid if objective.is_ceiling else 1 - objective.limit.mid
 
 
+def row_limit(objective: Objective) -> float | None:
+    """Give the share of rows that may miss; None for objectives that are not about shares."""
+    if objective.kind == "quality":
+        return miss_limit(objective)
+    if objective.kind == "latency":
+        q = percentile_of(objective)
+        return None if q is None else 1 - q
+    is_share = objective.limit is not None and objective.limit.dimension != "rate"
+    return miss_limit(objective) if objective.kind == "people" and is_share else None
+
+
 def labels_needed(brief: Brief, lines: tuple[CertificateLine, ...]) -> dict[str, int]:
-    """Give, per quality promise whose value holds but whose bound does not, the rows still missing.
+    """Give, per promise whose value holds but whose bound does not, the rows still missing.
 
     Args:
         brief: The declaration.
@@ -46,8 +58,8 @@ def labels_needed(brief: Brief, lines: tuple[CertificateLine, ...]) -> dict[str,
     out: dict[str, int] = {}
     for line in lines:
         objective = brief.objective(line.objective)
-        limit = miss_limit(objective)
-        if line.holds or objective.kind != "quality" or limit is None or line.n == 0:
+        limit = row_limit(objective)
+        if line.holds or limit is None or limit <= 0 or line.n == 0:
             continue
         needed = rows_needed(
             line.misses / line.n, limit=limit, confidence_level=line.confidence_level

@@ -83,7 +83,8 @@ def brief_panel(brief: Brief) -> RenderableType:
 def plan_table(report: PlanReport) -> Table:
     """Show the tiers of a plan in the order in which they are asked."""
     made = report.plan or report.fallback_plan
-    table = Table(title="the plan: tiers in the order they are asked", title_justify="left")
+    what = "the plan" if report.plan is not None else "what can be promised without the rest"
+    table = Table(title=f"{what}: tiers in the order they are asked", title_justify="left")
     table.add_column("tier")
     table.add_column("kind")
     for name in ("answers", "accepts from", "p95 ms", "$ a call"):
@@ -140,7 +141,9 @@ def comparison_table(report: PlanReport) -> Table:
     rows = [(c.name, c.quality, c.cost_usd, c.latency_ms, c.breaks) for c in report.comparisons]
     if report.forecast is not None:
         f = report.forecast
-        rows.insert(0, ("this plan", f.quality, f.cost_usd, f.latency_ms, ()))
+        broken = tuple(line.objective for line in report.certificate if not line.holds)
+        name = "this plan" if report.feasible else "the safest plan found"
+        rows.insert(0, (name, f.quality, f.cost_usd, f.latency_ms, broken))
     for name, quality, cost, latency, breaks in rows:
         table.add_row(
             name,
