@@ -1,0 +1,151 @@
+"""Bad input at the command line: exit code 2, and an error that says what to do."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from feasible.cli import main
+
+
+def run(argv: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run the command line and give its exit code."""
+    monkeypatch.setattr(sys, "argv", ["feasible", *argv])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return int(stopped.value.code or 0)
+
+
+@pytest.fixture
+def feature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A new feature folder in an empty place."""
+    monkeypatch.chdir(tmp_path)
+    assert run(["new", "triage"], monkeypatch) == 0
+    return tmp_path / "triage"
+
+
+def edit(path: Path, written: str, instead: str) -> None:
+    """Replace text in a file; it must be there."""
+    text = path.read_text(encoding="utf-8")
+    assert written in text
+    path.write_text(text.replace(written, instead, 1), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "reason"),
+    [
+        ("traffic:", "trafic:", "did you mean `traffic`"),
+        ("200 ms}", "200}", "has no unit"),
+        ("at_least: 0.85", "at_least: 8.5", "a share is at most 1"),
+        ("on: security", "on: securty", "did you mean 'security'"),
+        ('use: "tiers:rules"', 'use: "tiers:ruls"', "tiers has no 'ruls'"),
+        ("usd: $0.00001", "usd: $-1", "at least $0"),
+    ],
+)
+def test_a_mistake_in_the_brief_names_its_line(
+    feature: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    written: str,
+    instead: str,
+    reason: str,
+) -> None:
+    """The error has the file, the line and the nearest valid name."""
+    edit(feature / "brief.yaml", written, instead)
+
+    assert run(["plan", "triage", "--quiet"], monkeypatch) == 2
+    said = capsys.readouterr().err
+    assert "brief.yaml:" in said
+    assert reason in said
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("def examples():\n    return []\n", "yielded no rows"),
+        ("def examples():\n    return [{'text': t, 'label': 'a'} for t in 'xyz']\n", "same label"),
+        (
+            "def examples():\n    return [{'id': 1, 'text': t, 'label': t} for t in 'xyz']\n",
+            "stands 3 times",
+        ),
+        ("def examples():\n    return [{'txt': 'a', 'label': 'a'}]\n", "unknown key 'txt'"),
+        ("import nothing_of_that_name\n", "does not import"),
+    ],
+)
+def test_rows_that_cannot_be_used_are_refused(
+    feature: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    code: str,
+    reason: str,
+) -> None:
+    """Empty, one-class and duplicate rows are named."""
+    (feature / "data.py").write_text(code, encoding="utf-8")
+
+    assert run(["plan", "triage", "--quiet"], monkeypatch) == 2
+    assert reason in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("raise RuntimeError('boom')", "boom"),
+        ("return 'no_such_team'", "no_such_team"),
+    ],
+)
+def test_a_tier_that_misbehaves_is_named(
+    feature: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    body: str,
+    reason: str,
+) -> None:
+    """A tier that raises or answers an unknown label stops the plan with its name."""
+    (feature / "tiers.py").write_text(f"def rules(request):\n    {body}\n", encoding="utf-8")
+
+    assert run(["plan", "triage", "--quiet"], monkeypatch) == 2
+    said = capsys.readouterr().err
+    assert "rules" in said
+    assert reason in said
+
+
+def test_a_new_feature_can_be_planned_at_once(
+    feature: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`feasible new x` then `feasible plan x` certifies every promise and writes the plan."""
+    assert run(["plan", "triage", "--quiet", "--json"], monkeypatch) == 0
+    assert '"feasible": true' in capsys.readouterr().out
+    assert (feature / ".feasible" / "plan.json").is_file()
+
+
+def test_a_folder_that_is_there_is_not_overwritten(
+    feature: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is lost."""
+    assert run(["new", "triage"], monkeypatch) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert (feature / "brief.yaml").is_file()
+
+
+def test_an_unknown_feature_offers_the_nearest_name(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """`suport` is close to `support`."""
+    monkeypatch.chdir(tmp_path)
+
+    assert run(["plan", "suport"], monkeypatch) == 2
+    assert "support" in capsys.readouterr().err
+
+
+def test_an_edited_plan_is_refused(
+    feature: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A plan's id is the hash of its content."""
+    assert run(["plan", "triage", "--quiet", "--out", "p.json"], monkeypatch) == 0
+    edit(Path("p.json"), '"deadline_ms": 200.0', '"deadline_ms": 900.0')
+
+    assert run(["backtest", "p.json", "--profile", "x.parquet"], monkeypatch) == 2
+    assert "was changed after it was made" in capsys.readouterr().err
+    assert feature.is_dir()
