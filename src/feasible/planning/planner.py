@@ -155,7 +155,7 @@ def _subsample(profile: Profile, rows: np.ndarray, seed: int) -> np.ndarray:
     """Take some SEARCH rows when there are very many, and every row of a rare slice."""
     if len(rows) <= _SEARCH_ROWS:
         return rows
-    keep = np.random.default_rng(seed + 1).random(len(rows)) < _SEARCH_ROWS / len(rows)
+    keep = np.random.default_rng([_SEARCH_ROWS, seed]).random(len(rows)) < _SEARCH_ROWS / len(rows)
     for member in profile.slices.values():
         inside = member[rows]
         if inside.mean() < 0.05:  # noqa: PLR2004  rare

@@ -123,14 +123,15 @@ def write_profile(profile: Profile, path: Path) -> None:
         "row_id": each(profile.row_ids),
         "tier": pa.array(list(profile.tiers) * n),
         "loss": flat(profile.loss),
-        "answer": pa.array(
-            [profile.classes[c] if c >= 0 else None for c in profile.answer_class.reshape(-1)],
-            type=pa.string(),
-        ),
         "score": flat(profile.score),
         "latency_ms": flat(profile.latency_ms),
         "cost_usd": flat(profile.cost_usd),
     }
+    if profile.classes:
+        given = profile.answer_class.reshape(-1)
+        columns["answer"] = pa.array(
+            [profile.classes[c] if c >= 0 else None for c in given], type=pa.string()
+        )
     if profile.label is not None:
         columns["label"] = each(profile.label)
     if profile.text is not None:
@@ -181,7 +182,10 @@ def _check_columns(table: pa.Table, path: Path) -> None:
 
 def _codes(column: pa.ChunkedArray) -> tuple[tuple[str, ...], IntArray]:
     """Number the values of a column in order of appearance; null is -1."""
-    encoded = pc.dictionary_encode(pc.cast(column, pa.string())).combine_chunks()
+    try:
+        encoded = pc.dictionary_encode(pc.cast(column, pa.string())).combine_chunks()
+    except pa.ArrowInvalid as error:
+        raise DataError("a profile is UTF-8 text", found=str(error).splitlines()[0]) from error
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.chunk(0)
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)

@@ -22,6 +22,7 @@ _MANY_ROWS: Final = 12_000
 _TIMED: Final = 300
 """Training rows that are timed one at a time; the others borrow their latencies."""
 _BATCH: Final = 256
+_STREAM: Final = 9_377
 _LIMIT_S: Final = 60.0
 """Time that one call may take before its tier counts as hung."""
 
@@ -106,7 +107,7 @@ class _Asking:
         self.tier, self.examples, self.closed, self.step = tier, examples, closed, step
         self.requests = [row.request for row in examples]
         self.train, self.test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
-        self.rng = np.random.default_rng(seed)
+        self.rng = np.random.default_rng([_STREAM, seed])
         self.seed = seed
 
     def column(self) -> tuple[_Column, Tier]:

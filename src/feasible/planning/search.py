@@ -29,9 +29,9 @@ from feasible.schema import BoolArray, FloatArray, IntArray, Profile
 
 __all__ = ["Candidate", "chains_of", "frontier_of", "search", "sequence_of"]
 
-_THRIFT: Final = (0.0, 1.0, 4.0, 16.0, 64.0, 256.0, 1e4, 1e6)
+_THRIFT: Final = (0.0, *(0.5 * 2 ** (i / 2) for i in range(19)), 1e4, 1e6)
 """How much the cost of the dearest exit weighs against one standard error of slack."""
-_ROUNDS: Final = 30
+_ROUNDS: Final = 14
 _REFINED: Final = 6
 _NEAR_FLOORS: Final = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 _FLOORS: Final = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -200,7 +200,10 @@ class _Solver:
         spread = limit * (1 - limit)
         if constraint.objective.kind == "cost":
             spread = self._cost_spread(constraint, spread)
-        return math.sqrt(max(spread, 1e-12) / n)
+        error = math.sqrt(max(spread, 1e-12) / n)
+        # A cost far below its limit has next to no spread; a twentieth of the limit keeps one unit
+        # of its slack comparable to one of the others'.
+        return max(error, limit / 20) if constraint.objective.kind == "cost" else error
 
     @staticmethod
     def _cost_spread(constraint: Constraint, most: float) -> float:

@@ -14,6 +14,7 @@ __all__ = ["Split", "split_rows"]
 
 _CERT_SHARE: Final = 0.4
 _FIT_SHARE: Final = 0.5
+_STREAM: Final = 5_141
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,8 @@ def split_rows(profile: Profile, *, seed: int) -> Split:
     Raises:
         DataError: One of the three sets would be empty.
     """
-    rng = np.random.default_rng(seed)
+    # A stream of its own: rows drawn elsewhere with the same seed must not line up with the split.
+    rng = np.random.default_rng([_STREAM, seed])
     cert, how = _cert_rows(profile, rng)
     rest = np.flatnonzero(~cert)
     unit = _unit(profile, rest)

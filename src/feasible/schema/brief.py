@@ -9,6 +9,7 @@ import msgspec
 
 from feasible.units import (
     Amount,
+    Bytes,
     Count,
     Duration,
     Multiple,
@@ -313,6 +314,8 @@ class TierSpec(_Record, frozen=True, kw_only=True, omit_defaults=True):
     asynchronous: bool = False
     """Answers after the reply, as an overlay that never delays it."""
     place: Literal["server", "device", "cloud"] | None = None
+    footprint: Bytes | None = None
+    """What it takes up where it runs, for example 2 MB of a device."""
     keeps: tuple[str, ...] = ()
     options: dict[str, str | int | float | bool] = {}
     """Keyword arguments for the object that `use` names."""

@@ -100,7 +100,7 @@ def test_a_limit_below_the_fastest_path_is_structural() -> None:
 
 def test_too_few_rows_is_a_matter_of_evidence_with_a_date() -> None:
     """The value holds, the bound does not: the answer is how many rows are missing and when."""
-    report = plan(profile(400), accuracy="0.94")
+    report = plan(profile(150), accuracy="0.94")
 
     assert report.infeasible is not None
     assert report.infeasible.kind == "evidence"

@@ -155,3 +155,15 @@ def test_the_schema_comes_from_the_same_definition() -> None:
     assert {"feasible", "name", "goal", "envelope", "layers"} <= set(brief["properties"])
     assert brief["additionalProperties"] is False
     assert set(brief["required"]) == {"feasible", "name", "goal", "envelope"}
+
+
+def test_a_tier_says_what_it_takes_up() -> None:
+    """A size is read with its unit, so that a bundle can be held to its footprint."""
+    sized = "usd: $0.00001, place: device, footprint: 1.5 MB"
+
+    brief = parse_brief(TEXT.replace("usd: $0.00001", sized)).brief
+
+    footprint = brief.tier("rules").footprint
+    assert footprint is not None
+    assert footprint.mid == 1.5e6
+    assert parse_brief(dump_brief(brief)).brief == brief

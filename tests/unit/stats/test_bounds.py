@@ -37,7 +37,7 @@ def test_intervals_are_those_of_an_independent_library(hits: int, trials: int) -
 
 
 def test_more_misses_need_more_rows() -> None:
-    """Source: the counts of a recall of 99.5 %: 598 with no miss, 947 with one, 1,549 with three."""
+    """Source: the counts of a recall of 99.5 %: 598, 947 with a miss, 1,549 with three."""
     for misses, rows in ((0, 598), (1, 947), (3, 1549)):
         assert binomial_p_value(misses, rows, limit=0.005) <= 0.05
         assert binomial_p_value(misses, rows - 1, limit=0.005) > 0.05
