@@ -48,10 +48,10 @@ def test_the_corpus_is_planned_and_everything_but_evidence_holds(
 
 @pytest.mark.data
 @pytest.mark.slow
-def test_banking77_is_certified_on_its_published_test_split(
+def test_banking77_is_judged_by_its_published_test_split(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All 3,080 published test rows judge, 240 of them high-risk, and accuracy is certified."""
+    """All 3,080 published test rows judge, 240 of them high-risk, and accuracy holds."""
     report = plan("banking77", tmp_path, monkeypatch)
 
     lines = {line.objective: line for line in report.certificate}

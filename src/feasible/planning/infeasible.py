@@ -20,6 +20,7 @@ from feasible.units import Quantity
 __all__ = ["explain", "structural"]
 
 _STEPS = 5
+_SECOND_LOOK = "a second look at the same rows: certify on new ones before promising it"
 _SHOWABLE = 1.64
 """Standardised slack at which a certificate at 95 % is about as likely as not."""
 
@@ -109,17 +110,25 @@ def _without(brief: Brief, names: Sequence[str]) -> Brief:
 def _partial(
     kit: Ingredients, names: Sequence[str], profile: Profile, cert: Profile
 ) -> Judged | None:
-    """Certify a plan for the promises that are left."""
+    """Find a plan for the promises that are left, and say on each line that it is no certificate.
+
+    Which promises are left was decided by the rows that judge, and they judge again: a bound that
+    holds here holds for these rows, and needs new ones to be certified.
+    """
     rest = replace(kit, brief=_without(kit.brief, names))
     if not rest.brief.envelope:
         return None
     sequence = sequence_of(search(rest, profile, n_cert=len(cert)))
     passed = [one for one in certify(rest, sequence, cert) if one.passed]
-    return passed[-1] if passed else None
+    if not passed:
+        return None
+    lines = tuple(msgspec.structs.replace(line, note=_SECOND_LOOK) for line in passed[-1].lines)
+    return replace(passed[-1], lines=lines)
 
 
 def _best_slack(kit: Ingredients, profile: Profile, n_cert: int) -> float:
-    return max((c.least_slack for c in search(kit, profile, n_cert=n_cert)), default=-np.inf)
+    found = search(kit, profile, n_cert=n_cert, safest_only=True)
+    return max((c.least_slack for c in found), default=-np.inf)
 
 
 def _conflict(kit: Ingredients, profile: Profile, n_cert: int, failed: Sequence[str]) -> list[str]:

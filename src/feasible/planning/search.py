@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -85,6 +85,7 @@ def search(
     profile: Profile,
     *,
     n_cert: int,
+    safest_only: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Candidate]:
     """Find candidates on SEARCH rows.
@@ -93,12 +94,15 @@ def search(
         kit: What a plan can be made of.
         profile: SEARCH rows.
         n_cert: Rows that the certificate will have; only their number is looked at.
+        safest_only: Look for the largest slack alone and not for cheaper policies.
         progress: Told chains done and chains in all.
     """
     found: list[Candidate] = []
     chains = chains_of(kit)
     for index, chain in enumerate(chains):
-        found.extend(_Solver(kit, chain, profile, n_cert).family())
+        found.extend(
+            _Solver(kit, chain, profile, n_cert).family(_THRIFT[:1] if safest_only else _THRIFT)
+        )
         if progress is not None:
             progress(index + 1, len(chains))
     return found
@@ -211,12 +215,12 @@ class _Solver:
         losses = constraint.loss[constraint.counts]
         return min(most, float(losses.var()) + 1e-8) if losses.size else most
 
-    def family(self) -> list[Candidate]:
+    def family(self, thrifts: Sequence[float]) -> list[Candidate]:
         """Give the candidates of this chain, from the safest to the cheapest."""
         if not self.k:
             return [self._candidate([])]
         out: list[Candidate] = []
-        for thrift in _THRIFT:
+        for thrift in thrifts:
             out.extend(self._play(thrift))
         best = sorted(out, key=lambda c: -c.least_slack)[:_REFINED]
         for candidate in best:

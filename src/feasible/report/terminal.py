@@ -83,7 +83,9 @@ def brief_panel(brief: Brief) -> RenderableType:
 def plan_table(report: PlanReport) -> Table:
     """Show the tiers of a plan in the order in which they are asked."""
     made = report.plan or report.fallback_plan
-    what = "the plan" if report.plan is not None else "what can be promised without the rest"
+    what = (
+        "the plan" if report.plan is not None else "without the promises that fail (not certified)"
+    )
     table = Table(title=f"{what}: tiers in the order they are asked", title_justify="left")
     table.add_column("tier")
     table.add_column("kind")
