@@ -1,0 +1,139 @@
+"""What every ledger can do, whatever keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Literal, Protocol, TypeAlias
+
+import msgspec
+
+from feasible.schema import Decision, Label
+
+__all__ = ["LabelOutcome", "Ledger", "LedgerCounts", "Verification"]
+
+LabelOutcome: TypeAlias = Literal["stored", "duplicate", "unknown_decision", "conflict"]
+"""What became of one label.
+
+`stored`: it is in the ledger. Another verdict of the same source on the same decision is stored
+too, as a new version: nothing is overwritten, and whoever joins labels takes the one known last.
+`duplicate`: the same `label_id` with the same content, or the same decision, source, value and
+`known_at`, was there before; nothing was written.
+`unknown_decision`: no such decision; nothing of this label was written.
+`conflict`: the `label_id` was used before for something else; nothing of this label was written.
+"""
+
+
+class LedgerCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """How much a ledger holds."""
+
+    decisions: int
+    labels: int
+    first_at: datetime | None
+    """Time of the decision that was written first; None for an empty ledger."""
+    last_at: datetime | None
+    """Time of the decision that was written last."""
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether every row is there as it was written."""
+
+    whole: bool
+    """Nothing that was looked at is missing, edited or added."""
+    decisions: int
+    """Decisions found."""
+    labels: int
+    """Labels found."""
+    batches: int
+    """Links of the chain that were recomputed."""
+    missing: int
+    """Rows that the chain names and the ledger no longer has."""
+    edited_batches: int
+    """Batches whose rows are all there and no longer hash to what was recorded."""
+    keyed: bool
+    """Whether the chain needs a secret to be forged; without one it shows accidents and clumsy
+    edits, not an editor who recomputes it."""
+    head: str
+    """Last hash of the chain; empty for an empty ledger. Keep it elsewhere and hand it to the next
+    verification as `anchor`: rows cut off at the end together with their links show only so."""
+    faults: tuple[str, ...] = ()
+    """What is wrong, one sentence each; the first few when there are many."""
+
+    def __str__(self) -> str:
+        """Give the result in a few lines."""
+        verdict = "whole" if self.whole else "NOT WHOLE"
+        chain = "keyed chain" if self.keyed else "chain without a key"
+        held = f"{self.decisions:,} decisions and {self.labels:,} labels"
+        lines = [f"{verdict}: {held} in {self.batches:,} batches, {chain}"]
+        lines += [f"  {fault}" for fault in self.faults]
+        return "\n".join([*lines, f"  head  {self.head or 'none yet'}"])
+
+
+class Ledger(Protocol):
+    """Decisions and labels, appended and found again."""
+
+    async def append(self, decision: Decision) -> None:
+        """Write a decision; returns once it is durable. Appending the same one again is no change.
+
+        Raises:
+            LedgerError: It could not be written, its id belongs to a different decision, or its
+                idempotency key to another one. Nothing of it is in the ledger then.
+        """
+        ...
+
+    async def add_labels(self, labels: Sequence[Label]) -> list[LabelOutcome]:
+        """Write labels; returns once they are durable, one outcome per label, in order.
+
+        Raises:
+            LedgerError: They could not be written; none of them is in the ledger then.
+            DataError: A time has no zone or a value is not JSON; none of them is written then.
+        """
+        ...
+
+    def decision(self, decision_id: str) -> Decision | None:
+        """Give the decision of that id."""
+        ...
+
+    def decision_by_key(self, idempotency_key: str) -> Decision | None:
+        """Give the decision that was made for that idempotency key."""
+        ...
+
+    def decisions(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        plan: str | None = None,
+    ) -> Iterator[Decision]:
+        """Go through decisions in the order in which they were written.
+
+        Args:
+            since: Only those made at or after this instant.
+            until: Only those made before this instant.
+            plan: Only those of the plan with this id.
+        """
+        ...
+
+    def labels(self, *, known_by: datetime | None = None) -> Iterator[Label]:
+        """Go through labels in the order in which they were received.
+
+        Args:
+            known_by: Only those whose truth was known at that instant.
+        """
+        ...
+
+    def counts(self) -> LedgerCounts:
+        """Say how much is there."""
+        ...
+
+    def verify(self, *, anchor: str | None = None) -> Verification:
+        """Check that nothing is missing and nothing was edited.
+
+        Args:
+            anchor: `head` of an earlier verification, kept elsewhere; the chain must still have it.
+        """
+        ...
+
+    def close(self) -> None:
+        """Finish what was accepted and let go; closing twice is no fault."""
+        ...

@@ -1,0 +1,265 @@
+"""A ledger in one SQLite file: write-ahead log, every commit flushed, one writer."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from feasible.clock import Clock, SystemClock
+from feasible.errors import LedgerDamaged, LedgerError
+from feasible.ledger.base import LabelOutcome, LedgerCounts, Verification
+from feasible.ledger.chain import Chain, verify_chain
+from feasible.ledger.decision_id import micros, moment
+from feasible.ledger.faults import reading
+from feasible.ledger.opening import ServiceLock, connect, create, ledger_path, look_over
+from feasible.ledger.tables import Row, decision_of, decision_row, label_of, label_row
+from feasible.ledger.writer import GroupCommit
+from feasible.schema import Decision, Label
+
+__all__ = ["SqliteLedger", "open_ledger"]
+
+_PAGE: Final = 1000
+"""Rows read at a time, so that going through a ledger never holds up its writer."""
+_KEY_NAME: Final = "FEASIBLE_LEDGER_KEY"
+
+
+def open_ledger(url: str, *, write: bool = True) -> SqliteLedger:
+    """Open the ledger that a URL names; for writing, it is made when it is not there.
+
+    With the environment variable FEASIBLE_LEDGER_KEY set, a new ledger's chain is keyed with it;
+    such a ledger is written and verified with the same key only.
+
+    Args:
+        url: `sqlite:///relative.db` or `sqlite:////absolute.db`.
+        write: Take the service lock and append. False reads, also beside a live service.
+
+    Raises:
+        BadInput: The URL names no file.
+        EngineMissing: It names an engine that this version does not have.
+        LedgerLocked: Another service writes it.
+        LedgerDamaged: The file is not a whole ledger.
+        LedgerError: It cannot be opened, or is not there to be read.
+    """
+    key = os.environ.get(_KEY_NAME)
+    return SqliteLedger(ledger_path(url), write=write, key=key.encode() if key else None)
+
+
+class SqliteLedger:
+    """Decisions and labels in one SQLite file.
+
+    Args:
+        path: The file.
+        write: Take the service lock and append; False only reads.
+        key: Secret of the chain; None for plain hashes.
+        clock: Gives the time at which a label was received.
+
+    Raises:
+        LedgerLocked: Another service writes it.
+        LedgerDamaged: The file is not a whole ledger.
+        LedgerError: It cannot be opened, is not there to be read, or is keyed otherwise.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        write: bool = True,
+        key: bytes | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        # A link to the file and the file itself are one ledger with one lock.
+        self.path = path.resolve()
+        self._clock = clock or SystemClock()
+        self._chain = Chain(key)
+        self._guard = threading.Lock()
+        self._lock = ServiceLock(self.path) if write else None
+        self._writer: GroupCommit | None = None
+        self._is_open = True
+        try:
+            if not look_over(self.path):
+                self._make()
+            writing = connect(self.path, write=True) if write else None
+            try:
+                self._reader = connect(self.path, write=False, check=not write)
+                if writing is not None:
+                    self._check_key()
+                    self._writer = GroupCommit(writing, self._chain, self.path)
+            except BaseException:
+                if writing is not None:
+                    writing.close()
+                raise
+        except BaseException:
+            if self._lock is not None:
+                self._lock.release()
+            raise
+
+    async def append(self, decision: Decision) -> None:
+        """Write a decision; returns once it is durable. Appending the same one again is no change.
+
+        Raises:
+            LedgerError: It could not be written, its id belongs to a different decision, or its
+                idempotency key to another one.
+        """
+        await self._open_writer().append(decision_row(decision))
+
+    async def add_labels(self, labels: Sequence[Label]) -> list[LabelOutcome]:
+        """Write labels; returns once they are durable, one outcome per label, in order.
+
+        Raises:
+            LedgerError: They could not be written; none of them is in the ledger then.
+            DataError: A time has no zone or a value is not JSON; none of them is written then.
+        """
+        now = self._clock.now()
+        rows = [label_row(label, received_at=now) for label in labels]
+        return await self._open_writer().add_labels(rows)
+
+    def decision(self, decision_id: str) -> Decision | None:
+        """Give the decision of that id."""
+        rows = self._query("SELECT body FROM decisions WHERE decision_id = ?", (decision_id,))
+        return decision_of(rows[0][0]) if rows else None
+
+    def decision_by_key(self, idempotency_key: str) -> Decision | None:
+        """Give the decision that was made for that idempotency key."""
+        rows = self._query(
+            "SELECT body FROM decisions WHERE idempotency_key = ?", (idempotency_key,)
+        )
+        return decision_of(rows[0][0]) if rows else None
+
+    def decisions(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        plan: str | None = None,
+    ) -> Iterator[Decision]:
+        """Go through decisions in the order in which they were written.
+
+        Args:
+            since: Only those made at or after this instant.
+            until: Only those made before this instant.
+            plan: Only those of the plan with this id.
+        """
+        after, where = 0, ""
+        values: list[int | str] = []
+        if since is not None:
+            # Decisions are written in the order in which they end, so that times only nearly rise.
+            first = self._query(
+                "SELECT min(row_id) FROM decisions WHERE at_us >= ?", (micros(since),)
+            )[0][0]
+            if first is None:
+                return
+            after, where = first - 1, " AND at_us >= ?"
+            values.append(micros(since))
+        if until is not None:
+            where += " AND at_us < ?"
+            values.append(micros(until))
+        if plan is not None:
+            where += " AND plan = ?"
+            values.append(plan)
+        sql = f"SELECT row_id, body FROM decisions WHERE row_id > ?{where} ORDER BY row_id LIMIT ?"  # noqa: S608  fixed parts
+        while rows := self._query(sql, (after, *values, _PAGE)):
+            for row in rows:
+                yield decision_of(row[1])
+            after = rows[-1][0]
+
+    def labels(self, *, known_by: datetime | None = None) -> Iterator[Label]:
+        """Go through labels in the order in which they were received.
+
+        Args:
+            known_by: Only those whose truth was known at that instant.
+        """
+        after, latest = 0, None if known_by is None else micros(known_by)
+        sql = (
+            "SELECT * FROM labels WHERE row_id > ? AND (? IS NULL OR known_at_us <= ?) "
+            "ORDER BY row_id LIMIT ?"
+        )
+        while rows := self._query(sql, (after, latest, latest, _PAGE)):
+            for row in rows:
+                yield label_of(row)
+            after = rows[-1][0]
+
+    def counts(self) -> LedgerCounts:
+        """Say how much is there, from the ends of the tables and not by counting."""
+        ends = self._query(
+            "SELECT * FROM (SELECT row_id, at_us FROM decisions ORDER BY row_id LIMIT 1) UNION ALL "
+            "SELECT * FROM (SELECT row_id, at_us FROM decisions ORDER BY row_id DESC LIMIT 1)"
+        )
+        labels = self._query("SELECT max(row_id) FROM labels")[0][0] or 0
+        return LedgerCounts(
+            decisions=ends[1][0] if ends else 0,
+            labels=labels,
+            first_at=moment(ends[0][1]) if ends else None,
+            last_at=moment(ends[1][1]) if ends else None,
+        )
+
+    def verify(self, *, anchor: str | None = None) -> Verification:
+        """Check that nothing is missing and nothing was edited.
+
+        Args:
+            anchor: `head` of an earlier verification, kept elsewhere; the chain must still have it.
+
+        Raises:
+            LedgerError: The chain is keyed, and not with the key that this ledger was opened with.
+        """
+        self._check_key()
+        return verify_chain(self._query, self._chain, anchor=anchor)
+
+    def close(self) -> None:
+        """Write what was accepted, then let go of the file; closing twice is no fault."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        with self._guard:
+            self._reader.close()
+        if self._writer is not None:
+            self._writer.close()  # last, so that SQLite empties the log into the file
+        if self._lock is not None:
+            self._lock.release()
+
+    def _make(self) -> None:
+        """Make the file when this ledger may write."""
+        if self._lock is None:
+            raise LedgerError(
+                f"there is no ledger {self.path}",
+                asked="to read it",
+                found="an empty file" if self.path.exists() else "no such file",
+                attempt="check the name after --ledger; serving makes it",
+            )
+        create(self.path, self._chain)
+
+    def _check_key(self) -> None:
+        """Refuse to write or to verify with another secret than the chain was begun with."""
+        found: dict[str, str] = dict(self._query("SELECT name, value FROM meta"))
+        if "chain" not in found or "key_check" not in found:
+            raise LedgerDamaged(f"{self.path} is damaged", found="how its chain is made is missing")
+        if found["key_check"] == self._chain.check_value():
+            return
+        keyed = found["chain"] != "sha256"
+        raise LedgerError(
+            f"the ledger {self.path} was begun with another key",
+            asked=f"the key in {_KEY_NAME}"
+            if self._chain.key
+            else f"no key ({_KEY_NAME} is not set)",
+            found="a chain keyed with a secret" if keyed else "a chain without a key",
+            attempt=f"set {_KEY_NAME} to that secret" if keyed else f"unset {_KEY_NAME}",
+        )
+
+    def _open_writer(self) -> GroupCommit:
+        if not self._is_open:
+            raise LedgerError(f"the ledger {self.path} is closed", attempt="open it again")
+        if self._writer is None:
+            raise LedgerError(
+                f"the ledger {self.path} is open for reading only",
+                attempt="open it with write=True; one service at a time may",
+            )
+        return self._writer
+
+    def _query(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        with self._guard, reading(self.path):
+            if not self._is_open:
+                raise LedgerError(f"the ledger {self.path} is closed", attempt="open it again")
+            return self._reader.execute(sql, values).fetchall()

@@ -1,0 +1,215 @@
+"""The tables of a SQLite ledger, and how a record becomes a row and a row a record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from feasible.errors import DataError, LedgerDamaged, LedgerError
+from feasible.ledger.decision_id import micros, moment
+from feasible.schema import Decision, Label
+
+__all__ = [
+    "APPLICATION_ID",
+    "DECISIONS",
+    "FORMAT",
+    "LABELS",
+    "SCHEMA",
+    "TABLES",
+    "Row",
+    "Table",
+    "decision_of",
+    "decision_row",
+    "label_of",
+    "label_row",
+]
+
+APPLICATION_ID: Final = 0x4653424C
+"""`FSBL`: how a file says that it is a ledger."""
+FORMAT: Final = 1
+"""Version of the tables below; a newer one is refused."""
+
+Row: TypeAlias = tuple[Any, ...]
+"""The columns of one row in the order of its table, `row_id` first, the JSON body last."""
+
+# Columns are what queries ask for; `body` is the whole record as JSON and what is read back.
+# `decision_id` and `at_us` rise with `row_id`, so that their indexes grow at the end only.
+SCHEMA: Final = f"""
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE decisions (
+  row_id INTEGER PRIMARY KEY,
+  decision_id TEXT NOT NULL,
+  at_us INTEGER NOT NULL,
+  plan TEXT NOT NULL,
+  tier TEXT NOT NULL,
+  cost_nusd INTEGER,
+  latency_us INTEGER NOT NULL,
+  handed_off INTEGER NOT NULL,
+  fell_back TEXT,
+  slices TEXT NOT NULL,
+  idempotency_key TEXT,
+  body BLOB NOT NULL
+);
+CREATE UNIQUE INDEX decisions_by_id ON decisions (decision_id);
+CREATE UNIQUE INDEX decisions_by_key ON decisions (idempotency_key)
+  WHERE idempotency_key IS NOT NULL;
+CREATE INDEX decisions_by_time ON decisions (at_us);
+CREATE TABLE labels (
+  row_id INTEGER PRIMARY KEY,
+  decision_id TEXT NOT NULL,
+  source TEXT NOT NULL,
+  selection TEXT NOT NULL,
+  known_at_us INTEGER NOT NULL,
+  received_at_us INTEGER NOT NULL,
+  label_id TEXT,
+  reviewer TEXT,
+  body BLOB NOT NULL
+);
+CREATE INDEX labels_by_decision ON labels (decision_id);
+CREATE UNIQUE INDEX labels_by_label_id ON labels (label_id) WHERE label_id IS NOT NULL;
+CREATE TABLE batches (
+  seq INTEGER PRIMARY KEY,
+  of TEXT NOT NULL,
+  first_row INTEGER NOT NULL,
+  last_row INTEGER NOT NULL,
+  prev_hash TEXT NOT NULL,
+  hash TEXT NOT NULL
+);
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {FORMAT};
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table whose rows are chained.
+
+    Attributes:
+        name: As in SQL.
+        columns: Number of columns.
+    """
+
+    name: str
+    columns: int
+
+    def insert(self, rows: int) -> str:
+        """Give the statement that inserts so many rows at once.
+
+        One statement a batch, not one a row: every statement gives up Python's interpreter lock,
+        and beside a busy event loop getting it back can take as long as the switch interval.
+        """
+        marks = f"({', '.join('?' * self.columns)})"
+        return f"INSERT INTO {self.name} VALUES {', '.join([marks] * rows)}"  # noqa: S608  no user text
+
+
+DECISIONS: Final = Table("decisions", 12)
+LABELS: Final = Table("labels", 9)
+TABLES: Final = {table.name: table for table in (DECISIONS, LABELS)}
+
+_DECISION: Final = msgspec.json.Decoder(Decision)
+_ENCODE: Final = msgspec.json.Encoder().encode
+
+
+def decision_row(decision: Decision) -> Row:
+    """Give the columns of a decision; its `row_id` is not known yet and is left out.
+
+    Raises:
+        LedgerError: It cannot be written as JSON, or its time has no zone.
+    """
+    try:
+        body = _ENCODE(decision)
+        at_us = micros(decision.at)
+    except (TypeError, ValueError, msgspec.MsgspecError) as error:
+        raise LedgerError(
+            f"decision {decision.decision_id} cannot be written",
+            found=str(error),
+            attempt="answers and requests are JSON values, and `at` is an aware time",
+        ) from error
+    return (
+        decision.decision_id,
+        at_us,
+        decision.plan,
+        decision.tier,
+        decision.cost_nusd,
+        round(decision.latency_ms * 1000),
+        int(decision.handed_off),
+        decision.fell_back,
+        _ENCODE(decision.slices).decode(),
+        decision.idempotency_key,
+        body,
+    )
+
+
+def decision_of(body: bytes) -> Decision:
+    """Read a decision back from its body.
+
+    Raises:
+        LedgerDamaged: It is not one.
+    """
+    try:
+        return _DECISION.decode(body)
+    except (TypeError, msgspec.MsgspecError) as error:
+        raise _not_a_record("decision", error) from error
+
+
+def label_row(label: Label, *, received_at: datetime) -> Row:
+    """Give the columns of a label; its `row_id` is not known yet and is left out.
+
+    Raises:
+        DataError: Its value is not JSON, or its time has no zone.
+    """
+    try:
+        body = _ENCODE(label.value)
+        known_at_us = micros(label.known_at)
+    except (TypeError, ValueError, msgspec.MsgspecError) as error:
+        raise DataError(
+            f"the label of decision {label.decision_id} cannot be written",
+            found=str(error),
+            attempt="a value is JSON, and `known_at` a time with its zone: 2026-11-23T12:00:00Z",
+        ) from error
+    return (
+        label.decision_id,
+        label.source,
+        label.selection,
+        known_at_us,
+        micros(received_at),
+        label.label_id,
+        label.reviewer,
+        body,
+    )
+
+
+def label_of(row: Sequence[Any]) -> Label:
+    """Read a label back from its columns, `row_id` first.
+
+    Raises:
+        LedgerDamaged: It is not one.
+    """
+    _, decision_id, source, selection, known_at_us, _, label_id, reviewer, body = row
+    try:
+        return msgspec.convert(
+            {
+                "decision_id": decision_id,
+                "value": msgspec.json.decode(body),
+                "source": source,
+                "known_at": moment(known_at_us),
+                "selection": selection,
+                "label_id": label_id,
+                "reviewer": reviewer,
+            },
+            Label,
+        )
+    except (TypeError, OverflowError, msgspec.MsgspecError) as error:
+        raise _not_a_record("label", error) from error
+
+
+def _not_a_record(what: str, error: Exception) -> LedgerDamaged:
+    return LedgerDamaged(
+        f"a row of the ledger is not a {what}",
+        found=str(error),
+        attempt="feasible ledger verify names the rows that were changed",
+    )

@@ -1,0 +1,216 @@
+"""A ledger that keeps every promise but one: it is gone with its process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import msgspec
+
+from feasible.errors import DataError, LedgerError
+from feasible.ledger import LabelOutcome, LedgerCounts, Verification
+from feasible.schema import Decision, Label
+
+__all__ = ["MemoryLedger"]
+
+
+@dataclass(slots=True)
+class _Failure:
+    """What the next writes raise instead of writing."""
+
+    error: LedgerError
+    times: int
+
+
+class MemoryLedger:
+    """Decisions and labels in lists, with the same refusals as a ledger on a disk.
+
+    Examples:
+        >>> import asyncio
+        >>> from datetime import UTC
+        >>> ledger = MemoryLedger()
+        >>> decision = Decision(
+        ...     decision_id="d1", at=datetime(2026, 11, 23, tzinfo=UTC), plan="p", answer="refund",
+        ...     probability=0.97, tier="rules", path=(), cost_nusd=1000, latency_ms=0.4)
+        >>> asyncio.run(ledger.append(decision))
+        >>> ledger.decision("d1") == decision
+        True
+    """
+
+    def __init__(self) -> None:
+        self._decisions: dict[str, Decision] = {}
+        self._by_key: dict[str, Decision] = {}
+        self._labels: list[Label] = []
+        self._failure: _Failure | None = None
+        self._is_open = True
+
+    def fail(self, error: LedgerError, *, times: int = 1) -> None:
+        """Let the next writes raise, as a full disk would.
+
+        Args:
+            error: What they raise.
+            times: How many of them; then writes succeed again.
+        """
+        self._failure = _Failure(error, times)
+
+    async def append(self, decision: Decision) -> None:
+        """Keep a decision. Appending the same one again is no change.
+
+        Raises:
+            LedgerError: It is not JSON, its time has no zone, its id belongs to a different
+                decision, its idempotency key to another one, or `fail` was called.
+        """
+        self._check_writable()
+        try:
+            kept = msgspec.json.decode(msgspec.json.encode(decision), type=Decision)
+        except (TypeError, msgspec.MsgspecError) as error:
+            raise LedgerError(
+                f"decision {decision.decision_id} cannot be written", found=str(error)
+            ) from error
+        if kept.at.tzinfo is None:
+            raise LedgerError(f"decision {decision.decision_id} has a time without a zone")
+        there = self._decisions.get(kept.decision_id)
+        if there is not None:
+            if there != kept:
+                raise LedgerError(
+                    f"decision {kept.decision_id} is in the ledger with other content"
+                )
+            return
+        key = kept.idempotency_key
+        if key is not None:
+            if key in self._by_key:
+                holder = self._by_key[key].decision_id
+                raise LedgerError(f"the idempotency key {key!r} belongs to decision {holder}")
+            self._by_key[key] = kept
+        self._decisions[kept.decision_id] = kept
+
+    async def add_labels(self, labels: Sequence[Label]) -> list[LabelOutcome]:
+        """Keep labels; one outcome per label, in order.
+
+        Raises:
+            LedgerError: `fail` was called.
+            DataError: A time has no zone or a value is not JSON; none of them is kept then.
+        """
+        self._check_writable()
+        kept = [self._read_back(label) for label in labels]
+        outcomes: list[LabelOutcome] = []
+        for label in kept:
+            outcome = self._outcome(label)
+            outcomes.append(outcome)
+            if outcome == "stored":
+                self._labels.append(label)
+        return outcomes
+
+    def decision(self, decision_id: str) -> Decision | None:
+        """Give the decision of that id."""
+        self._check_open()
+        return self._decisions.get(decision_id)
+
+    def decision_by_key(self, idempotency_key: str) -> Decision | None:
+        """Give the decision that was made for that idempotency key."""
+        self._check_open()
+        return self._by_key.get(idempotency_key)
+
+    def decisions(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        plan: str | None = None,
+    ) -> Iterator[Decision]:
+        """Go through decisions in the order in which they were written.
+
+        Args:
+            since: Only those made at or after this instant.
+            until: Only those made before this instant.
+            plan: Only those of the plan with this id.
+        """
+        self._check_open()
+        for decision in list(self._decisions.values()):
+            early = since is not None and decision.at < since
+            late = until is not None and decision.at >= until
+            if not early and not late and plan in (None, decision.plan):
+                yield decision
+
+    def labels(self, *, known_by: datetime | None = None) -> Iterator[Label]:
+        """Go through labels in the order in which they were received.
+
+        Args:
+            known_by: Only those whose truth was known at that instant.
+        """
+        self._check_open()
+        yield from [x for x in self._labels if known_by is None or x.known_at <= known_by]
+
+    def counts(self) -> LedgerCounts:
+        """Say how much is there."""
+        self._check_open()
+        times = [decision.at for decision in self._decisions.values()]
+        return LedgerCounts(
+            decisions=len(times),
+            labels=len(self._labels),
+            first_at=times[0] if times else None,
+            last_at=times[-1] if times else None,
+        )
+
+    def verify(self, *, anchor: str | None = None) -> Verification:
+        """Say that it is whole: memory has no chain, so that only an anchor can be missing."""
+        self._check_open()
+        faults = () if anchor is None else (f"the anchor {anchor} is not in the chain",)
+        return Verification(
+            whole=not faults,
+            decisions=len(self._decisions),
+            labels=len(self._labels),
+            batches=0,
+            missing=0,
+            edited_batches=0,
+            keyed=False,
+            head="",
+            faults=faults,
+        )
+
+    def close(self) -> None:
+        """Refuse everything from now on; closing twice is no fault."""
+        self._is_open = False
+
+    def _outcome(self, label: Label) -> LabelOutcome:
+        if label.label_id is not None:
+            for other in self._labels:
+                if other.label_id == label.label_id:
+                    return "duplicate" if _content(other) == _content(label) else "conflict"
+        if label.decision_id not in self._decisions:
+            return "unknown_decision"
+        same = any(_content(other) == _content(label) for other in self._labels)
+        return "duplicate" if same else "stored"
+
+    def _read_back(self, label: Label) -> Label:
+        """Give the label as a disk would give it back."""
+        try:
+            kept = msgspec.json.decode(msgspec.json.encode(label), type=Label)
+        except (TypeError, msgspec.MsgspecError) as error:
+            raise DataError(
+                f"the label of decision {label.decision_id} cannot be written", found=str(error)
+            ) from error
+        if kept.known_at.tzinfo is None:
+            raise DataError(f"the label of decision {label.decision_id} has a time without a zone")
+        return kept
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise LedgerError("the ledger is closed", attempt="open it again")
+
+    def _check_writable(self) -> None:
+        self._check_open()
+        if self._failure is None:
+            return
+        error = self._failure.error
+        self._failure.times -= 1
+        if self._failure.times <= 0:
+            self._failure = None
+        raise error
+
+
+def _content(label: Label) -> tuple[object, ...]:
+    """Give what makes two labels the same."""
+    value = msgspec.json.encode(label.value)
+    return label.decision_id, label.source, label.known_at, value
