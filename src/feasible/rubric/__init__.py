@@ -1,0 +1,34 @@
+"""Judge a design by its brief, before anything is built.
+
+Points come from checks, with their evidence; findings name the line, the reason in numbers and the
+mend. This room never plans, measures or serves: what needs a plan or a simulation stays unchecked.
+"""
+
+from feasible.rubric.bottleneck import guess_bottleneck
+from feasible.rubric.records import (
+    BottleneckGuess,
+    Criterion,
+    Finding,
+    HeadroomGuess,
+    KnobEffect,
+    Review,
+    Risk,
+    Verdict,
+)
+from feasible.rubric.review import review
+from feasible.rubric.text import review_markdown, review_text
+
+__all__ = [
+    "BottleneckGuess",
+    "Criterion",
+    "Finding",
+    "HeadroomGuess",
+    "KnobEffect",
+    "Review",
+    "Risk",
+    "Verdict",
+    "guess_bottleneck",
+    "review",
+    "review_markdown",
+    "review_text",
+]
