@@ -10,8 +10,9 @@ import numpy as np
 from feasible.cascade import Policy
 from feasible.errors import DataError, nearest
 from feasible.planning.calibration import Fit
-from feasible.planning.chain import Chain, Ingredients, exits_of, walk
+from feasible.planning.chain import Chain, Ingredients, exits_of, shares_of, walk
 from feasible.planning.constraints import Constraint, Exits, constraints, percentile_of
+from feasible.planning.judgement import interval_of
 from feasible.planning.results import percentiles
 from feasible.schema import (
     Backtest,
@@ -23,7 +24,7 @@ from feasible.schema import (
     TierKind,
     TierShare,
 )
-from feasible.stats import interval, mean_interval, quantile_interval
+from feasible.stats import quantile_interval
 
 __all__ = ["backtest"]
 
@@ -41,19 +42,19 @@ def backtest(plan: Plan, brief: Brief, profile: Profile) -> Backtest:
     """
     kit, chain, policy = _kit(plan, brief, profile)
     exits = exits_of(chain, kit, profile)
-    leaves = walk(policy, profile, len(exits.is_person))
+    leaves = walk(policy, profile, exits.is_person.shape[1])
     rows = np.arange(len(leaves))
     made = constraints(brief, profile, exits)
     cost = exits.cost_usd[rows, leaves]
-    names = [*chain.machines, kit.person or "no answer"]
-    share = np.bincount(leaves, minlength=len(names)) / max(1, len(leaves))
+    shares = shares_of(chain, exits, leaves)
+    names = dict.fromkeys([*chain.machines, *([kit.person] if kit.person else []), *shares])
     quality = {c.id: _good(c, leaves) for c in made if c.objective.kind == "quality"}
     return Backtest(
         rows=len(profile),
         cost_usd=None if np.isnan(cost).all() else float(np.nanmean(cost)),
         latency_ms=percentiles(exits.latency_ms[rows, leaves]),
         quality=quality,
-        tiers=tuple(TierShare(name=n, share=float(s)) for n, s in zip(names, share, strict=True)),
+        tiers=tuple(TierShare(name=name, share=shares.get(name, 0.0)) for name in names),
         promises=tuple(_promise(c, exits, leaves) for c in made),
     )
 
@@ -97,14 +98,11 @@ def _promise(constraint: Constraint, exits: Exits, leaves: IntArray) -> PromiseH
     level = objective.confidence_level
     n, value = constraint.n(leaves), constraint.value(leaves)
     limit = 0.0 if objective.limit is None else objective.limit.mid
-    unit, span, shown = constraint.unit, None, value
-    if n and value is not None:
-        losses = constraint.at(leaves)
-        if constraint.is_binary:
-            span = interval(round(float(losses.sum())), n, confidence_level=level)
-        else:
-            span = mean_interval(losses, cap=1.0, confidence_level=level)
+    unit, shown = constraint.unit, value
+    span = interval_of(constraint, leaves, level)
     held = _held(span, constraint.limit)
+    if constraint.limit <= 0 and n:  # a cap that every row keeps or not
+        held = "false" if constraint.misses(leaves) else "true"
     q = percentile_of(objective) if objective.kind == "latency" else None
     if q is not None:
         rows = np.arange(len(leaves))

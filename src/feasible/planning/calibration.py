@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -10,7 +10,7 @@ from scipy.optimize import isotonic_regression
 
 from feasible.schema import DEFAULT_GROUP, BoolArray, Brief, Calibrator, FloatArray, Profile
 
-__all__ = ["Fit", "answer_groups", "brier_and_ece", "fit_calibrators"]
+__all__ = ["Fit", "answer_groups", "brier_and_ece", "fit_calibrators", "held_out"]
 
 _ISOTONIC_ROWS: Final = 500
 _ISOTONIC_ERRORS: Final = 50
@@ -24,7 +24,7 @@ _BINS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Calibrators of one tier and how good they are on the rows that fitted them.
+    """Calibrators of one tier and how good they are, on held-out rows once `held_out` was asked.
 
     Attributes:
         calibrators: Answer group -> calibrator; `*` serves groups without their own.
@@ -40,11 +40,11 @@ class Fit:
 
 
 def answer_groups(brief: Brief, profile: Profile, tier: int) -> dict[str, str]:
-    """Sort a tier's answers by how near they are to a slice that the brief protects.
+    """Sort a tier's answers by how near they are to a slice or a class that the brief protects.
 
-    Where a promise stands on a slice, answers that are mostly given to its rows form one group, and
-    answers that at least one in a hundred times go to its rows form another: thresholds there may
-    be stricter without touching the rest.
+    Where a promise stands on a slice or a class, answers that are mostly given to its rows form one
+    group, and answers that at least one in a hundred times go to its rows form another: thresholds
+    there may be stricter without touching the rest.
 
     Args:
         brief: The declaration.
@@ -54,13 +54,9 @@ def answer_groups(brief: Brief, profile: Profile, tier: int) -> dict[str, str]:
     Returns:
         Answer value -> group; values that are not here belong to `*`.
     """
-    protected = [o.on or o.of for o in brief.envelope if o.kind == "quality"]
     groups: dict[str, str] = {}
     given = profile.answer_class[:, tier]
-    for name in dict.fromkeys(protected):
-        member = profile.slices.get(name) if name is not None else None
-        if name is None or member is None or member.mean() > _CORE:
-            continue
+    for name, member in _protected(brief, profile).items():
         for index, value in enumerate(profile.classes):
             rows = given == index
             if value in groups or not rows.any():
@@ -71,6 +67,22 @@ def answer_groups(brief: Brief, profile: Profile, tier: int) -> dict[str, str]:
             elif share >= _NEAR:
                 groups[value] = f"near_{name}"
     return groups
+
+
+def _protected(brief: Brief, profile: Profile) -> dict[str, BoolArray]:
+    """Give the rows of each slice or class that a quality promise is about, where it is a part."""
+    labels = np.array(profile.label or (None,) * len(profile), dtype=object)
+    out = {}
+    for objective in brief.envelope:
+        if objective.kind != "quality":
+            continue
+        for name in (objective.on, objective.of):
+            if name is None or name in out:
+                continue
+            member = profile.slices.get(name, labels == name)
+            if member.any() and member.mean() <= _CORE:
+                out[name] = np.asarray(member, dtype=np.bool_)
+    return out
 
 
 def fit_calibrators(profile: Profile, tier: int, groups: dict[str, str]) -> Fit | None:
@@ -101,6 +113,15 @@ def fit_calibrators(profile: Profile, tier: int, groups: dict[str, str]) -> Fit 
             probability[rows] = _apply(calibrators[group], score[rows])
     brier, ece = brier_and_ece(probability[usable], right[usable])
     return Fit(calibrators, brier, ece, int(usable.sum()))
+
+
+def held_out(fit: Fit, probability: FloatArray, right: FloatArray) -> Fit:
+    """Give the same calibrators with their quality on rows that did not fit them."""
+    known = ~np.isnan(probability)
+    if not known.any():
+        return fit
+    brier, ece = brier_and_ece(probability[known], right[known])
+    return replace(fit, brier=brier, ece=ece, n=int(known.sum()))
 
 
 def brier_and_ece(probability: FloatArray, right: FloatArray) -> tuple[float, float]:

@@ -10,27 +10,27 @@ arXiv 2110.01052), and a promise that is a conjunction needs none for the number
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
 from feasible.planning.chain import Ingredients, exits_of, walk
 from feasible.planning.constraints import Constraint, Exits, constraints, percentile_of
+from feasible.planning.judgement import verdict_on
 from feasible.planning.search import Candidate
-from feasible.schema import AnsweredBy, CertificateLine, IntArray, Profile
-from feasible.stats import (
-    betting_p_value,
-    betting_upper_bound,
-    binomial_p_value,
-    quantile_upper_bound,
-    upper_bound,
-)
+from feasible.schema import AnsweredBy, CertificateLine, FloatArray, IntArray, Profile
+from feasible.stats import quantile_upper_bound
 
-__all__ = ["Judged", "certify", "judge"]
+__all__ = ["Judged", "certify", "certify_in_part", "judge"]
 
 _ASSUMPTION = "the traffic to come is exchangeable with the rows that judge"
-_SHUFFLE = 20_261_122
-"""Seed of the order in which rows are bet on; fixed, so that nobody can choose a lucky one."""
+_MIX = "slice by slice, with the slices in their declared shares"
+_ENTITIES = "entity by entity: rows of one entity may depend on each other"
+
+
+_STILL_LIKELY: Final = 1.0
+"""Standard errors of slack that a promise which cannot be shown keeps on SEARCH rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,39 @@ def certify(kit: Ingredients, sequence: Sequence[Candidate], cert: Profile) -> t
     return tuple(out)
 
 
+def certify_in_part(
+    kit: Ingredients, sequence: Sequence[Candidate], cert: Profile
+) -> Judged | None:
+    """Walk the sequence again for the promises that the safest candidate keeps.
+
+    Each of these promises alone is tested along the fixed order until the walk stops, so that each
+    line keeps its own confidence level although the promises were picked by looking. The walk also
+    stops, on what SEARCH rows said, where a promise that cannot be shown would be given up.
+
+    Returns:
+        The cheapest candidate of the walk; None when the safest one keeps no promise at all.
+    """
+    first = judge(kit, sequence[0], cert)
+    held = {line.objective for line in first.lines if line.holds}
+    if not held:
+        return None
+    aimed = [name for name in first.candidate.slack if name not in held]
+    least = min(_STILL_LIKELY, first.candidate.least_over(aimed))
+    last = first
+    for candidate in sequence[1:]:
+        if candidate.least_over(aimed) < least:
+            break
+        judged = judge(kit, candidate, cert)
+        if not held <= {line.objective for line in judged.lines if line.holds}:
+            break
+        last = judged
+    return last
+
+
 def judge(kit: Ingredients, candidate: Candidate, cert: Profile) -> Judged:
     """Test every objective of one candidate on the rows that judge."""
     exits = exits_of(candidate.chain, kit, cert)
-    exit_of_row = walk(candidate.policy, cert, len(exits.is_person))
+    exit_of_row = walk(candidate.policy, cert, exits.is_person.shape[1])
     lines = tuple(
         _line(constraint, exits, exit_of_row) for constraint in constraints(kit.brief, cert, exits)
     )
@@ -85,12 +114,12 @@ def judge(kit: Ingredients, candidate: Candidate, cert: Profile) -> Judged:
 def _line(constraint: Constraint, exits: Exits, exit_of_row: IntArray) -> CertificateLine:
     objective = constraint.objective
     level = objective.confidence_level
-    holds, bound, method = _test(constraint, exit_of_row, level)
+    verdict = verdict_on(constraint, exit_of_row, level)
     value = constraint.value(exit_of_row)
-    misses, n = constraint.misses(exit_of_row), constraint.n(exit_of_row)
-    if objective.kind == "cost" and objective.measure != "each":
-        misses = float("nan")
-    shown = _shown(constraint, exits, exit_of_row, value, bound, level)
+    n = constraint.n(exit_of_row)
+    is_mean = objective.kind in {"cost", "latency"} and not constraint.is_binary
+    misses = 0.0 if is_mean else constraint.misses(exit_of_row)
+    shown = _shown(constraint, exits, exit_of_row, value, verdict.bound, level)
     return CertificateLine(
         objective=objective.id,
         limit=objective.limit.mid * (1e3 if objective.kind == "latency" else 1.0)
@@ -101,64 +130,26 @@ def _line(constraint: Constraint, exits: Exits, exit_of_row: IntArray) -> Certif
         value=shown.value,
         bound=shown.bound,
         n=n,
-        misses=0.0 if np.isnan(misses) else round(misses, 6),
+        misses=round(misses, 6),
         confidence_level=level,
-        method=method,
-        assumption=_ASSUMPTION,
-        holds=holds,
+        method=verdict.method,
+        assumption=_assumption(constraint),
+        holds=verdict.holds,
         value_machines=_machines(constraint, exits, exit_of_row),
-        note=None if constraint.is_bounded else "no enforced cap: the bound is asymptotic",
+        note=None if constraint.is_bounded else _uncapped(constraint),
     )
 
 
-def _test(
-    constraint: Constraint, exit_of_row: IntArray, level: float
-) -> tuple[bool, float | None, str]:
-    """Say whether the mean loss is shown to be within its limit, give its bound and the method.
-
-    Which method is used depends on the kind of loss alone, never on what the rows show.
-    """
-    limit, losses = constraint.limit, constraint.at(exit_of_row)
-    if len(losses) == 0:
-        return False, None, "no row judges"
-    if limit >= 1.0:
-        return True, None, "cannot be broken below the cap"
-    if constraint.is_binary:
-        misses = round(float(losses.sum()))
-        if limit <= 0:
-            return misses == 0, misses / len(losses), "every row within the cap"
-        bound = upper_bound(misses, len(losses), confidence_level=level)
-        p = binomial_p_value(misses, len(losses), limit=limit)
-        return p <= 1 - level, bound, "exact binomial"
-    if constraint.person_exit is not None:
-        return _with_people(constraint, exit_of_row, level)
-    shuffled = losses[np.random.default_rng(_SHUFFLE).permutation(len(losses))]
-    p = betting_p_value(shuffled, limit=limit, delta=1 - level)
-    bound = betting_upper_bound(shuffled, confidence_level=level)
-    if constraint.is_weighted:
-        bound *= float(constraint.weight.max() / constraint.weight.mean())
-    return p <= 1 - level, bound, "betting"
+def _uncapped(constraint: Constraint) -> str:
+    most = f"${constraint.scale:.4g}" if constraint.unit == "usd" else f"{constraint.scale:.4g} ms"
+    return f"asymptotic: no cap is enforced, and the bound takes none to be above {most}"
 
 
-def _with_people(
-    constraint: Constraint, exit_of_row: IntArray, level: float
-) -> tuple[bool, float | None, str]:
-    """Bound machine misses plus people's declared error rate on an upper bound of their share.
-
-    A tenth of delta bounds the share, the rest bounds the misses; together they hold by the union
-    bound, and both are exact.
-    """
-    rows = np.arange(len(exit_of_row))
-    counted = constraint.counts[rows, exit_of_row]
-    by_person = exit_of_row[counted] == constraint.person_exit
-    losses = constraint.loss[rows, exit_of_row][counted]
-    n, delta = len(losses), 1 - level
-    misses = round(float(losses[~by_person].sum()))
-    rate = float(constraint.loss[0, constraint.person_exit or 0])
-    share = upper_bound(int(by_person.sum()), n, confidence_level=1 - delta / 10)
-    missed = upper_bound(misses, n, confidence_level=1 - delta * 9 / 10)
-    bound = missed + rate * share
-    return bound <= constraint.limit, bound, "exact binomial, people at their declared error rate"
+def _assumption(constraint: Constraint) -> str:
+    parts = [_ASSUMPTION]
+    parts += [_MIX] if constraint.is_weighted else []
+    parts += [_ENTITIES] if constraint.block is not None else []
+    return ", ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,13 +171,8 @@ def _shown(
     objective = constraint.objective
     q = percentile_of(objective) if objective.kind == "latency" else None
     if q is not None:
-        rows = np.arange(len(exit_of_row))
-        counted = constraint.counts[rows, exit_of_row]
-        took = exits.latency_ms[rows, exit_of_row][counted]
-        if not len(took):
-            return _Shown(None, None, "ms")
-        high = quantile_upper_bound(took, q, confidence_level=level)
-        return _Shown(float(np.quantile(took, q)), high, "ms")
+        took = exits.latency_ms[np.arange(len(exit_of_row)), exit_of_row]
+        return _percentile(constraint, took, exit_of_row, q, level)
     if value is None:
         return _Shown(None, None, constraint.unit)
     scaled = value * constraint.scale
@@ -196,14 +182,40 @@ def _shown(
     return _Shown(scaled, limit, constraint.unit)
 
 
+def _percentile(
+    constraint: Constraint, took: FloatArray, exit_of_row: IntArray, q: float, level: float
+) -> _Shown:
+    """Give a percentile and its bound: the smallest time that the same test shows."""
+    counted = constraint.counted(exit_of_row)
+    if not counted.any():
+        return _Shown(None, None, "ms")
+    times = took[counted]
+    if constraint.is_plain:
+        high = quantile_upper_bound(times, q, confidence_level=level)
+        return _Shown(float(np.quantile(times, q)), high, "ms")
+    order = np.argsort(times, kind="stable")
+    share = np.cumsum(constraint.weight[counted][order])
+    at = min(int(np.searchsorted(share, q * share[-1])), len(times) - 1)
+    distinct = np.unique(times)
+    low, high_index = -1, len(distinct)
+    while high_index - low > 1:
+        middle = (low + high_index) // 2
+        late = np.repeat((took > distinct[middle])[:, None], constraint.loss.shape[1], axis=1)
+        shown = verdict_on(replace(constraint, loss=late.astype(float)), exit_of_row, level).holds
+        low, high_index = (low, middle) if shown else (middle, high_index)
+    bound = float(distinct[high_index]) if high_index < len(distinct) else None
+    return _Shown(float(times[order[at]]), bound, "ms")
+
+
 def _machines(constraint: Constraint, exits: Exits, exit_of_row: IntArray) -> float | None:
     """Give a quality figure for what machines answered alone."""
     objective = constraint.objective
     if objective.kind != "quality" or objective.by is not AnsweredBy.ALL:
         return None
     rows = np.arange(len(exit_of_row))
-    counted = constraint.counts[rows, exit_of_row] & ~exits.is_person[exit_of_row]
-    if not counted.any():
+    counted = constraint.counted(exit_of_row) & ~exits.is_person[rows, exit_of_row]
+    weight = constraint.weight[counted]
+    if not weight.sum():
         return None
-    mean = float(constraint.loss[rows, exit_of_row][counted].mean())
+    mean = float(np.average(constraint.loss[rows, exit_of_row][counted], weights=weight))
     return mean if objective.is_ceiling else 1 - mean

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from feasible.cascade import FELL_BACK, Policy, Step, calibrate_all, route_rows, table_of
+from feasible.cascade import (
+    FELL_BACK,
+    Policy,
+    Step,
+    Table,
+    calibrate_all,
+    route_rows,
+    table_of,
+)
 from feasible.planning.calibration import Fit
 from feasible.planning.constraints import Exits
 from feasible.schema import (
     DEFAULT_GROUP,
+    BoolArray,
     Brief,
     FloatArray,
     IntArray,
@@ -20,7 +29,20 @@ from feasible.schema import (
     TierSpec,
 )
 
-__all__ = ["NEVER", "Chain", "Ingredients", "exits_of", "policy_of", "walk"]
+__all__ = [
+    "NEVER",
+    "Chain",
+    "Ingredients",
+    "cost_cap_usd",
+    "deadline_ms",
+    "exits_of",
+    "group_names",
+    "labelled_rows",
+    "policy_of",
+    "probabilities",
+    "shares_of",
+    "walk",
+]
 
 NEVER = 1.01
 """A threshold that no probability reaches."""
@@ -43,6 +65,8 @@ class Ingredients:
         p95_ms: Tier name -> 95th percentile of one call; None when unknown.
         mean_usd: Tier name -> mean price of one call; None when unknown.
         worst_usd: Tier name -> highest price of one call; None when unknown.
+        capped: Tiers whose highest price is declared, rather than the highest that was seen.
+        answered: Tier name -> share of rows that it answers.
     """
 
     brief: Brief
@@ -54,6 +78,8 @@ class Ingredients:
     p95_ms: Mapping[str, float | None]
     mean_usd: Mapping[str, float | None]
     worst_usd: Mapping[str, float | None]
+    capped: frozenset[str] = frozenset()
+    answered: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def person_usd(self) -> float:
@@ -78,36 +104,136 @@ class Chain:
 def exits_of(chain: Chain, kit: Ingredients, profile: Profile) -> Exits:
     """Say what every row would get at every exit of a chain.
 
-    The last exit is the person, or, without one, "no answer", which is wrong and costs nothing
-    more.
+    The last exit is for rows that no machine answers by threshold: a person takes them, or, where
+    there is none or time is up, the declared fallback does.
     """
-    n, k = len(profile), len(chain.machines)
+    policy = policy_of(chain, kit, {name: {DEFAULT_GROUP: NEVER} for name in chain.machines})
+    asked = _asked(policy, profile)
+    k = len(chain.machines)
     columns = [profile.tiers.index(name) for name in chain.machines]
-    loss = np.full((n, k + 1), np.nan)
-    answers = np.full((n, k + 1), -1, dtype=np.int64)
-    loss[:, :k] = profile.loss[:, columns]
-    answers[:, :k] = profile.answer_class[:, columns]
-    spent = np.cumsum(profile.cost_usd[:, columns], axis=1) if k else np.zeros((n, 0))
-    took = np.cumsum(profile.latency_ms[:, columns], axis=1) if k else np.zeros((n, 0))
-    machine_usd = np.hstack([spent, spent[:, -1:] if k else np.zeros((n, 1))])
-    latency = np.hstack([took, (took[:, -1:] if k else np.zeros((n, 1))) + _PERSON_MS])
+    paid = np.where(asked[:, :k], profile.cost_usd[:, columns], 0.0)
+    took = np.where(asked[:, :k], profile.latency_ms[:, columns], 0.0)
+    start = np.zeros((len(profile), 1))
+    spent = np.cumsum(np.hstack([start, paid]), axis=1)
+    waited = np.cumsum(np.hstack([start, took]), axis=1)
+    last = _last(policy, kit, profile, asked, chain)
+    machine_usd = np.hstack([spent[:, 1:], spent[:, -1:] + last.machine_usd[:, None]])
+    is_person = np.zeros((len(profile), k + 1), dtype=np.bool_)
+    is_person[:, k] = last.is_person
     cost = machine_usd.copy()
-    cost[:, k] += kit.person_usd
-    loss[:, k] = kit.person_loss if kit.person is not None else 1.0
-    worst = [kit.worst_usd.get(name) for name in chain.machines]
-    known = [usd for usd in worst if usd is not None]
-    worst_machine = sum(known) if len(known) == len(worst) else None
+    cost[:, k] += np.where(last.is_person, kit.person_usd, 0.0)
+    worst = _worst(chain, kit)
     return Exits(
-        loss=loss,
-        latency_ms=latency,
+        loss=np.hstack([profile.loss[:, columns], last.loss[:, None]]),
+        latency_ms=np.hstack([waited[:, 1:], waited[:, -1:] + last.latency_ms[:, None]]),
         cost_usd=cost,
         machine_usd=machine_usd,
-        answer_class=answers,
-        is_person=np.array([False] * k + [kit.person is not None]),
+        answer_class=np.hstack([profile.answer_class[:, columns], last.answer_class[:, None]]),
+        is_open=np.hstack([asked[:, :k] & profile.answered[:, columns], start == 0]),
+        is_person=is_person,
+        labelled=labelled_rows(kit, profile),
+        last_tier=last.tier,
         person_loss=kit.person_loss,
-        worst_usd=None if worst_machine is None else worst_machine + kit.person_usd,
-        worst_machine_usd=worst_machine,
+        worst_usd=None if worst is None else worst + kit.person_usd,
+        worst_machine_usd=worst,
     )
+
+
+def labelled_rows(kit: Ingredients, profile: Profile) -> BoolArray:
+    """Say which rows may judge quality: every usable tier's answer has a loss there.
+
+    A row whose truth is known for some tiers only would be judged or not depending on who answers,
+    and a promise must not be judged on rows that the policy picks.
+    """
+    columns = [profile.tiers.index(name) for name in kit.machines]
+    loss, answered = profile.loss[:, columns], profile.answered[:, columns]
+    complete = ~(answered & np.isnan(loss)).any(axis=1)
+    known = ~np.isnan(profile.loss).all(axis=1)
+    if profile.label is not None:
+        known |= np.array([label is not None for label in profile.label], dtype=np.bool_)
+    return np.asarray(complete & known)
+
+
+@dataclass(frozen=True, slots=True)
+class _Last:
+    """What rows get that no machine answers by threshold; each of shape (n_rows,)."""
+
+    is_person: BoolArray
+    loss: FloatArray
+    answer_class: IntArray
+    latency_ms: FloatArray
+    machine_usd: FloatArray
+    tier: tuple[str | None, ...]
+
+
+def _asked(policy: Policy, profile: Profile) -> BoolArray:
+    """Say which steps a row enters that nobody answers: those that fit its time and money."""
+    n = len(profile)
+    nothing = np.zeros(n)
+    columns = [
+        (profile.latency_ms[:, c], profile.cost_usd[:, c])
+        if step.kind is not TierKind.PERSON
+        else (nothing + _PERSON_MS, nothing + (step.worst_cost_usd or 0.0))
+        for step in policy.steps
+        for c in [profile.tiers.index(step.name) if step.name in profile.tiers else -1]
+    ]
+    shape = (n, len(columns))
+    latency = np.array([took for took, _ in columns]).T.reshape(shape)
+    cost = np.array([paid for _, paid in columns]).T.reshape(shape)
+    unanswered = np.zeros(shape, dtype=np.bool_)
+    unknown = np.full(shape, np.nan)
+    return route_rows(policy, Table(unanswered, unknown, unknown, latency, cost)).asked
+
+
+def _last(
+    policy: Policy, kit: Ingredients, profile: Profile, asked: BoolArray, chain: Chain
+) -> _Last:
+    n = len(profile)
+    handed = asked[:, -1].copy() if kit.person is not None else np.zeros(n, dtype=np.bool_)
+    loss, answers = np.ones(n), np.full(n, -1, dtype=np.int64)
+    latency, usd = np.zeros(n), np.zeros(n)
+    tier = np.full(n, None, dtype=object)
+    for name, rows in _fallbacks(policy, profile, ~handed).items():
+        if name == kit.person:
+            handed |= rows
+        elif name in profile.tiers:
+            column = profile.tiers.index(name)
+            again = rows.copy()
+            if name in chain.machines:
+                again &= ~asked[:, chain.machines.index(name)]
+            given = rows & profile.answered[:, column]
+            # An answer that nobody has judged counts as wrong.
+            loss[given] = np.nan_to_num(profile.loss[given, column], nan=1.0)
+            tier[given] = name
+            answers[given] = profile.answer_class[given, column]
+            latency[again] = profile.latency_ms[again, column]
+            usd[again] = profile.cost_usd[again, column]
+    loss[handed], latency[handed] = kit.person_loss, _PERSON_MS
+    tier[handed] = kit.person
+    return _Last(handed, loss, answers, latency, usd, tuple(tier))
+
+
+def _fallbacks(policy: Policy, profile: Profile, rows: BoolArray) -> dict[str, BoolArray]:
+    """Give, per fallback tier, the rows for which it answers: by their first slice with one."""
+    out: dict[str, BoolArray] = {}
+    left = rows.copy()
+    declared = [(s, policy.fallback[s]) for s in profile.slices if s in policy.fallback]
+    everyone = np.ones(len(profile), dtype=np.bool_)
+    default = policy.fallback.get("default")
+    members = [(profile.slices[s], tier) for s, tier in declared]
+    members += [(everyone, default)] if default is not None else []
+    for member, tier in members:
+        mine = left & member
+        out[tier] = out.get(tier, np.zeros(len(profile), dtype=np.bool_)) | mine
+        left &= ~member
+    return out
+
+
+def _worst(chain: Chain, kit: Ingredients) -> float | None:
+    """Give the most that asking every machine of a chain can cost; None without declared prices."""
+    if not kit.capped.issuperset(chain.machines):
+        return None
+    return sum(kit.worst_usd[name] or 0.0 for name in chain.machines)
 
 
 def policy_of(
@@ -138,9 +264,14 @@ def policy_of(
         )
     serving = kit.brief.layers.serving
     fallback = dict(serving.fallback) if serving is not None else {}
-    if "default" not in fallback and kit.person is not None:
-        fallback["default"] = kit.person
+    if "default" not in fallback and steps:
+        fallback["default"] = kit.person or _most_answering(chain, kit)
     return Policy(tuple(steps), fallback, deadline_ms(kit.brief), cost_cap_usd(kit.brief))
+
+
+def _most_answering(chain: Chain, kit: Ingredients) -> str:
+    """Give the machine that abstains least, the earliest of several: its answer is in hand."""
+    return max(chain.machines, key=lambda name: kit.answered.get(name, 1.0))
 
 
 def deadline_ms(brief: Brief) -> float | None:
@@ -149,7 +280,9 @@ def deadline_ms(brief: Brief) -> float | None:
     if serving is not None and serving.deadline is not None:
         return serving.deadline.ms
     limits = [
-        o.limit.mid * 1e3 for o in brief.envelope if o.kind == "latency" and o.limit is not None
+        o.limit.mid * 1e3
+        for o in brief.envelope
+        if o.kind == "latency" and o.measure != "mean" and o.limit is not None
     ]
     return min(limits) if limits else None
 
@@ -174,6 +307,15 @@ def walk(policy: Policy, profile: Profile, n_exits: int) -> IntArray:
     asked = Policy(machines, policy.fallback, policy.deadline_ms, policy.cost_each_usd)
     position = route_rows(asked, table_of(asked, profile)).position
     return np.where(position == FELL_BACK, n_exits - 1, position)
+
+
+def shares_of(chain: Chain, exits: Exits, exit_of_row: IntArray) -> dict[str, float]:
+    """Give the share of rows that each tier answers; `no answer` when nobody does."""
+    names = np.array([*chain.machines, None], dtype=object)[exit_of_row]
+    last = exit_of_row == len(chain.machines)
+    names[last] = np.array(exits.last_tier, dtype=object)[last]
+    found, count = np.unique([name or "no answer" for name in names], return_counts=True)
+    return {str(name): float(c) / len(names) for name, c in zip(found, count, strict=True)}
 
 
 def probabilities(kit: Ingredients, name: str, profile: Profile) -> tuple[FloatArray, IntArray]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from feasible.errors import DataError
-from feasible.schema import Profile
+from feasible.errors import DataError, nearest
+from feasible.planning.constraints import positives_of
+from feasible.schema import Brief, Objective, Profile
 
-__all__ = ["check_profile"]
+__all__ = ["check_objectives", "check_profile"]
 
 
 def check_profile(profile: Profile) -> None:
@@ -26,6 +27,59 @@ def check_profile(profile: Profile) -> None:
     _check_range(profile, "cost_usd", profile.cost_usd, low=0.0, unit="dollars")
     _check_range(profile, "latency_ms", profile.latency_ms, low=0.0, unit="ms")
     _check_range(profile, "loss", profile.loss, low=0.0, high=1.0, unit="")
+
+
+def check_objectives(brief: Brief, profile: Profile) -> None:
+    """Refuse promises that no row can speak about.
+
+    Raises:
+        DataError: A slice that no row is in, a class that no row has, quality without a loss.
+    """
+    for objective in brief.envelope:
+        if objective.on is not None:
+            _check_slice(objective, profile)
+        if objective.kind == "quality":
+            _check_quality(objective, profile)
+
+
+def _check_slice(objective: Objective, profile: Profile) -> None:
+    known = [name for name, rows in profile.slices.items() if rows.any()]
+    if objective.on is None or objective.on in known:
+        return
+    close = nearest(objective.on, known)
+    raise DataError(
+        f"no row is in slice `{objective.on}`",
+        asked=f"{objective.id} is promised on it",
+        found=f"slices with rows: {', '.join(known) or 'none'}",
+        attempt=f"`{close}`?" if close else "mark its rows, or promise it on another slice",
+    )
+
+
+def _check_quality(objective: Objective, profile: Profile) -> None:
+    if np.isnan(profile.loss).all():
+        raise DataError(
+            "no row has a loss, so that no quality can be judged",
+            asked=f"{objective.id} is promised",
+            attempt="label some rows, or give `loss` for them",
+        )
+    if objective.of is None:
+        return
+    if objective.measure == "recall" and not positives_of(objective, profile).any():
+        labels = sorted({label for label in profile.label or () if label is not None})
+        close = nearest(objective.of, labels)
+        raise DataError(
+            f"no labelled row is of class `{objective.of}`",
+            asked=f"{objective.id} is promised",
+            found=f"labels: {', '.join(labels[:12]) or 'none'}",
+            attempt=f"`{close}`?" if close else "name a class or a slice that rows have",
+        )
+    if objective.measure == "precision" and not profile.classes:
+        raise DataError(
+            f"precision of `{objective.of}` needs to know what each tier answered",
+            asked=f"{objective.id} is promised",
+            found="no `answer` in the profile",
+            attempt="give `answer` in the profile",
+        )
 
 
 def _check_ids(profile: Profile) -> None:

@@ -9,10 +9,11 @@ is that the mean loss stays at or below a limit. "p99 <= 200 ms" is mean 1[laten
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
-from feasible.errors import DataError, nearest
+from feasible.errors import DataError
 from feasible.schema import (
     AnsweredBy,
     BoolArray,
@@ -23,9 +24,21 @@ from feasible.schema import (
     Profile,
 )
 
-__all__ = ["Constraint", "Exits", "constraints", "mix_weights", "percentile_of", "unjudged"]
+__all__ = [
+    "Constraint",
+    "Exits",
+    "blocks_of",
+    "constraints",
+    "mix_weights",
+    "percentile_of",
+    "positives_of",
+    "unjudged",
+]
 
-_JUDGED_KINDS = ("latency", "cost", "quality", "people")
+_JUDGED_KINDS: Final = ("latency", "cost", "quality", "people")
+_ROOM: Final = 2.0
+"""Where no cap is enforced, costs and latencies are taken to stay below this many limits at least:
+below one the promise would hold by assumption."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +51,14 @@ class Exits:
         cost_usd: shape (n_rows, n_exits). Everything asked until that exit, people included.
         machine_usd: shape (n_rows, n_exits). The same with people's prices left out.
         answer_class: shape (n_rows, n_exits). Index into the profile's classes; -1 when unknown.
-        is_person: shape (n_exits,).
+        is_open: shape (n_rows, n_exits). Whether the row can leave there at all: the tier is
+            entered in time and within the cap, and does not abstain. The last exit always is.
+        is_person: shape (n_rows, n_exits). Whether a person answers there.
+        labelled: shape (n_rows,). Whether the row may judge quality.
+        last_tier: length n_rows. Who answers at the last exit; None when nobody does.
         person_loss: Declared error rate of people. Ratio.
-        worst_usd: Most that one decision can cost, people included; None when a price is unknown.
+        worst_usd: Most that one decision can cost, people included; None when a price has no
+            declared ceiling.
         worst_machine_usd: The same with people's prices left out.
     """
 
@@ -49,7 +67,10 @@ class Exits:
     cost_usd: FloatArray
     machine_usd: FloatArray
     answer_class: IntArray
+    is_open: BoolArray
     is_person: BoolArray
+    labelled: BoolArray
+    last_tier: tuple[str | None, ...]
     person_loss: float
     worst_usd: float | None
     worst_machine_usd: float | None
@@ -63,30 +84,34 @@ class Constraint:
         objective: The promise.
         loss: shape (n_rows, n_exits), in [0, 1].
         counts: shape (n_rows, n_exits). Whether the row judges when it leaves there.
-        raw_limit: Largest mean loss allowed, on the scale of `loss`.
+        limit: Largest mean loss allowed, on the scale of `loss`.
         weight: shape (n_rows,). Declared over empirical share of the row's slice; all 1 when judged
-        on
-            a slice.
-        is_binary: Every loss is 0 or 1 and weights are equal, so that exact binomial bounds apply.
+            on a slice.
+        is_binary: Every loss is 0 or 1, so that exact binomial bounds apply when rows are
+            independent and weigh the same.
         scale: What 1 on the scale of `loss` means in the objective's unit (dollars for cost).
         unit: `ratio`, `usd` or `ms`.
         is_bounded: Whether the scale is an enforced cap; otherwise bounds are asymptotic and say
-        so.
-        person_exit: Exit at which a person's declared error rate is the loss, while every other
-        loss
-            is 0 or 1; None when people do not judge or losses are not right-or-wrong.
+            so.
+        person_rate: Declared error rate of people, when that is their loss while every machine's
+            loss is 0 or 1; None otherwise.
+        by_person: shape (n_rows, n_exits). Whether a person answers there.
+        block: shape (n_rows,). Number of the entity that a row belongs to; None when every row
+            stands alone.
     """
 
     objective: Objective
     loss: FloatArray
     counts: BoolArray
-    raw_limit: float
+    limit: float
     weight: FloatArray
     is_binary: bool
+    by_person: BoolArray
     scale: float = 1.0
     unit: str = "ratio"
     is_bounded: bool = True
-    person_exit: int | None = None
+    person_rate: float | None = None
+    block: IntArray | None = None
 
     @property
     def id(self) -> str:
@@ -98,45 +123,57 @@ class Constraint:
         """Claim that rows carry unequal weights."""
         return bool((self.weight != self.weight[0]).any()) if len(self.weight) else False
 
-    def at(self, exit_of_row: IntArray) -> FloatArray:
-        """Give the losses that judge, in [0, 1], in row order; their mean is held to `limit`.
-
-        With equal weights these are the rows that count. With unequal ones every row is there and a
-        row that does not count sits at the limit, where it speaks for neither side: the promise is
-        about a ratio of means.
-        """
-        rows = np.arange(len(exit_of_row))
-        counted = self.counts[rows, exit_of_row]
-        loss = self.loss[rows, exit_of_row]
-        if not self.is_weighted:
-            return np.asarray(loss[counted])
-        top = self.weight.max()
-        return np.asarray(np.where(counted, loss, self.raw_limit) * self.weight / top)
-
     @property
-    def limit(self) -> float:
-        """Give the largest mean allowed of what `at` gives."""
-        if not self.is_weighted:
-            return self.raw_limit
-        return float(self.raw_limit * self.weight.mean() / self.weight.max())
+    def is_plain(self) -> bool:
+        """Claim that rows are independent of each other and weigh the same."""
+        return self.block is None and not self.is_weighted
+
+    def losses(self, exit_of_row: IntArray) -> FloatArray:
+        """Give the losses of the rows that count, in [0, 1], in row order."""
+        rows = np.arange(len(exit_of_row))
+        return np.asarray(self.loss[rows, exit_of_row][self.counts[rows, exit_of_row]])
+
+    def counted(self, exit_of_row: IntArray) -> BoolArray:
+        """Say which rows count."""
+        return np.asarray(self.counts[np.arange(len(exit_of_row)), exit_of_row])
+
+    def masses(self, exit_of_row: IntArray) -> FloatArray:
+        """Give the weight with which each independent unit judges: a row, or an entity's rows."""
+        return self._per_unit(exit_of_row, self.weight[self.counted(exit_of_row)])
+
+    def excesses(self, exit_of_row: IntArray) -> FloatArray:
+        """Give, per independent unit, limit + weighted sum of (loss - limit) over the largest mass.
+
+        These lie in [0, 1] and their mean is below the limit exactly when the weighted mean loss
+        is, whatever the share of rows that count: a promise about a ratio of means.
+        """
+        counted = self.counted(exit_of_row)
+        over = (self.losses(exit_of_row) - self.limit) * self.weight[counted]
+        top = float(self.masses(exit_of_row).max(initial=1e-300))
+        return np.asarray(np.clip(self.limit + self._per_unit(exit_of_row, over) / top, 0.0, 1.0))
 
     def value(self, exit_of_row: IntArray) -> float | None:
         """Give the mean loss of the rows that count, weighted, in [0, 1]; None when none counts."""
-        rows = np.arange(len(exit_of_row))
-        counted = self.counts[rows, exit_of_row]
-        total = float(self.weight[counted].sum())
-        if total == 0:
+        weight = self.weight[self.counted(exit_of_row)]
+        if not weight.sum():
             return None
-        return float((self.loss[rows, exit_of_row] * self.weight)[counted].sum() / total)
+        return float(np.average(self.losses(exit_of_row), weights=weight))
 
     def n(self, exit_of_row: IntArray) -> int:
         """Count the rows that judge."""
-        return int(self.counts[np.arange(len(exit_of_row)), exit_of_row].sum())
+        return int(self.counted(exit_of_row).sum())
 
     def misses(self, exit_of_row: IntArray) -> float:
         """Add up the losses of the rows that judge, unweighted."""
-        rows = np.arange(len(exit_of_row))
-        return float(self.loss[rows, exit_of_row][self.counts[rows, exit_of_row]].sum())
+        return float(self.losses(exit_of_row).sum())
+
+    def _per_unit(self, exit_of_row: IntArray, values: FloatArray) -> FloatArray:
+        if self.block is None:
+            return values
+        block = self.block[self.counted(exit_of_row)]
+        present = np.unique(block)
+        total = np.bincount(block, weights=values, minlength=int(block.max(initial=-1)) + 1)
+        return np.asarray(total[present], dtype=np.float64)
 
 
 def unjudged(brief: Brief) -> tuple[tuple[str, str], ...]:
@@ -157,44 +194,63 @@ def constraints(brief: Brief, profile: Profile, exits: Exits) -> tuple[Constrain
     """Turn every objective that rows can judge into losses.
 
     Raises:
-        DataError: An objective is on a slice that no row has, or about a class that no row has.
+        DataError: An objective is a number a day and the brief gives no traffic rate.
     """
-    mix = mix_weights(brief, profile)
+    every = mix_weights(brief, profile)
+    labelled = mix_weights(brief, profile, among=exits.labelled)
+    block = blocks_of(profile)
     return tuple(
-        _constraint(brief, objective, profile, exits, mix)
+        replace(
+            _constraint(
+                brief, objective, profile, exits, labelled if objective.kind == "quality" else every
+            ),
+            block=block,
+        )
         for objective in brief.envelope
         if objective.kind in _JUDGED_KINDS
     )
 
 
-def mix_weights(brief: Brief, profile: Profile) -> FloatArray:
+def blocks_of(profile: Profile) -> IntArray | None:
+    """Number the entities of rows; None when no entity has two rows."""
+    if profile.entity is None:
+        return None
+    names = np.array(profile.entity, dtype=object).astype(str)
+    found, number = np.unique(names, return_inverse=True)
+    return None if len(found) == len(names) else number.astype(np.int64)
+
+
+def mix_weights(brief: Brief, profile: Profile, *, among: BoolArray | None = None) -> FloatArray:
     """Weigh rows so that disjoint declared slices have their declared share of traffic.
 
-    Slices that overlap an earlier one, and slices that no row has, are passed over. The weights
-    have mean 1.
+    Slices that overlap an earlier one, and slices that no row has, are passed over.
+
+    Args:
+        brief: The declaration.
+        profile: The rows.
+        among: shape (n_rows,). The rows that judge; the others weigh 0. All rows when absent.
 
     Returns:
-        shape (n_rows,).
+        shape (n_rows,), with mean 1 over the rows that judge.
     """
-    n = len(profile)
-    taken = np.zeros(n, dtype=np.bool_)
-    weight = np.ones(n)
+    judging = np.ones(len(profile), dtype=np.bool_) if among is None else among
+    weight = judging.astype(np.float64)
+    taken = np.zeros(len(profile), dtype=np.bool_)
     left = 1.0
-    found = False
     for name, share in brief.traffic.slices.items():
         member = profile.slices.get(name)
-        if member is None or not member.any() or (member & taken).any():
+        if member is None or (member & taken).any() or not (member & judging).any():
             continue
-        weight[member] = share.mid / member.mean()
+        weight[member & judging] = share.mid / (member & judging).sum()
         taken |= member
         left -= share.mid
-        found = True
-    rest = ~taken
-    if not found:
-        return np.ones(n)
+    rest = judging & ~taken
+    if not taken.any() or not judging.any():
+        return weight
     if rest.any():
-        weight[rest] = max(left, 0.0) / rest.mean()
-    return np.asarray(weight / weight.mean())
+        weight[rest] = max(left, 0.0) / rest.sum()
+    total = float(weight[judging].mean())
+    return np.asarray(weight / total) if total > 0 else judging.astype(np.float64)
 
 
 def percentile_of(objective: Objective) -> float | None:
@@ -213,11 +269,11 @@ def _constraint(
     brief: Brief, objective: Objective, profile: Profile, exits: Exits, mix: FloatArray
 ) -> Constraint:
     on = _slice(objective, profile)
-    counts = np.repeat(on[:, None], len(exits.is_person), axis=1)
+    counts = np.repeat(on[:, None], exits.is_person.shape[1], axis=1)
     if objective.by is AnsweredBy.MACHINES and objective.kind != "cost":
-        counts &= ~exits.is_person[None, :]
+        counts &= ~exits.is_person
     elif objective.by is AnsweredBy.PEOPLE:
-        counts &= exits.is_person[None, :]
+        counts &= exits.is_person
     weight = np.ones(len(profile)) if objective.on is not None else mix
     if objective.kind == "quality":
         return _quality(objective, profile, exits, counts, weight)
@@ -232,16 +288,7 @@ def _slice(objective: Objective, profile: Profile) -> BoolArray:
     if objective.on is None:
         return np.ones(len(profile), dtype=np.bool_)
     member = profile.slices.get(objective.on)
-    if member is None or not member.any():
-        known = [name for name, rows in profile.slices.items() if rows.any()]
-        close = nearest(objective.on, known)
-        raise DataError(
-            f"no row is in slice `{objective.on}`",
-            asked=f"{objective.id} is promised on it",
-            found=f"slices with rows: {', '.join(known) or 'none'}",
-            attempt=f"`{close}`?" if close else "mark its rows, or promise it on another slice",
-        )
-    return member
+    return np.zeros(len(profile), dtype=np.bool_) if member is None else member
 
 
 def _quality(
@@ -251,46 +298,42 @@ def _quality(
     counts: BoolArray,
     weight: FloatArray,
 ) -> Constraint:
-    loss = np.where(exits.is_person[None, :], exits.person_loss, exits.loss)
-    measure = objective.measure
+    loss, measure = exits.loss, objective.measure
     if measure == "recall" and objective.of is not None:
-        loss, counts = _recall_of(objective, profile, exits, loss, counts)
+        loss, counts = _recall_of(objective, profile, exits, counts)
     elif measure == "precision" and objective.of is not None:
         counts = counts & _answers(objective.of, profile, exits)
-    labelled = ~np.isnan(loss)
-    counts = counts & labelled
+    counts = counts & exits.labelled[:, None] & ~np.isnan(loss)
     limit_value = objective.limit.mid if objective.limit is not None else 0.0
     limit = limit_value if objective.is_ceiling else 1.0 - limit_value
     loss = np.clip(np.nan_to_num(loss), 0.0, 1.0)
-    by_machine = counts & ~exits.is_person[None, :]
-    is_binary = bool(np.isin(loss[by_machine], (0.0, 1.0)).all())
-    found = _made(objective, loss, counts, limit, weight, is_binary=is_binary)
-    judges_people = bool((counts & exits.is_person[None, :]).any()) and exits.person_loss > 0
-    if not (found.is_binary and judges_people):
-        return found
-    return replace(found, is_binary=False, person_exit=int(np.flatnonzero(exits.is_person)[0]))
+    is_binary = bool(np.isin(loss[counts & ~exits.is_person], (0.0, 1.0)).all())
+    judges_people = bool((counts & exits.is_person).any()) and exits.person_loss > 0
+    found = _made(objective, loss, counts, limit, weight, is_binary=is_binary and not judges_people)
+    rate = exits.person_loss if is_binary and judges_people else None
+    return replace(found, person_rate=rate, by_person=exits.is_person)
 
 
 def _recall_of(
     objective: Objective,
     profile: Profile,
     exits: Exits,
-    loss: FloatArray,
     counts: BoolArray,
 ) -> tuple[FloatArray, BoolArray]:
     """Give losses for "a row of this class, or of this slice of classes, is recognised as such"."""
-    wanted = _classes_of(str(objective.of), profile)
-    positive = np.array([label in wanted for label in profile.label or ()], dtype=np.bool_)
-    if not positive.any():
-        raise DataError(
-            f"no labelled row is of class `{objective.of}`",
-            asked=f"{objective.id} is promised",
-            attempt="name a class or a slice that rows have",
-        )
+    positive = positives_of(objective, profile)
     hit = _answers(str(objective.of), profile, exits)
-    recognised = np.where(exits.is_person[None, :], loss, np.where(hit, 0.0, 1.0))
-    answered = ~np.isnan(exits.loss) | exits.is_person[None, :]
-    return np.where(answered, recognised, np.nan), counts & positive[:, None]
+    # Where only losses were logged, an answer without a loss is the class itself.
+    hit = np.where(exits.answer_class < 0, exits.loss == 0, hit)
+    recognised = np.where(exits.is_person, exits.loss, np.where(hit, 0.0, 1.0))
+    return np.where(np.isnan(exits.loss), np.nan, recognised), counts & positive[:, None]
+
+
+def positives_of(objective: Objective, profile: Profile) -> BoolArray:
+    """Say which rows are of the class, or of a class of the slice, that recall is about."""
+    wanted = _classes_of(str(objective.of), profile)
+    labels = profile.label or (None,) * len(profile)
+    return np.array([label in wanted for label in labels], dtype=np.bool_)
 
 
 def _classes_of(name: str, profile: Profile) -> frozenset[str]:
@@ -317,7 +360,7 @@ def _latency(
     q = percentile_of(objective)
     counts = counts & ~np.isnan(exits.latency_ms)
     if q is None:
-        cap = max(float(np.nanmax(exits.latency_ms, initial=limit_ms)), limit_ms)
+        cap = max(float(np.nanmax(exits.latency_ms, initial=0.0)), _ROOM * limit_ms)
         loss = np.nan_to_num(exits.latency_ms) / cap
         found = _made(objective, loss, counts, limit_ms / cap, weight, is_binary=False)
         return replace(found, scale=cap, unit="ms", is_bounded=False)
@@ -337,7 +380,7 @@ def _people(
                 attempt="traffic: {rate: 50 / s}, or promise a share such as 3 %",
             )
         share = min(1.0, limit.mid / brief.traffic.rate.mid)
-    loss = np.repeat(exits.is_person.astype(np.float64)[None, :], len(counts), axis=0)
+    loss = exits.is_person.astype(np.float64)
     return _made(objective, loss, counts, share, weight, is_binary=True)
 
 
@@ -360,12 +403,14 @@ def _cost(
     if objective.measure == "each":
         loss = (np.nan_to_num(usd) > limit_usd).astype(np.float64)
         return _made(objective, loss, counts, 0.0, weight, is_binary=True)
-    highest = max(float(np.nanmax(usd, initial=0.0)), limit_usd, 1e-12)
-    cap = highest if worst is None else max(worst, highest)
+    seen = float(np.nanmax(usd, initial=0.0))
+    cap = max(seen, _ROOM * limit_usd if worst is None else worst, 1e-12)
     found = _made(
         objective, np.nan_to_num(usd) / cap, counts, limit_usd / cap, weight, is_binary=False
     )
-    return replace(found, scale=cap, unit="usd", is_bounded=worst is not None)
+    return replace(
+        found, scale=cap, unit="usd", is_bounded=worst is not None and seen <= worst + 1e-12
+    )
 
 
 def _made(
@@ -383,7 +428,8 @@ def _made(
         objective=objective,
         loss=loss,
         counts=counts,
-        raw_limit=limit,
+        by_person=np.zeros(counts.shape, dtype=np.bool_),
+        limit=limit,
         weight=np.ones(len(weight)) if equal else weight,
-        is_binary=is_binary and equal,
+        is_binary=is_binary,
     )

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, timedelta
+from typing import Final
 
-from feasible.planning.constraints import percentile_of
-from feasible.schema import Brief, CertificateLine, Objective
-from feasible.stats import rows_needed, zero_miss_rows
+import numpy as np
 
-__all__ = ["earliest_date", "labels_needed", "minimum_evidence"]
+from feasible.planning.constraints import blocks_of, percentile_of, positives_of
+from feasible.schema import BoolArray, Brief, CertificateLine, Objective, Profile
+from feasible.stats import lower_bound, rows_for_power, rows_needed, zero_miss_rows
 
-_MONTH_DAYS = 365.25 / 12
+__all__ = [
+    "earliest_date",
+    "evidence_schedule",
+    "labels_needed",
+    "minimum_evidence",
+    "unshowable",
+]
+
+_MONTH_DAYS: Final = 365.25 / 12
+_FAR: Final = 50
+"""Times as many rows as there are: above, the value is not told apart from its limit."""
+_GOOD: Final = 0.2
+"""Share of the allowed misses at which a tier is planned to miss."""
 
 
 def minimum_evidence(brief: Brief) -> dict[str, int]:
@@ -28,6 +41,10 @@ def minimum_evidence(brief: Brief) -> dict[str, int]:
         if objective.kind == "quality" and limit is not None and 0 < limit < 1:
             out[objective.id] = zero_miss_rows(limit, confidence_level=objective.confidence_level)
     return out
+
+
+def _day(when: date | None) -> str | None:
+    return None if when is None else when.isoformat()
 
 
 def miss_limit(objective: Objective) -> float | None:
@@ -48,25 +65,101 @@ def row_limit(objective: Objective) -> float | None:
     return miss_limit(objective) if objective.kind == "people" and is_share else None
 
 
-def labels_needed(brief: Brief, lines: tuple[CertificateLine, ...]) -> dict[str, int]:
+def evidence_schedule(brief: Brief, *, today: date) -> dict[str, dict[str, float | str | None]]:
+    """Say, per quality objective, what evidence it takes and when the brief's label rate gives it.
+
+    Two counts: the fewest rows, all without a miss, and the rows at which four attempts in five
+    succeed when rows miss a fifth as often as allowed.
+    """
+    out: dict[str, dict[str, float | str | None]] = {}
+    for name, fewest in minimum_evidence(brief).items():
+        objective = brief.objective(name)
+        limit = miss_limit(objective) or 0.0
+        likely = rows_for_power(
+            limit * _GOOD, limit=limit, confidence_level=objective.confidence_level
+        )
+        out[name] = {
+            "rows_without_a_miss": fewest,
+            "earliest_date": _day(earliest_date(brief, {name: fewest}, today=today)),
+            "rows_for_four_in_five": likely,
+            "at_a_true_rate_of": 1 - limit * _GOOD if not objective.is_ceiling else limit * _GOOD,
+            "likely_date": None
+            if likely is None
+            else _day(earliest_date(brief, {name: likely}, today=today)),
+        }
+    return out
+
+
+def unshowable(brief: Brief, judging: Profile, labelled: BoolArray) -> dict[str, int]:
+    """Give the quality objectives that the rows are too few to show, whatever they say.
+
+    Only rows are counted here, never their losses, so that this is not a look at them.
+
+    Returns:
+        Objective id -> the most rows (entities, where rows go together) that could judge it.
+    """
+    out = {}
+    for name, fewest in minimum_evidence(brief).items():
+        objective = brief.objective(name)
+        rows = labelled.copy()
+        if objective.on is not None:
+            rows &= judging.slices.get(objective.on, np.zeros(len(rows), dtype=np.bool_))
+        if objective.measure == "recall" and objective.of is not None:
+            rows &= positives_of(objective, judging)
+        block = blocks_of(judging)
+        most = int(rows.sum()) if block is None else len(np.unique(block[rows]))
+        if most < fewest:
+            out[name] = most
+    return out
+
+
+def labels_needed(
+    brief: Brief, lines: tuple[CertificateLine, ...], *, too_few: Collection[str] = ()
+) -> dict[str, int]:
     """Give, per promise whose value holds but whose bound does not, the rows still missing.
 
     Args:
         brief: The declaration.
         lines: What the rows that judge showed.
+        too_few: Objectives that could not have been shown by so few rows, whatever these said. A
+            value on the wrong side that luck explains is no verdict on them.
     """
     out: dict[str, int] = {}
     for line in lines:
-        objective = brief.objective(line.objective)
-        limit = row_limit(objective)
-        if line.holds or limit is None or limit <= 0 or line.n == 0:
+        if line.holds:
             continue
-        needed = rows_needed(
-            line.misses / line.n, limit=limit, confidence_level=line.confidence_level
-        )
-        if needed is not None:
+        objective = brief.objective(line.objective)
+        needed = _rows_in_all(objective, line)
+        limit = row_limit(objective)
+        if needed is None and limit is not None and line.objective in too_few:
+            is_luck = _least_rate(line) <= limit
+            fewest = zero_miss_rows(limit, confidence_level=line.confidence_level)
+            needed = max(fewest, line.n + 1) if is_luck else None
+        if needed is not None and needed <= max(_FAR * line.n, _FAR * _FAR):
             out[line.objective] = max(1, needed - line.n)
     return out
+
+
+def _least_rate(line: CertificateLine) -> float:
+    """Give a lower bound on the miss rate of a line: above its limit it is broken, not unshown."""
+    misses = math.floor(line.misses)
+    return lower_bound(misses, max(1, line.n), confidence_level=line.confidence_level)
+
+
+def _rows_in_all(objective: Objective, line: CertificateLine) -> int | None:
+    """Give the rows at which a promise would be shown if they kept missing as they do."""
+    limit, level = row_limit(objective), line.confidence_level
+    if limit is not None and 0 < limit < 1 and not line.n:
+        return zero_miss_rows(limit, confidence_level=level)
+    if limit is not None and 0 < limit < 1 and line.method.startswith("exact binomial"):
+        return rows_needed(line.misses / line.n, limit=limit, confidence_level=level)
+    if line.value is None or line.bound is None or line.limit == 0:
+        return None
+    left, short = line.limit - line.value, line.bound - line.value
+    if left == 0 or short / left <= 0:
+        return None
+    # The distance from value to bound shrinks with the root of the rows.
+    return math.ceil(line.n * (short / left) ** 2)
 
 
 def earliest_date(brief: Brief, missing: Mapping[str, int], *, today: date) -> date | None:
@@ -88,7 +181,11 @@ def earliest_date(brief: Brief, missing: Mapping[str, int], *, today: date) -> d
 
 
 def _per_month(brief: Brief, objective: Objective) -> float | None:
-    """Give the labelled rows a month that can judge an objective."""
+    """Give the rows a month that can judge an objective: labelled ones, where labels matter."""
+    if objective.kind != "quality" and brief.traffic.rate is not None:
+        share = brief.traffic.slices.get(objective.on or "")
+        each = brief.traffic.rate.mid * _MONTH_DAYS * 86_400
+        return each * (1.0 if share is None else share.mid)
     positives = brief.labels.positives_per_month
     for name in (objective.of, objective.on):
         if name is not None and name in positives:

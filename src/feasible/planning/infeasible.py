@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Final
 
 import msgspec
 import numpy as np
 
-from feasible.planning.certify import Judged, certify
+from feasible.planning.certify import Judged
 from feasible.planning.chain import Chain, Ingredients, exits_of
-from feasible.planning.constraints import constraints
+from feasible.planning.constraints import Constraint, Exits, constraints
 from feasible.planning.evidence import earliest_date, labels_needed
-from feasible.planning.search import search, sequence_of
-from feasible.schema import Brief, Infeasible, Objective, Profile, Relaxation
+from feasible.planning.judgement import interval_of
+from feasible.planning.search import search
+from feasible.schema import (
+    AnsweredBy,
+    Brief,
+    CertificateLine,
+    Infeasible,
+    Objective,
+    Profile,
+    Relaxation,
+)
 from feasible.units import Quantity
 
 __all__ = ["explain", "structural"]
 
-_STEPS = 5
-_SECOND_LOOK = "a second look at the same rows: certify on new ones before promising it"
-_SHOWABLE = 1.64
+_STEPS: Final = 8
+_SURE: Final = 0.99
+"""Confidence with which a best case must break a limit before it is called impossible."""
+_SHOWABLE: Final = 1.64
 """Standardised slack at which a certificate at 95 % is about as likely as not."""
 
 
@@ -29,77 +41,121 @@ def structural(kit: Ingredients, profile: Profile) -> Infeasible | None:
     """Find promises that no arrangement of these tiers can keep, whatever the thresholds.
 
     Each objective is given its best case alone: every row leaves by the exit that suits it best.
+    The best case must break the limit beyond what the luck of these rows explains.
     """
+    if not kit.machines and kit.person is None:
+        return Infeasible(
+            kind="structural", binding=(), because=("no tier is left that a plan may use",)
+        )
+    chains = [Chain((name,)) for name in kit.machines] or [Chain(())]
+    singles = [exits_of(chain, kit, profile) for chain in chains]
+    judged = [constraints(kit.brief, profile, single) for single in singles]
     binding, because = [], []
-    exits = exits_of(Chain(kit.machines), kit, profile)
-    singles = {name: exits_of(Chain((name,)), kit, profile) for name in kit.machines}
-    for index, constraint in enumerate(constraints(kit.brief, profile, exits)):
-        best = np.full(len(profile), np.inf)
-        counted = np.zeros(len(profile), dtype=np.bool_)
-        for single in singles.values():
-            one = constraints(kit.brief, profile, single)[index]
-            for k in range(one.loss.shape[1]):
-                best = np.where(one.counts[:, k], np.minimum(best, one.loss[:, k]), best)
-                counted |= one.counts[:, k]
-                if constraint.objective.by.value != "all":
-                    best = np.where(one.counts[:, k], best, np.minimum(best, one.raw_limit))
-        if not counted.any():
-            continue
-        weight = constraint.weight[counted]
-        value = float(np.average(best[counted], weights=weight))
-        if value > constraint.raw_limit + 1e-12:
+    for index, constraint in enumerate(judged[0]):
+        best = _oracle([of_chain[index] for of_chain in judged], singles)
+        there = np.zeros(len(profile), dtype=np.int64)
+        value, span = best.value(there), interval_of(best, there, _SURE)
+        if value is not None and span is not None and span[0] > best.limit + 1e-12:
             binding.append(constraint.id)
-            because.append(_sentence(constraint.objective, value * _scale(constraint)))
+            because.append(_sentence(constraint.objective, value * best.scale))
     if not binding:
         return None
     return Infeasible(kind="structural", binding=tuple(binding), because=tuple(because))
+
+
+def _oracle(made: Sequence[Constraint], singles: Sequence[Exits]) -> Constraint:
+    """Let every row leave by whichever exit suits one promise best: a promise with one exit.
+
+    A row that could leave where it does not count is no evidence against the promise.
+    """
+    first = made[0]
+    rows, top = len(first.weight), max(constraint.scale for constraint in made)
+    loss, counts = np.full(rows, np.inf), np.zeros(rows, dtype=np.bool_)
+    escapes = np.zeros(rows, dtype=np.bool_)
+    for constraint, exits in zip(made, singles, strict=True):
+        judges = constraint.counts & exits.is_open
+        scaled = np.where(judges, constraint.loss * constraint.scale / top, np.inf)
+        loss = np.minimum(loss, scaled.min(axis=1))
+        counts |= judges.any(axis=1)
+        if first.objective.by is not AnsweredBy.ALL:
+            escapes |= (exits.is_open & ~constraint.counts).any(axis=1)
+    counts &= ~escapes
+    limit = first.limit * first.scale / top
+    # Measured on what the best cases cost, not on what the dearest exit would.
+    peak = max(float(loss[counts].max(initial=0.0)), limit, 1e-300)
+    return replace(
+        first,
+        loss=np.where(counts, loss / peak, 0.0)[:, None],
+        counts=counts[:, None],
+        by_person=np.zeros((rows, 1), dtype=np.bool_),
+        person_rate=None,
+        is_binary=bool(np.isin(loss[counts], (0.0, 1.0)).all()) and peak == 1.0,
+        limit=limit / peak,
+        scale=top * peak,
+    )
 
 
 def explain(
     kit: Ingredients,
     judged: Judged,
     profile: Profile,
-    cert: Profile,
+    n_cert: int,
     *,
+    too_few: Mapping[str, int],
     today: date,
-) -> tuple[Infeasible, Judged | None]:
-    """Say why the safest candidate was not certified, and what can be promised meanwhile.
+) -> Infeasible:
+    """Say why the safest candidate was not certified.
 
-    Returns:
-        The reason, and the plan for the promises that can be shown now, if there is one.
+    Args:
+        kit: What plans are made of.
+        judged: The safest candidate on the rows that certify.
+        profile: SEARCH rows.
+        n_cert: Rows that certify.
+        too_few: Objective id -> most rows that could judge it, for those with too few rows.
+        today: From when on labels are counted.
     """
     failed = [line for line in judged.lines if not line.holds]
-    missing = labels_needed(kit.brief, judged.lines)
+    missing = labels_needed(kit.brief, judged.lines, too_few=too_few)
     if all(line.objective in missing for line in failed):
-        when = earliest_date(kit.brief, missing, today=today)
-        reason = Infeasible(
+        return Infeasible(
             kind="evidence",
             binding=tuple(line.objective for line in failed),
-            because=tuple(
-                f"{line.objective}: {line.n:,} rows with {line.misses:g} misses cannot show "
-                f"{line.limit:g} at {line.confidence_level:.0%}; at this rate "
-                f"{missing[line.objective]:,} more can"
-                for line in failed
-            ),
-            labels_needed=missing,
-            earliest_date=when,
+            because=tuple(_too_few(line, missing[line.objective], too_few) for line in failed),
+            labels_needed={name: missing[name] for name in missing},
+            earliest_date=earliest_date(kit.brief, missing, today=today),
         )
-        return reason, _partial(kit, [line.objective for line in failed], profile, cert)
-    binding = _conflict(kit, profile, len(cert), [line.objective for line in failed])
-    reason = Infeasible(
+    binding = _conflict(kit, profile, n_cert, [line.objective for line in failed])
+    return Infeasible(
         kind="tradeoff",
         binding=tuple(binding),
-        because=tuple(
-            f"{line.objective}: {line.value if line.value is not None else float('nan'):.4g} with "
-            f"bound {line.bound if line.bound is not None else float('nan'):.4g} against "
-            f"{line.limit:g}, by the safest plan that was found"
-            for line in failed
-        ),
+        because=tuple(_missed(line) for line in failed),
         relaxations=tuple(
-            r for name in binding if (r := _relax(kit, name, profile, len(cert))) is not None
+            r for name in binding if (r := _relax(kit, name, profile, n_cert)) is not None
         ),
+        labels_needed=missing,
     )
-    return reason, _partial(kit, binding, profile, cert)
+
+
+def _too_few(line: CertificateLine, missing: int, too_few: Mapping[str, int]) -> str:
+    limit = f"{line.limit:g} at {line.confidence_level:.0%}"
+    if line.objective in too_few:
+        return (
+            f"{line.objective}: only {too_few[line.objective]:,} rows can judge it, too few to "
+            f"show {limit} even without a miss; {missing:,} more can"
+        )
+    if line.misses:
+        return (
+            f"{line.objective}: {line.n:,} rows with {line.misses:g} misses cannot show {limit}; "
+            f"at this rate {missing:,} more can"
+        )
+    return f"{line.objective}: {line.n:,} rows cannot show {limit}; about {missing:,} more can"
+
+
+def _missed(line: CertificateLine) -> str:
+    value = "unknown" if line.value is None else f"{line.value:.4g}"
+    bound = "" if line.bound is None else f" with bound {line.bound:.4g}"
+    found = f"{line.objective}: {value}{bound} against {line.limit:g}"
+    return f"{found}, by the safest plan that was found"
 
 
 def _without(brief: Brief, names: Sequence[str]) -> Brief:
@@ -107,33 +163,16 @@ def _without(brief: Brief, names: Sequence[str]) -> Brief:
     return msgspec.structs.replace(brief, envelope=kept)
 
 
-def _partial(
-    kit: Ingredients, names: Sequence[str], profile: Profile, cert: Profile
-) -> Judged | None:
-    """Find a plan for the promises that are left, and say on each line that it is no certificate.
-
-    Which promises are left was decided by the rows that judge, and they judge again: a bound that
-    holds here holds for these rows, and needs new ones to be certified.
-    """
-    rest = replace(kit, brief=_without(kit.brief, names))
-    if not rest.brief.envelope:
-        return None
-    sequence = sequence_of(search(rest, profile, n_cert=len(cert)))
-    passed = [one for one in certify(rest, sequence, cert) if one.passed]
-    if not passed:
-        return None
-    lines = tuple(msgspec.structs.replace(line, note=_SECOND_LOOK) for line in passed[-1].lines)
-    return replace(passed[-1], lines=lines)
-
-
 def _best_slack(kit: Ingredients, profile: Profile, n_cert: int) -> float:
-    found = search(kit, profile, n_cert=n_cert, safest_only=True)
+    """Give the largest least slack of any candidate, by a search for slack alone."""
+    found = search(kit, profile, n_cert=n_cert, for_slack=True)
     return max((c.least_slack for c in found), default=-np.inf)
 
 
 def _conflict(kit: Ingredients, profile: Profile, n_cert: int, failed: Sequence[str]) -> list[str]:
     """Give a smallest set of promises that cannot hold together: drop what is not needed for it."""
-    judged = [c.id for c in constraints(kit.brief, profile, exits_of(Chain(()), kit, profile))]
+    chain = Chain(kit.machines[:1])
+    judged = [c.id for c in constraints(kit.brief, profile, exits_of(chain, kit, profile))]
     binding = list(judged)
     for name in judged:
         rest = [other for other in binding if other != name]
@@ -147,30 +186,52 @@ def _conflict(kit: Ingredients, profile: Profile, n_cert: int, failed: Sequence[
 
 
 def _relax(kit: Ingredients, name: str, profile: Profile, n_cert: int) -> Relaxation | None:
-    """Find the smallest change of one limit that makes the rest hold on SEARCH rows."""
+    """Find the smallest change of one limit that makes the rest hold, by planning again.
+
+    Everything here is on SEARCH rows, by the slack that a certificate of this size would need: the
+    rows that certify are not asked what they would have let pass.
+    """
     objective = kit.brief.objective(name)
-    if objective.limit is None:
+    if objective.limit is None or objective.limit.dimension == "rate":
         return None
-    start = objective.limit.mid
-    end = (
-        0.0
-        if not objective.is_ceiling
-        else (1.0 if start <= 1 and objective.kind in {"people", "quality"} else start * 100)
-    )
-    if not _holds_with(kit, objective, end, profile, n_cert):
+    is_share = objective.kind in {"people", "quality"}
+    start = objective.limit.mid if objective.is_ceiling else 1 - objective.limit.mid
+    low, high = max(start, 1e-9), 1.0 if is_share else start * 100
+
+    def limit_at(ceiling: float) -> float:
+        return ceiling if objective.is_ceiling else 1 - ceiling
+
+    def holds(ceiling: float) -> bool:
+        return _holds_with(kit, objective, limit_at(ceiling), profile, n_cert)
+
+    if low >= high or not holds(high):
         return None
-    low, high = start, end
     for _ in range(_STEPS):
-        middle = (low + high) / 2 if end <= 1 else (low * high) ** 0.5
-        if _holds_with(kit, objective, middle, profile, n_cert):
-            high = middle
-        else:
-            low = middle
+        middle = math.sqrt(low * high)
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    # The search is not exact, so that a limit a hair above one that works need not work.
+    high = next((one for one in _rounded_up(high) if holds(one)), None) or high
     unit = {"latency": "ms", "cost": "usd"}.get(objective.kind, "ratio")
     factor = 1e3 if objective.kind == "latency" else 1.0
     return Relaxation(
-        objective=name, from_=start * factor, to=high * factor, unit=unit, verified=True
+        objective=name,
+        from_=objective.limit.mid * factor,
+        to=round(limit_at(high) * factor, 9),
+        unit=unit,
+        verified=holds(high),
     )
+
+
+def _rounded_up(ceiling: float) -> list[float]:
+    """Give the next few limits of two digits, none below what was found.
+
+    Examples:
+        >>> _rounded_up(0.06132)
+        [0.062, 0.063, 0.064]
+    """
+    step = 10.0 ** (math.floor(math.log10(ceiling)) - 1)
+    first = math.ceil(ceiling / step - 1e-9)
+    return [min(round((first + i) * step, 12), max(1.0, ceiling)) for i in range(3)]
 
 
 def _holds_with(
@@ -184,10 +245,6 @@ def _holds_with(
     envelope = tuple(changed if o.id == objective.id else o for o in kit.brief.envelope)
     brief = msgspec.structs.replace(kit.brief, envelope=envelope)
     return _best_slack(replace(kit, brief=brief), profile, n_cert) >= _SHOWABLE
-
-
-def _scale(constraint: object) -> float:
-    return float(getattr(constraint, "scale", 1.0))
 
 
 def _sentence(objective: Objective, value: float) -> str:

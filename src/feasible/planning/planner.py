@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
+import msgspec
 import numpy as np
 
-from feasible.planning.calibration import Fit, answer_groups, fit_calibrators
-from feasible.planning.certify import Judged, certify
-from feasible.planning.chain import Ingredients, cost_cap_usd, deadline_ms
-from feasible.planning.checks import check_profile
+from feasible.planning.calibration import Fit, answer_groups, fit_calibrators, held_out
+from feasible.planning.certify import Judged, certify, certify_in_part
+from feasible.planning.chain import (
+    Ingredients,
+    cost_cap_usd,
+    deadline_ms,
+    labelled_rows,
+    probabilities,
+    shares_of,
+)
+from feasible.planning.checks import check_objectives, check_profile
 from feasible.planning.constraints import unjudged
-from feasible.planning.evidence import minimum_evidence
+from feasible.planning.depth import shallowest
+from feasible.planning.evidence import evidence_schedule, minimum_evidence, unshowable
+from feasible.planning.gaps import filled
 from feasible.planning.infeasible import explain, structural
 from feasible.planning.leftout import usable_tiers
 from feasible.planning.results import comparisons_of, forecast_of, frontier_points, slices_of
@@ -25,6 +36,7 @@ from feasible.schema import (
     Brief,
     Calibrator,
     DataUsed,
+    FloatArray,
     LeftOut,
     Plan,
     PlanReport,
@@ -50,6 +62,7 @@ def plan_profile(
     synthetic: bool,
     labels: tuple[str, ...] = (),
     versions: Mapping[str, str] | None = None,
+    worst_usd: Mapping[str, float | None] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
     now: datetime | None = None,
@@ -63,6 +76,8 @@ def plan_profile(
         synthetic: Whether they were made up.
         labels: The closed set of answers; empty when any value is valid.
         versions: Tier -> version; a certificate expires when one changes.
+        worst_usd: Tier -> the most that one call can cost, where the tier enforces it; the brief's
+            `usd` counts as such too. Without one the bound on cost is asymptotic and says so.
         seed: Makes the split and the search repeatable.
         progress: Told what is done, how much, of how much.
         now: Time of the plan, for dates; the present when absent.
@@ -72,82 +87,73 @@ def plan_profile(
     """
     now = now or datetime.now(UTC)
     check_profile(profile)
+    check_objectives(brief, profile)
+    specs = {tier.name: tier for tier in brief.layers.tiers}
+    profile, filled_in = filled(brief, specs, profile)
     split = split_rows(profile, seed=seed)
     fit, cert = profile.take(split.fit), profile.take(split.cert)
     found = profile.take(_subsample(profile, split.search, seed))
-    specs = {tier.name: tier for tier in brief.layers.tiers}
     usable, left_out = usable_tiers(brief, specs, profile)
-    kit = _ingredients(brief, specs, profile, split, fit, usable)
-    left_out = (*left_out, *_without_fit(usable, kit))
-    compared = comparisons_of(kit, profile, cert)
-    notes = [f"{name}: {why}" for name, why in unjudged(brief)]
-    notes += _empty_slices(brief, profile)
+    kit = _ingredients(brief, specs, profile, split, fit, usable, worst_usd or {})
+    kit = replace(kit, fits=_held_out_fits(kit, found))
+    report = PlanReport(
+        feasible=False,
+        plan=None,
+        forecast=None,
+        certificate=(),
+        frontier=(),
+        minimum_evidence=minimum_evidence(brief),
+        left_out=(*left_out, *_without_fit(usable, kit)),
+        comparisons=comparisons_of(kit, profile, cert),
+        notes=(
+            *(f"{name}: {why}" for name, why in unjudged(brief)),
+            *_empty_slices(brief, profile),
+            *filled_in,
+            *_partly_labelled(kit, profile),
+        ),
+        extras={"evidence": evidence_schedule(brief, today=now.date())},
+    )
     blocked = structural(kit, found)
     if blocked is not None:
-        return PlanReport(
-            feasible=False,
-            plan=None,
-            forecast=None,
-            certificate=(),
-            frontier=(),
-            infeasible=blocked,
-            notes=tuple(notes),
-            minimum_evidence=minimum_evidence(brief),
-            left_out=left_out,
-            comparisons=compared,
-        )
+        return msgspec.structs.replace(report, infeasible=blocked)
     candidates = search(
         kit,
         found,
         n_cert=len(cert),
         progress=None if progress is None else lambda i, n: progress("searching plans", i, n),
     )
-    judged = certify(kit, sequence_of(candidates), cert)
+    too_few = unshowable(brief, cert, labelled_rows(kit, cert))
+    levels = {objective.id: objective.confidence_level for objective in brief.envelope}
+    sequence = sequence_of(candidates, levels=levels, apart=too_few)
+    sequence = shallowest(kit, sequence, candidates, found)
+    judged = certify(kit, sequence, cert)
     passed = [one for one in judged if one.passed]
-    chosen = passed[-1] if passed else judged[0]
-
-    def made(one: Judged) -> Plan:
-        used = DataUsed(
-            name=data,
-            synthetic=synthetic,
-            fingerprint=_fingerprint(profile),
-            n_fit=len(fit),
-            n_search=len(found),
-            n_cert=len(cert),
-            split=split.how,
-        )
-        return _plan(kit, one, cert, used, labels, versions or {}, seed, now)
-
-    forecast = forecast_of(kit, chosen, cert)
-    points = frontier_points(kit, candidates, chosen.candidate if passed else None)
+    partial = None if passed else certify_in_part(kit, sequence, cert)
+    chosen = passed[-1] if passed else partial or judged[0]
+    used = DataUsed(
+        name=data,
+        synthetic=synthetic,
+        fingerprint=_fingerprint(profile),
+        n_fit=len(fit),
+        n_search=len(found),
+        n_cert=len(cert),
+        split=split.how,
+    )
     extras = {"slices": slices_of(chosen, cert), "calibration": _calibration(kit)}
-    if passed:
-        return PlanReport(
-            feasible=True,
-            plan=made(chosen),
-            forecast=forecast,
-            certificate=chosen.lines,
-            frontier=points,
-            notes=tuple(notes),
-            extras=extras,
-            minimum_evidence=minimum_evidence(brief),
-            left_out=left_out,
-            comparisons=compared,
-        )
-    why, partial = explain(kit, judged[0], found, cert, today=now.date())
-    return PlanReport(
-        feasible=False,
-        plan=None,
-        forecast=forecast,
+    report = msgspec.structs.replace(
+        report,
+        feasible=bool(passed),
+        forecast=forecast_of(kit, chosen, cert),
         certificate=chosen.lines,
-        frontier=points,
-        infeasible=why,
-        fallback_plan=None if partial is None else made(partial),
-        notes=tuple(notes),
-        extras=extras,
-        minimum_evidence=minimum_evidence(brief),
-        left_out=left_out,
-        comparisons=compared,
+        frontier=frontier_points(kit, candidates, found, chosen.candidate),
+        extras={**report.extras, **extras},
+    )
+    made = _plan(kit, chosen, cert, used, labels, versions or {}, seed, now)
+    if passed:
+        return msgspec.structs.replace(report, plan=made)
+    why = explain(kit, judged[0], found, len(cert), too_few=too_few, today=now.date())
+    return msgspec.structs.replace(
+        report, infeasible=why, fallback_plan=None if partial is None else made
     )
 
 
@@ -170,6 +176,7 @@ def _ingredients(
     split: Split,
     fit: Profile,
     usable: Sequence[str],
+    enforced: Mapping[str, float | None],
 ) -> Ingredients:
     seen = profile.take(np.sort(np.concatenate([split.fit, split.search])))
     groups: dict[str, dict[str, str]] = {}
@@ -177,16 +184,19 @@ def _ingredients(
     p95: dict[str, float | None] = {}
     mean: dict[str, float | None] = {}
     worst: dict[str, float | None] = {}
+    answered: dict[str, float] = {}
+    capped: set[str] = set()
     person = next((n for n, s in specs.items() if s.kind is TierKind.PERSON), None)
     for name in profile.tiers:
         column = profile.tiers.index(name)
         price = seen.cost_usd[:, column]
         known = price[~np.isnan(price)]
         declared = specs[name].usd if name in specs else None
+        ceiling = enforced.get(name) or (declared.high if declared is not None else None)
         mean[name] = float(known.mean()) if len(known) else None
-        worst[name] = (
-            declared.high if declared is not None else float(known.max()) if len(known) else None
-        )
+        worst[name] = ceiling if ceiling is not None else _highest(known)
+        capped |= {name} if ceiling is not None else set()
+        answered[name] = float(seen.answered[:, column].mean())
         took = seen.latency_ms[:, column]
         took = took[~np.isnan(took)]
         p95[name] = float(np.quantile(took, 0.95)) if len(took) else None
@@ -199,7 +209,23 @@ def _ingredients(
     if person is not None and mean.get(person) is None and declared is not None:
         mean[person], worst[person] = declared.mid, declared.high
     machines = sorted(fits, key=lambda n: (mean[n] or 0.0, p95[n] or 0.0))
-    return Ingredients(brief, specs, groups, fits, tuple(machines), person, p95, mean, worst)
+    return Ingredients(
+        brief=brief,
+        specs=specs,
+        groups=groups,
+        fits=fits,
+        machines=tuple(machines),
+        person=person,
+        p95_ms=p95,
+        mean_usd=mean,
+        worst_usd=worst,
+        capped=frozenset(capped),
+        answered=answered,
+    )
+
+
+def _highest(prices: FloatArray) -> float | None:
+    return float(prices.max()) if len(prices) else None
 
 
 def _without_fit(usable: Sequence[str], kit: Ingredients) -> tuple[LeftOut, ...]:
@@ -208,6 +234,15 @@ def _without_fit(usable: Sequence[str], kit: Ingredients) -> tuple[LeftOut, ...]
         for name in usable
         if name not in kit.fits
     )
+
+
+def _partly_labelled(kit: Ingredients, profile: Profile) -> list[str]:
+    """Say which labelled rows are not used, because some tier's answer there was not judged."""
+    known = ~np.isnan(profile.loss).all(axis=1)
+    unused = int((known & ~labelled_rows(kit, profile)).sum())
+    why = "who answers them would decide whether they count"
+    told = f"{unused:,} rows with a loss for some tiers only judge no quality: {why}"
+    return [told] if unused else []
 
 
 def _empty_slices(brief: Brief, profile: Profile) -> list[str]:
@@ -223,6 +258,17 @@ def _fingerprint(profile: Profile) -> str:
     for values in (profile.loss, profile.score, profile.cost_usd):
         digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()[:16]
+
+
+def _held_out_fits(kit: Ingredients, rows: Profile) -> dict[str, Fit]:
+    """Judge every tier's probabilities on rows that fitted no calibrator."""
+    out = {}
+    for name, fit in kit.fits.items():
+        column = rows.tiers.index(name)
+        right = 1.0 - rows.loss[:, column]
+        usable = rows.answered[:, column] & ~np.isnan(right)
+        out[name] = held_out(fit, probabilities(kit, name, rows)[0][usable], right[usable])
+    return out
 
 
 def _calibration(kit: Ingredients) -> dict[str, dict[str, float]]:
@@ -243,15 +289,13 @@ def _plan(
     now: datetime,
 ) -> Plan:
     candidate = judged.candidate
-    share = np.bincount(judged.exit_of_row, minlength=len(judged.exits.is_person)) / max(
-        1, len(judged.exit_of_row)
-    )
+    share = shares_of(candidate.chain, judged.exits, judged.exit_of_row)
     steps = [
         _cache_step(name, spec, versions)
         for name, spec in kit.specs.items()
         if spec.kind is TierKind.CACHE
     ]
-    for i, step in enumerate(candidate.policy.steps):
+    for step in candidate.policy.steps:
         column = cert.tiers.index(step.name) if step.name in cert.tiers else None
         took = np.array([]) if column is None else cert.latency_ms[:, column]
         took = took[~np.isnan(took)]
@@ -260,7 +304,7 @@ def _plan(
                 name=step.name,
                 kind=step.kind,
                 version=versions.get(step.name, "unversioned"),
-                share=float(share[i]) if i < len(share) else 0.0,
+                share=share.get(step.name, 0.0),
                 thresholds=dict(step.thresholds),
                 groups=dict(step.groups),
                 calibrators=dict(step.calibrators),

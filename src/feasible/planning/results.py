@@ -6,22 +6,25 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from feasible.planning.certify import Judged, judge
-from feasible.planning.chain import Chain, Ingredients, policy_of
-from feasible.planning.constraints import Exits, mix_weights
+from feasible.planning.chain import Chain, Ingredients, exits_of, policy_of, walk
+from feasible.planning.constraints import Exits, mix_weights, percentile_of
 from feasible.planning.search import Candidate, frontier_of
 from feasible.schema import (
     DEFAULT_GROUP,
     AnsweredBy,
     BoolArray,
+    Brief,
     Comparison,
     FloatArray,
     Forecast,
     FrontierPoint,
     IntArray,
     LatencyForecast,
+    Objective,
     Profile,
 )
 
@@ -32,7 +35,7 @@ def forecast_of(kit: Ingredients, judged: Judged, cert: Profile) -> Forecast:
     """Say what to expect on the declared traffic mix, from the rows that judged."""
     rows = np.arange(len(judged.exit_of_row))
     weight = mix_weights(kit.brief, cert)
-    by_person = judged.exits.is_person[judged.exit_of_row]
+    by_person = judged.exits.is_person[rows, judged.exit_of_row]
     quality: dict[str, float | None] = {}
     for line in judged.lines:
         if kit.brief.objective(line.objective).kind == "quality":
@@ -40,24 +43,32 @@ def forecast_of(kit: Ingredients, judged: Judged, cert: Profile) -> Forecast:
     return Forecast(
         cost_usd=_mean(judged.exits.cost_usd[rows, judged.exit_of_row], weight),
         cost_usd_machines=_mean(judged.exits.machine_usd[rows, judged.exit_of_row], weight),
-        latency_ms=percentiles(judged.exits.latency_ms[rows, judged.exit_of_row]),
+        latency_ms=percentiles(judged.exits.latency_ms[rows, judged.exit_of_row], weight),
         quality=quality,
         people_share=float(np.average(by_person, weights=weight)),
     )
 
 
-def percentiles(latency_ms: FloatArray) -> LatencyForecast:
-    """Give p50, p95 and p99 of the known latencies; None without any."""
-    known = latency_ms[~np.isnan(latency_ms)]
-    if not len(known):
+def percentiles(latency_ms: FloatArray, weight: FloatArray | None = None) -> LatencyForecast:
+    """Give p50, p95 and p99 of the known latencies, weighted; None without any."""
+    known = ~np.isnan(latency_ms)
+    if not known.any():
         return LatencyForecast(p50=None, p95=None, p99=None)
-    p50, p95, p99 = (float(v) for v in np.quantile(known, (0.5, 0.95, 0.99)))
+    times = latency_ms[known]
+    if weight is None or bool((weight == weight[0]).all()):
+        p50, p95, p99 = (float(v) for v in np.quantile(times, (0.5, 0.95, 0.99)))
+        return LatencyForecast(p50=p50, p95=p95, p99=p99)
+    order = np.argsort(times, kind="stable")
+    share = np.cumsum(weight[known][order])
+    at = np.searchsorted(share, np.array((0.5, 0.95, 0.99)) * share[-1])
+    p50, p95, p99 = (float(times[order[min(int(i), len(times) - 1)]]) for i in at)
     return LatencyForecast(p50=p50, p95=p95, p99=p99)
 
 
 def frontier_points(
     kit: Ingredients,
     candidates: Sequence[Candidate],
+    profile: Profile,
     chosen: Candidate | None,
 ) -> tuple[FrontierPoint, ...]:
     """Give the cascades that no other beats at once in cost and quality, on SEARCH rows."""
@@ -76,11 +87,12 @@ def frontier_points(
     if chosen is not None and all(c is not chosen for c, _ in points):
         points.append((chosen, quality(chosen) or 0.0))
         points.sort(key=lambda item: item[0].cost_usd)
+    exits = {candidate.chain: exits_of(candidate.chain, kit, profile) for candidate, _ in points}
     return tuple(
         FrontierPoint(
             cost_usd=candidate.cost_usd,
             quality=abs(value),
-            latency_ms=_chain_ms(kit, candidate),
+            latency_ms=_p95(exits[candidate.chain], candidate, profile),
             tiers=tuple(step.name for step in candidate.policy.steps),
             is_chosen=candidate is chosen,
         )
@@ -88,20 +100,26 @@ def frontier_points(
     )
 
 
+def _p95(exits: Exits, candidate: Candidate, profile: Profile) -> float | None:
+    leaves = walk(candidate.policy, profile, exits.is_person.shape[1])
+    return percentiles(exits.latency_ms[np.arange(len(leaves)), leaves]).p95
+
+
 def comparisons_of(kit: Ingredients, profile: Profile, cert: Profile) -> tuple[Comparison, ...]:
     """Judge what a team would otherwise do on the rows that certify: nothing is chosen by it."""
-    alone = replace(kit, person=None)
+    alone = replace(kit, person=None, brief=_without_fallback(kit.brief))
+    weight = mix_weights(kit.brief, cert)
     out = []
     for name in kit.machines:
         thresholds = {name: {DEFAULT_GROUP: 0.0}}
         chain = Chain((name,))
         candidate = Candidate(chain, thresholds, policy_of(chain, alone, thresholds), 0.0, {}, {})
-        out.append(_comparison(f"{name} alone", judge(alone, candidate, cert), kit))
+        out.append(_comparison(f"{name} alone", judge(alone, candidate, cert), kit, weight))
     out.extend(_simulated(kit, profile, name) for name in sorted(profile.simulated))
     if kit.person is not None:
         chain = Chain(())
         candidate = Candidate(chain, {}, policy_of(chain, kit, {}), 0.0, {}, {})
-        out.append(_comparison("every case to a person", judge(kit, candidate, cert), kit))
+        out.append(_comparison("every case to a person", judge(kit, candidate, cert), kit, weight))
     return tuple(out)
 
 
@@ -117,10 +135,10 @@ def slices_of(judged: Judged, cert: Profile) -> dict[str, dict[str, Any]]:
 def _slice_line(exits: Exits, exit_of_row: IntArray, member: BoolArray) -> dict[str, Any]:
     rows = np.flatnonzero(member)
     leaves = exit_of_row[rows]
-    by_person = exits.is_person[leaves]
+    by_person = exits.is_person[rows, leaves]
     loss = exits.loss[rows, leaves]
-    machine = loss[~by_person & ~np.isnan(loss)]
-    known = loss[~np.isnan(loss)]
+    judging = exits.labelled[rows] & ~np.isnan(loss)
+    machine, known = loss[judging & ~by_person], loss[judging]
     right_machine = float((1 - machine).sum())
     return {
         "rows": len(rows),
@@ -128,11 +146,21 @@ def _slice_line(exits: Exits, exit_of_row: IntArray, member: BoolArray) -> dict[
         "right_with_people": float(1 - known.mean()) if len(known) else None,
         "right_of_machine_answers": float(1 - machine.mean()) if len(machine) else None,
         "right_by_machines_of_all": right_machine / len(known) if len(known) else None,
-        "recognised_or_handed_over": (right_machine + float(by_person.sum())) / len(rows),
+        "recognised_or_handed_over": (right_machine + float(by_person[judging].sum()))
+        / max(1, len(known)),
     }
 
 
-def _comparison(name: str, judged: Judged, kit: Ingredients) -> Comparison:
+def _without_fallback(brief: Brief) -> Brief:
+    serving = brief.layers.serving
+    if serving is None:
+        return brief
+    bare = msgspec.structs.replace(serving, fallback={})
+    layers = msgspec.structs.replace(brief.layers, serving=bare)
+    return msgspec.structs.replace(brief, layers=layers)
+
+
+def _comparison(name: str, judged: Judged, kit: Ingredients, weight: FloatArray) -> Comparison:
     rows = np.arange(len(judged.exit_of_row))
     quality = {
         line.objective: line.value
@@ -142,8 +170,8 @@ def _comparison(name: str, judged: Judged, kit: Ingredients) -> Comparison:
     return Comparison(
         name=name,
         quality=quality,
-        cost_usd=_mean(judged.exits.cost_usd[rows, judged.exit_of_row], None),
-        latency_ms=percentiles(judged.exits.latency_ms[rows, judged.exit_of_row]),
+        cost_usd=_mean(judged.exits.cost_usd[rows, judged.exit_of_row], weight),
+        latency_ms=percentiles(judged.exits.latency_ms[rows, judged.exit_of_row], weight),
         breaks=tuple(line.objective for line in judged.lines if not line.holds),
         note="judged by the same bounds as the plan",
     )
@@ -154,15 +182,11 @@ def _simulated(kit: Ingredients, profile: Profile, name: str) -> Comparison:
     column = profile.tiers.index(name)
     latency = percentiles(profile.latency_ms[:, column])
     cost = _mean(profile.cost_usd[:, column], None)
-    breaks = []
-    for objective in kit.brief.envelope:
-        limit = objective.limit
-        if limit is None:
-            continue
-        if objective.kind == "latency" and (latency.p99 or 0.0) > limit.mid * 1e3:
-            breaks.append(objective.id)
-        if objective.kind == "cost" and objective.measure == "mean" and (cost or 0.0) > limit.mid:
-            breaks.append(objective.id)
+    breaks = [
+        objective.id
+        for objective in kit.brief.envelope
+        if _is_over(objective, profile.latency_ms[:, column], cost)
+    ]
     return Comparison(
         name=f"every question to {name} (simulated)",
         quality={},
@@ -173,14 +197,18 @@ def _simulated(kit: Ingredients, profile: Profile, name: str) -> Comparison:
     )
 
 
+def _is_over(objective: Objective, took: FloatArray, cost: float | None) -> bool:
+    limit, known = objective.limit, took[~np.isnan(took)]
+    if limit is None:
+        return False
+    if objective.kind == "latency" and len(known):
+        q = percentile_of(objective)
+        return float(known.mean() if q is None else np.quantile(known, q)) > limit.mid * 1e3
+    return objective.kind == "cost" and objective.measure == "mean" and (cost or 0.0) > limit.mid
+
+
 def _mean(values: FloatArray, weight: FloatArray | None) -> float | None:
     known = ~np.isnan(values)
     if not known.any():
         return None
     return float(np.average(values[known], weights=None if weight is None else weight[known]))
-
-
-def _chain_ms(kit: Ingredients, candidate: Candidate) -> float | None:
-    """Give a rough 95th percentile of a walk through the whole chain: the sum of its tiers'."""
-    known = [kit.p95_ms[name] for name in candidate.chain.machines]
-    return None if any(ms is None for ms in known) else float(sum(ms or 0.0 for ms in known))

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from scipy.stats import norm
 
 from feasible.cascade import Policy
 from feasible.planning.chain import (
@@ -25,19 +26,25 @@ from feasible.planning.chain import (
     probabilities,
 )
 from feasible.planning.constraints import Constraint, constraints, mix_weights
+from feasible.planning.polish import Balance, polished
 from feasible.schema import BoolArray, FloatArray, IntArray, Profile
 
 __all__ = ["Candidate", "chains_of", "frontier_of", "search", "sequence_of"]
 
-_THRIFT: Final = (0.0, *(0.5 * 2 ** (i / 2) for i in range(19)), 1e4, 1e6)
+_THRIFT: Final = (0.0, *(0.5 * 3.0**i for i in range(8)), 1e4, 1e6)
 """How much the cost of the dearest exit weighs against one standard error of slack."""
-_ROUNDS: Final = 14
-_REFINED: Final = 6
-_NEAR_FLOORS: Final = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-_FLOORS: Final = (0.0, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+_ROUNDS: Final = 10
+_REFINED: Final = 4
+_LEVELS: Final = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
+"""Least slacks at which candidates are polished. Standard errors."""
+_POLISHED: Final = 4
+"""Chains that are polished at each level."""
+_NEAR_FLOORS: Final = (0.0, 0.6, 0.8, 0.9, 0.95)
+_FLOORS: Final = (0.0, 0.4, 0.6, 0.8)
 _PASSES: Final = 3
 _CLIP: Final = 6.0
 """Standard errors beyond which more slack or more shortfall does not matter."""
+_AMPLE: Final = 6.0
 _TIE: Final = 1e-9
 """Weight of cost that breaks ties towards the cheaper policy."""
 _LONGEST: Final = 4
@@ -69,6 +76,10 @@ class Candidate:
         """Give the smallest standardised slack over all objectives."""
         return min(self.slack.values(), default=math.inf)
 
+    def least_over(self, names: Collection[str]) -> float:
+        """Give the smallest standardised slack over some objectives."""
+        return min((self.slack[name] for name in names if name in self.slack), default=math.inf)
+
 
 def chains_of(kit: Ingredients) -> tuple[Chain, ...]:
     """Give every order worth trying: subsets of the tiers, cheapest first."""
@@ -85,7 +96,7 @@ def search(
     profile: Profile,
     *,
     n_cert: int,
-    safest_only: bool = False,
+    for_slack: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Candidate]:
     """Find candidates on SEARCH rows.
@@ -94,31 +105,104 @@ def search(
         kit: What a plan can be made of.
         profile: SEARCH rows.
         n_cert: Rows that the certificate will have; only their number is looked at.
-        safest_only: Look for the largest slack alone and not for cheaper policies.
+        for_slack: Look for the safest candidates only, whatever they cost.
         progress: Told chains done and chains in all.
     """
+    solvers = {}
     found: list[Candidate] = []
     chains = chains_of(kit)
     for index, chain in enumerate(chains):
-        found.extend(
-            _Solver(kit, chain, profile, n_cert).family(_THRIFT[:1] if safest_only else _THRIFT)
-        )
+        solvers[chain] = _Solver(kit, chain, profile, n_cert)
+        found.extend(solvers[chain].family(for_slack=for_slack))
         if progress is not None:
-            progress(index + 1, len(chains))
+            progress(index + 1, len(chains) + 1)
+    found.extend(_safest(solvers, found))
+    if not for_slack:
+        found.extend(_polished(solvers, found))
+    if progress is not None:
+        progress(len(chains) + 1, len(chains) + 1)
     return found
 
 
-def sequence_of(candidates: list[Candidate], *, most: int = 30) -> list[Candidate]:
+def _safest(solvers: Mapping[Chain, _Solver], candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Make the candidates with most slack of a few chains safer still."""
+    best: dict[Chain, Candidate] = {}
+    for candidate in candidates:
+        held = best.get(candidate.chain)
+        if held is None or candidate.least_slack > held.least_slack:
+            best[candidate.chain] = candidate
+    few = sorted(best.values(), key=lambda c: -c.least_slack)[:_POLISHED]
+    return [solvers[c.chain].polish(c, math.inf) for c in few if c.chain.machines]
+
+
+def _polished(solvers: Mapping[Chain, _Solver], candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Make the cheapest candidates of each level of slack cheaper, from the safest level down.
+
+    Each level starts anew and, of the same chain, also from where the level above ended.
+    """
+    out: list[Candidate] = []
+    above: dict[Chain, Candidate] = {}
+    for level in reversed(_LEVELS):
+        for start in _cheapest_at(level, candidates):
+            if not start.chain.machines:
+                continue
+            solver = solvers[start.chain]
+            ends = [solver.polish(start, level)]
+            if start.chain in above:
+                ends.append(solver.polish(above[start.chain], level))
+            kept = [end for end in ends if end.least_slack >= level - _TIE] or ends
+            above[start.chain] = min(kept, key=lambda c: c.cost_usd)
+            out.extend(ends)
+    return out
+
+
+def _cheapest_at(level: float, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Give the cheapest candidates that have a level of slack, of different chains."""
+    cheapest: dict[Chain, Candidate] = {}
+    for candidate in candidates:
+        held = cheapest.get(candidate.chain)
+        if candidate.least_slack >= level and (held is None or candidate.cost_usd < held.cost_usd):
+            cheapest[candidate.chain] = candidate
+    few = sorted(cheapest.values(), key=lambda c: (c.cost_usd, len(c.chain.machines)))
+    return few[:_POLISHED]
+
+
+def sequence_of(
+    candidates: Sequence[Candidate],
+    *,
+    levels: Mapping[str, float] | None = None,
+    apart: Collection[str] = (),
+    most: int = 30,
+) -> list[Candidate]:
     """Order candidates for fixed-sequence testing: from the safest towards cheaper ones.
 
-    Starts at the candidate with the largest least slack; each next one is cheaper. Of two with the
-    same cost the shallower chain wins.
+    Starts at the candidate that is likeliest to be certified and goes on to cheaper ones. That is
+    close to the one with the largest least slack, and where one promise limits that slack for all
+    of them it does not leave the others as near to their limits. Of two with the same cost the
+    shallower chain wins.
+
+    Args:
+        candidates: What the search found.
+        levels: Objective id -> confidence level; 0.95 where it is not given.
+        apart: Objectives that the rows are too few to show. They are aimed at, and left out of the
+            order, which they would otherwise dictate.
+        most: Length at most.
     """
-    ordered = sorted(
-        candidates, key=lambda c: (-round(c.least_slack, 6), c.cost_usd, len(c.chain.machines))
+    aimed = [c for c in candidates if c.least_over(apart) >= 0] or list(candidates)
+    names = sorted({name for c in aimed for name in c.slack} - set(apart))
+    needed = norm.ppf([(levels or {}).get(name, 0.95) for name in names])
+    slack = np.array([[c.slack[name] for name in names] for c in aimed]).reshape(len(aimed), -1)
+    chance = norm.logcdf(np.minimum(slack, _AMPLE) - needed).sum(axis=1)
+    order = sorted(
+        range(len(aimed)),
+        key=lambda i: (
+            -round(float(chance[i]), 3),
+            aimed[i].cost_usd,
+            len(aimed[i].chain.machines),
+        ),
     )
     out: list[Candidate] = []
-    for candidate in ordered:
+    for candidate in (aimed[i] for i in order):
         if not out or candidate.cost_usd < out[-1].cost_usd * (1 - 1e-3) - 1e-12:
             out.append(candidate)
     if len(out) <= most:
@@ -156,20 +240,50 @@ class _Solver:
         self.group = np.zeros((n, self.k), dtype=np.int64)
         for i, name in enumerate(chain.machines):
             self.probability[:, i], self.group[:, i] = probabilities(kit, name, profile)
-        self.answered &= ~np.isnan(self.probability)
+        self.answered &= ~np.isnan(self.probability) & self.exits.is_open[:, : self.k]
         self.order = [
             [self._sorted(i, g) for g in range(len(group_names(kit, name)))]
             for i, name in enumerate(chain.machines)
         ]
         self.blended = [self._blended(c) for c in self.constraints]
         self.error = [self._standard_error(c, n_cert / n) for c in self.constraints]
+        self._balance: Balance | None = None
+        # One line per promise, rows and exits laid out flat: adding up is most of the work.
+        masses = [(c.counts * c.weight[:, None]).reshape(-1) for c in self.constraints]
+        self.mass = np.array(masses).reshape(len(self.constraints), -1)
+        self.expected = np.array([loss.reshape(-1) for loss in self.blended])
+        self.seen = self.mass * np.array([c.loss.reshape(-1) for c in self.constraints])
         self.dearest = max(float(self.cost.max(initial=0.0)) * n, 1e-12)
         self.scaled = [
-            (loss - np.where(c.counts, c.raw_limit, 0.0) * c.weight[:, None])
+            (loss - np.where(c.counts, c.limit, 0.0) * c.weight[:, None])
             / max(1, c.counts[:, 0].sum())
             / error
             for c, error, loss in zip(self.constraints, self.error, self.blended, strict=True)
         ]
+
+    def polish(self, candidate: Candidate, level: float) -> Candidate:
+        """Make a candidate cheaper at a level of slack."""
+        cuts = [list(candidate.thresholds[name].values()) for name in self.chain.machines]
+        return self._candidate(polished(self.balance(), cuts, level))
+
+    def balance(self) -> Balance:
+        """Give what every row adds at each exit."""
+        if self._balance is None:
+            shape = (len(self.constraints), len(self.profile), self.k + 1)
+            limits = np.array([[c.limit] for c in self.constraints])
+            self._balance = Balance(
+                cost=self.cost,
+                sums=np.concatenate(
+                    [(self.expected - limits * self.mass).reshape(shape), self.mass.reshape(shape)]
+                ),
+                error=np.array(self.error),
+                probability=self.probability,
+                group=self.group,
+                answered=self.answered,
+                order=self.order,
+                last_is_open=self.kit.person is not None,
+            )
+        return self._balance
 
     def _blended(self, constraint: Constraint) -> FloatArray:
         """Give each row's loss at each exit: half what was seen, half what calibration expects.
@@ -200,7 +314,7 @@ class _Solver:
     def _standard_error(self, constraint: Constraint, ratio: float) -> float:
         """Give the standard error of a mean loss at its limit on the rows that will judge it."""
         n = max(1.0, float(constraint.counts[:, 0].sum()) * ratio)
-        limit = min(max(constraint.raw_limit, 0.0), 1.0)
+        limit = min(max(constraint.limit, 0.0), 1.0)
         spread = limit * (1 - limit)
         if constraint.objective.kind == "cost":
             spread = self._cost_spread(constraint, spread)
@@ -215,12 +329,14 @@ class _Solver:
         losses = constraint.loss[constraint.counts]
         return min(most, float(losses.var()) + 1e-8) if losses.size else most
 
-    def family(self, thrifts: Sequence[float]) -> list[Candidate]:
+    def family(self, *, for_slack: bool = False) -> list[Candidate]:
         """Give the candidates of this chain, from the safest to the cheapest."""
         if not self.k:
             return [self._candidate([])]
+        if for_slack:
+            return self._play(0.0)
         out: list[Candidate] = []
-        for thrift in thrifts:
+        for thrift in _THRIFT:
             out.extend(self._play(thrift))
         best = sorted(out, key=lambda c: -c.least_slack)[:_REFINED]
         for candidate in best:
@@ -262,6 +378,8 @@ class _Solver:
             candidate = self._candidate(cuts)
             out.append(candidate)
             slack = np.array([candidate.slack[c.id] for c in self.constraints])
+            if len(self.constraints) == 1:
+                break  # one promise has one weight
             rate = 1.5 / math.sqrt(round_ + 1)
             log_weight -= rate * np.clip(slack, -_CLIP, _CLIP)
         return out
@@ -312,6 +430,9 @@ class _Solver:
         return reach
 
     def _candidate(self, cuts: list[list[float]]) -> Candidate:
+        if self.k and self.kit.person is None:
+            # Nobody comes after the last tier: its answer is given, however sure it is.
+            cuts = [*cuts[:-1], [0.0] * len(cuts[-1])]
         exit_of_row = np.full(len(self.profile), self.k)
         for tier in range(self.k - 1, -1, -1):
             exit_of_row = np.where(self._accepted(tier, cuts[tier]), tier, exit_of_row)
@@ -319,13 +440,15 @@ class _Solver:
             name: dict(zip(group_names(self.kit, name), groups, strict=True))
             for name, groups in zip(self.chain.machines, cuts, strict=True)
         }
-        value = {c.id: c.value(exit_of_row) for c in self.constraints}
-        rows = np.arange(len(exit_of_row))
-        slack = {}
-        for c, error, loss in zip(self.constraints, self.error, self.blended, strict=True):
-            judging = float((c.counts[rows, exit_of_row] * c.weight).sum())
-            mean = float(loss[rows, exit_of_row].sum()) / judging if judging else -math.inf
-            slack[c.id] = (c.raw_limit - mean) / error
-        cost = float(self.cost[np.arange(len(exit_of_row)), exit_of_row].sum())
+        at = np.arange(len(exit_of_row)) * (self.k + 1) + exit_of_row
+        mass = self.mass.take(at, axis=1).sum(axis=1)
+        seen, blended = (table.take(at, axis=1).sum(axis=1) for table in (self.seen, self.expected))
+        value: dict[str, float | None] = {}
+        slack: dict[str, float] = {}
+        for i, c in enumerate(self.constraints):
+            value[c.id] = float(seen[i] / mass[i]) if mass[i] else None
+            mean = float(blended[i] / mass[i]) if mass[i] else -math.inf
+            slack[c.id] = (c.limit - mean) / self.error[i]
+        cost = float(self.cost.reshape(-1).take(at).sum())
         policy = policy_of(self.chain, self.kit, thresholds)
         return Candidate(self.chain, thresholds, policy, cost, slack, value)

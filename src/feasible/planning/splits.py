@@ -8,12 +8,13 @@ from typing import Final
 import numpy as np
 
 from feasible.errors import DataError
-from feasible.schema import BoolArray, IntArray, Profile
+from feasible.schema import BoolArray, FloatArray, IntArray, Profile
 
 __all__ = ["Split", "split_rows"]
 
 _CERT_SHARE: Final = 0.4
 _FIT_SHARE: Final = 0.5
+_FEW_LABELS: Final = 20
 _STREAM: Final = 5_141
 
 
@@ -37,6 +38,9 @@ class Split:
 def split_rows(profile: Profile, *, seed: int) -> Split:
     """Divide rows by the published split, else by time, else at random; entities stay together.
 
+    Random draws take the same share of every combination of slices and labels, so that a
+    rare one is never left without rows to certify it by bad luck.
+
     Raises:
         DataError: One of the three sets would be empty.
     """
@@ -44,8 +48,7 @@ def split_rows(profile: Profile, *, seed: int) -> Split:
     rng = np.random.default_rng([_STREAM, seed])
     cert, how = _cert_rows(profile, rng)
     rest = np.flatnonzero(~cert)
-    unit = _unit(profile, rest)
-    is_fit = rng.random(int(unit.max(initial=-1)) + 1)[unit] < _FIT_SHARE
+    is_fit = _drawn(profile, rest, _FIT_SHARE, rng)
     split = Split(rest[is_fit], rest[~is_fit], np.flatnonzero(cert), how)
     if not (len(split.fit) and len(split.search) and len(split.cert)):
         raise DataError(
@@ -61,15 +64,50 @@ def _cert_rows(profile: Profile, rng: np.random.Generator) -> tuple[BoolArray, s
     if profile.is_test is not None and profile.is_test.any() and not profile.is_test.all():
         return profile.is_test, "the published test split certifies; the rest is halved at random"
     if profile.time_s is not None and not np.isnan(profile.time_s).any():
-        cut = np.quantile(profile.time_s, 1 - _CERT_SHARE)
-        cert = profile.time_s > cut
-        if profile.entity is not None:
-            early = {profile.entity[i] for i in np.flatnonzero(~cert)}
-            cert &= np.array([name not in early for name in profile.entity])
-        return cert, f"the latest {_CERT_SHARE:.0%} of the rows certify; the rest is halved"
-    unit = _unit(profile, np.arange(n))
-    cert = rng.random(int(unit.max(initial=-1)) + 1)[unit] < _CERT_SHARE
-    return cert, f"{_CERT_SHARE:.0%} of the rows, drawn at random, certify; the rest is halved"
+        late = _latest(profile, profile.time_s)
+        if late.any():
+            return late, f"the latest {_CERT_SHARE:.0%} of the rows certify; the rest is halved"
+    drawn = _drawn(profile, np.arange(n), _CERT_SHARE, rng)
+    return drawn, f"{_CERT_SHARE:.0%} of the rows, drawn at random, certify; the rest is halved"
+
+
+def _latest(profile: Profile, time_s: FloatArray) -> BoolArray:
+    """Give the latest rows, without entities that were seen earlier."""
+    late = np.asarray(time_s > np.quantile(time_s, 1 - _CERT_SHARE))
+    if profile.entity is not None:
+        early = {profile.entity[i] for i in np.flatnonzero(~late)}
+        late &= np.array([name not in early for name in profile.entity])
+    return late
+
+
+def _drawn(profile: Profile, rows: IntArray, share: float, rng: np.random.Generator) -> BoolArray:
+    """Draw a share of rows, the same share of every stratum; entities stay whole.
+
+    Returns:
+        shape (len(rows),).
+    """
+    unit = _unit(profile, rows)
+    first = np.unique(unit, return_index=True)[1]
+    stratum = _strata(profile, rows)[first]
+    chosen = np.zeros(len(first), dtype=np.bool_)
+    for one in np.unique(stratum):
+        members = rng.permutation(np.flatnonzero(stratum == one))
+        # The fraction left over is drawn too, so that small strata are not always cut short.
+        chosen[members[: int(share * len(members) + rng.random())]] = True
+    return np.asarray(chosen[unit])
+
+
+def _strata(profile: Profile, rows: IntArray) -> IntArray:
+    """Number the combinations of slices, labels (when there are few) and being labelled at all."""
+    columns = [member[rows].astype(np.int64) for member in profile.slices.values()]
+    columns.append(np.asarray(~np.isnan(profile.loss[rows]).all(axis=1), dtype=np.int64))
+    if profile.label is not None:
+        text = np.array([str(profile.label[i]) for i in rows])
+        distinct, code = np.unique(text, return_inverse=True)
+        if len(distinct) <= _FEW_LABELS:
+            columns.append(np.asarray(code, dtype=np.int64))
+    table = np.column_stack(columns)
+    return np.unique(table, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
 def _unit(profile: Profile, rows: IntArray) -> IntArray:

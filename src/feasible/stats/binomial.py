@@ -10,6 +10,7 @@ __all__ = [
     "binomial_p_value",
     "interval",
     "lower_bound",
+    "rows_for_power",
     "rows_needed",
     "upper_bound",
     "zero_miss_rows",
@@ -149,6 +150,50 @@ def rows_needed(
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if shown(middle) else (middle, high)
+    return high
+
+
+def rows_for_power(
+    miss_rate: float, *, limit: float, confidence_level: float, power: float = 0.8
+) -> int | None:
+    """Give the rows at which the limit will probably be shown, if rows miss at `miss_rate`.
+
+    `rows_needed` says what is enough when exactly the expected number misses; luck makes that
+    happen about half of the time. This is what to plan for.
+
+    Args:
+        miss_rate: True rate of misses. Ratio.
+        limit: Largest miss rate allowed. Ratio.
+        confidence_level: 1 - delta.
+        power: Chance of success wanted. Ratio in (0, 1).
+
+    Returns:
+        The fewest rows from which on the chance stays at `power`, one allowed count of misses
+        after the other; None when the rate is not below the limit.
+
+    Examples:
+        >>> rows_for_power(0.001, limit=0.005, confidence_level=0.95)
+        1258
+    """
+    if not miss_rate < limit:
+        return None
+    delta = 1 - confidence_level
+    for allowed in range(100_000):
+        # The fewest rows that show the limit with this many misses: P(Bin(n, limit) <= k) <= delta.
+        rows = _fewest(allowed, limit, delta)
+        if float(binom.cdf(allowed, rows, miss_rate)) >= power:
+            return rows
+    return None
+
+
+def _fewest(misses: int, limit: float, delta: float) -> int:
+    low, high = misses, max(2 * misses, 2)
+    while float(binom.cdf(misses, high, limit)) > delta:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        shown = float(binom.cdf(misses, middle, limit)) <= delta
+        low, high = (low, middle) if shown else (middle, high)
     return high
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +13,17 @@ from scipy.stats import binom
 __all__ = [
     "betting_p_value",
     "betting_upper_bound",
+    "fixed_stake_p_value",
+    "fixed_stake_upper_bound",
     "hoeffding_bentkus_p_value",
+    "hoeffding_bentkus_upper_bound",
     "mean_interval",
 ]
 
-_MOST_BET = 0.95
+_MOST_BET: Final = 0.95
 """Share of the capital that one row may lose at most; below 1, so that capital stays positive."""
+_HALVINGS: Final = 30
+"""Steps of a bisection between 0 and 1: to the ninth decimal."""
 
 
 def hoeffding_bentkus_p_value(mean: float, n: int, *, limit: float) -> float:
@@ -45,6 +52,20 @@ def hoeffding_bentkus_p_value(mean: float, n: int, *, limit: float) -> float:
     hoeffding = math.exp(-n * relative_entropy)
     bentkus = math.e * float(binom.cdf(math.ceil(n * mean), n, limit))
     return min(1.0, hoeffding, bentkus)
+
+
+def hoeffding_bentkus_upper_bound(mean: float, n: int, *, confidence_level: float) -> float:
+    """Give a one-sided upper bound on the mean of losses in [0, 1] by inverting the test above.
+
+    Examples:
+        >>> round(hoeffding_bentkus_upper_bound(0.02, 1000, confidence_level=0.95), 4)
+        0.0315
+    """
+    return _inverted(
+        lambda limit: hoeffding_bentkus_p_value(mean, n, limit=limit),
+        low=mean,
+        delta=1 - confidence_level,
+    )
 
 
 def betting_p_value(losses: npt.NDArray[np.float64], *, limit: float, delta: float = 0.05) -> float:
@@ -90,16 +111,66 @@ def betting_upper_bound(losses: npt.NDArray[np.float64], *, confidence_level: fl
         0.006
     """
     delta = 1 - confidence_level
-    if len(losses) == 0:
+    return _inverted(
+        lambda limit: betting_p_value(losses, limit=limit, delta=delta),
+        low=float(losses.mean()) if len(losses) else 1.0,
+        delta=delta,
+    )
+
+
+def fixed_stake_p_value(
+    losses: npt.NDArray[np.float64], *, limit: float, spread: float, delta: float = 0.05
+) -> float:
+    """Give a p-value for "the mean of the true means is at least the limit", order-free.
+
+    Every row is bet on with one stake that is fixed beforehand. The expected capital is a product
+    of one factor a row; by the inequality of the geometric and the arithmetic mean it is at most 1
+    whenever the rows' true means average at least the limit. So rows need to be independent but
+    not alike: strata whose sizes are fixed, or blocks of unequal size, are covered.
+
+    Args:
+        losses: shape (n,), in [0, 1].
+        limit: Largest mean allowed. Ratio in (0, 1).
+        spread: Variance that the stake is tuned for, known without looking at the losses.
+        delta: Level that the stake is tuned for; the p-value is valid for every level.
+
+    Returns:
+        1 / capital, at most 1. Ratio.
+
+    Source:
+        Betting as in Waudby-Smith and Ramdas (2024), JRSS B 86(1), with a constant stake; Markov's
+        inequality.
+
+    Examples:
+        >>> zeros = np.zeros(80)
+        >>> fixed_stake_p_value(zeros, limit=0.05, spread=0.05 * 0.95) < 0.05
+        True
+    """
+    n = len(losses)
+    if n == 0 or not 0 < limit < 1:
         return 1.0
-    low, high = float(losses.mean()), 1.0
-    if betting_p_value(losses, limit=high, delta=delta) > delta:
-        return 1.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        shown = betting_p_value(losses, limit=middle, delta=delta) <= delta
-        low, high = (low, middle) if shown else (middle, high)
-    return high
+    stake = math.sqrt(2 * math.log(1 / delta) / (n * max(spread, 1e-12)))
+    stake = min(stake, _MOST_BET / (1 - limit))
+    capital = float(np.log1p(stake * (limit - losses)).sum())
+    return min(1.0, math.exp(-max(0.0, capital)))
+
+
+def fixed_stake_upper_bound(
+    losses: npt.NDArray[np.float64], *, spread: float, confidence_level: float
+) -> float:
+    """Give a one-sided upper bound on the mean of true means, by inverting the test above.
+
+    Examples:
+        >>> bound = fixed_stake_upper_bound(np.zeros(500), spread=0.01, confidence_level=0.95)
+        >>> 0.005 < bound < 0.01
+        True
+    """
+    delta = 1 - confidence_level
+    return _inverted(
+        lambda limit: fixed_stake_p_value(losses, limit=limit, spread=spread, delta=delta),
+        low=float(losses.mean()) if len(losses) else 1.0,
+        delta=delta,
+    )
 
 
 def mean_interval(
@@ -117,6 +188,17 @@ def mean_interval(
     high = betting_upper_bound(scaled, confidence_level=side)
     low = 1 - betting_upper_bound(1 - scaled, confidence_level=side)
     return low * cap, high * cap
+
+
+def _inverted(p_value: Callable[[float], float], *, low: float, delta: float) -> float:
+    """Give the smallest limit that a test shows, searched from `low` to 1."""
+    high = 1.0
+    if low >= high or p_value(high - 1e-9) > delta:
+        return 1.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if p_value(middle) <= delta else (middle, high)
+    return high
 
 
 def _bets(losses: npt.NDArray[np.float64], limit: float, delta: float) -> npt.NDArray[np.float64]:

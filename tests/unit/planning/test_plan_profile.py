@@ -165,11 +165,3 @@ def test_a_slice_that_no_row_has_is_refused() -> None:
 
     with pytest.raises(DataError, match="no row is in slice `risky`"):
         plan_profile(parse_brief(text).brief, rows, data="x", synthetic=True)
-
-
-def test_what_can_be_promised_meanwhile_says_that_it_is_no_certificate() -> None:
-    """The rows that judged have chosen which promises are left: every line says so."""
-    report = plan(profile(150), accuracy="0.94")
-
-    assert report.fallback_plan is not None
-    assert all("second look" in str(line.note) for line in report.fallback_plan.certificate)

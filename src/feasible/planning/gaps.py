@@ -1,0 +1,82 @@
+"""What a profile does not say about prices and latencies, and what is done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from feasible.errors import DataError
+from feasible.schema import BoolArray, Brief, FloatArray, Profile, TierKind, TierSpec
+
+__all__ = ["filled", "needs_latency"]
+
+
+def filled(
+    brief: Brief, specs: Mapping[str, TierSpec], profile: Profile
+) -> tuple[Profile, tuple[str, ...]]:
+    """Fill in what is safe to fill in: declared prices, and what an abstention takes.
+
+    A tier whose price or latency is unknown throughout keeps its gaps and is left out later, where
+    a promise needs them.
+
+    Returns:
+        The profile, and one note for everything that was filled in.
+
+    Raises:
+        DataError: A tier answered a row at an unknown price or latency that it has for others.
+    """
+    cost, latency = profile.cost_usd.copy(), profile.latency_ms.copy()
+    notes = []
+    for column, name in enumerate(profile.tiers):
+        spec = specs.get(name)
+        if name in profile.simulated or (spec and spec.kind in {TierKind.CACHE, TierKind.PERSON}):
+            continue
+        declared = spec.usd.mid if spec is not None and spec.usd is not None else None
+        answered = profile.answered[:, column]
+        notes += _fill(profile, cost, "cost_usd", column, answered, declared=declared)
+        if needs_latency(brief):
+            notes += _fill(profile, latency, "latency_ms", column, answered, declared=None)
+    return replace(profile, cost_usd=cost, latency_ms=latency), tuple(notes)
+
+
+def needs_latency(brief: Brief) -> bool:
+    """Claim that a promise or the deadline needs every tier's latency."""
+    serving = brief.layers.serving
+    return any(o.kind == "latency" for o in brief.envelope) or (
+        serving is not None and serving.deadline is not None
+    )
+
+
+def _fill(
+    profile: Profile,
+    values: FloatArray,
+    what: str,
+    column: int,
+    answered: BoolArray,
+    *,
+    declared: float | None,
+) -> list[str]:
+    """Fill one tier's gaps in place and say so."""
+    unknown = np.isnan(values[:, column])
+    name = profile.tiers[column]
+    if not unknown.any():
+        return []
+    if declared is not None:
+        values[unknown, column] = declared
+        return [f"{name}: {what} of {int(unknown.sum()):,} rows is the declared price"]
+    if unknown.all():
+        return []
+    bad = unknown & answered
+    if bad.any():
+        first = profile.row_ids[int(np.flatnonzero(bad)[0])]
+        raise DataError(
+            f"{what} of tier `{name}` is unknown for row {first!r}, which it answered",
+            asked=f"{what} for every row that a tier answered, or for none",
+            found=f"{int(bad.sum()):,} of {int(answered.sum()):,} answered rows without it",
+            attempt=f"give it, leave these rows out, or declare `usd` for `{name}`",
+        )
+    mean = float(values[~unknown, column].mean())
+    values[unknown, column] = mean
+    return [f"{name}: {what} of {int(unknown.sum()):,} abstentions is taken to be its mean"]

@@ -1,0 +1,157 @@
+"""Laws of planning that hold for every set of rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from feasible.cascade import FELL_BACK, Table, route_rows
+from feasible.planning import plan_profile
+from feasible.planning.calibration import Fit
+from feasible.planning.chain import Chain, Ingredients, exits_of, policy_of, walk
+from feasible.planning.constraints import mix_weights
+from feasible.planning.splits import split_rows
+from feasible.schema import Calibrator, Profile, parse_brief
+
+SEEDS = st.integers(0, 10_000)
+
+
+def drawn(seed: int, n: int = 60, k: int = 3) -> Profile:
+    """Draw rows of every sort: abstentions, unlabelled rows, slow and dear calls."""
+    rng = np.random.default_rng(seed)
+    answered = rng.random((n, k)) < 0.8
+    loss = (rng.random((n, k)) < 0.3).astype(float)
+    loss[~answered | (rng.random(n) < 0.1)[:, None]] = np.nan
+    return Profile(
+        row_ids=tuple(str(i) for i in range(n)),
+        tiers=tuple(f"t{i}" for i in range(k)),
+        loss=loss,
+        answered=answered,
+        score=rng.random((n, k)),
+        answer_class=np.where(answered, rng.integers(0, 2, (n, k)), -1),
+        classes=("a", "b"),
+        latency_ms=rng.choice([1.0, 10.0, 100.0], (n, k)),
+        cost_usd=rng.choice([0.0, 0.01, 0.1], (n, k)),
+        slices={"rare": rng.random(n) < 0.2, "other": rng.random(n) < 0.3},
+    )
+
+
+def kit(profile: Profile, serving: str, envelope: str, *, person: str | None) -> Ingredients:
+    """Give ingredients whose probability is the raw score."""
+    brief = parse_brief(
+        "feasible: 1\nname: law\ngoal: {statement: Laws hold}\nenvelope:\n"
+        f"  - {{quality: accuracy, at_least: 0.8}}\n{envelope}"
+        "layers:\n  tiers:\n    - {name: person, kind: person, usd: $1}\n"
+        f"  serving: {serving}\n"
+    ).brief
+    same = Calibrator(method="isotonic", x=(0.0, 1.0), y=(0.0, 1.0), n=1)
+    return Ingredients(
+        brief=brief,
+        specs={tier.name: tier for tier in brief.layers.tiers},
+        groups={name: {} for name in profile.tiers},
+        fits=dict.fromkeys(profile.tiers, Fit({"*": same}, 0.0, 0.0, 1)),
+        machines=profile.tiers,
+        person=person,
+        p95_ms={**dict.fromkeys(profile.tiers, 50.0), "person": 1.0},
+        mean_usd={**dict.fromkeys(profile.tiers, 0.05), "person": 1.0},
+        worst_usd={**dict.fromkeys(profile.tiers, 0.1), "person": 1.0},
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    SEEDS,
+    st.sampled_from(["{}", "{deadline: 120 ms}", "{deadline: 60 ms}", "{deadline: 10 ms}"]),
+    st.sampled_from(["", "  - {cost: each, at_most: $0.15}\n", "  - {cost: each, at_most: $2}\n"]),
+)
+def test_an_exit_costs_what_routing_says(seed: int, serving: str, envelope: str) -> None:
+    """Planning's account of a row at its exit is that of the routing itself, fallback included."""
+    profile = drawn(seed)
+    ingredients = kit(profile, serving, envelope, person="person")
+    chain = Chain(profile.tiers)
+    cuts = np.random.default_rng(seed).random(3)
+    policy = policy_of(
+        chain, ingredients, {t: {"*": float(c)} for t, c in zip(profile.tiers, cuts, strict=True)}
+    )
+    exits = exits_of(chain, ingredients, profile)
+    leaves = walk(policy, profile, exits.is_person.shape[1])
+    rows = np.arange(len(profile))
+
+    with_person = np.column_stack
+    table = Table(
+        answered=with_person([profile.answered, np.ones(len(profile), dtype=np.bool_)]),
+        probability=with_person([profile.score, np.full(len(profile), np.nan)]),
+        threshold=np.tile([*cuts, 0.0], (len(profile), 1)),
+        latency_ms=with_person([profile.latency_ms, np.ones(len(profile))]),
+        cost_usd=with_person([profile.cost_usd, np.ones(len(profile))]),
+    )
+    routed = route_rows(policy, table)
+
+    by_tier = (routed.position != FELL_BACK) & (routed.position < 3)
+    assert (leaves[by_tier] == routed.position[by_tier]).all()
+    assert np.allclose(exits.latency_ms[rows, leaves][by_tier], routed.latency_ms[by_tier])
+    assert np.allclose(exits.cost_usd[rows, leaves][by_tier], routed.cost_usd[by_tier])
+    # The fallback is the person: one hand-off more than what was asked until time was up.
+    fell = routed.position == FELL_BACK
+    assert np.allclose(exits.cost_usd[rows, leaves][fell], routed.cost_usd[fell] + 1.0)
+    assert np.allclose(exits.latency_ms[rows, leaves][fell], routed.latency_ms[fell] + 1.0)
+    assert exits.is_person[rows, leaves][~by_tier].all()
+    assert exits.is_open[rows, leaves].all()
+
+
+@settings(max_examples=50, deadline=None)
+@given(SEEDS, st.floats(0.05, 0.6))
+def test_weights_give_a_slice_its_declared_share(seed: int, share: float) -> None:
+    """Over the rows that judge, weights average 1 and a slice weighs what the brief declares."""
+    profile = drawn(seed)
+    brief = parse_brief(
+        "feasible: 1\nname: mix\ngoal: {statement: s}\nenvelope:\n"
+        "  - {quality: accuracy, at_least: 0.8}\n"
+        f"traffic: {{slices: {{rare: {share * 100:.4f} %}}}}\n"
+    ).brief
+    judging = np.asarray(~np.isnan(profile.loss).all(axis=1))
+
+    weight = mix_weights(brief, profile, among=judging)
+
+    rare = profile.slices["rare"] & judging
+    assert np.isclose(weight[judging].mean(), 1.0)
+    assert (weight[~judging] == 0).all()
+    if rare.any() and (judging & ~rare).any():
+        assert np.isclose(weight[rare].sum() / weight.sum(), share, atol=1e-5)
+
+
+@settings(max_examples=50, deadline=None)
+@given(SEEDS, st.booleans())
+def test_no_row_is_used_twice(seed: int, with_entities: bool) -> None:  # noqa: FBT001
+    """FIT, SEARCH and CERT share no row and no entity, and every row is in one of them."""
+    profile = drawn(seed, n=90)
+    entity = tuple(str(i // 3) for i in range(90)) if with_entities else None
+
+    split = split_rows(replace(profile, entity=entity), seed=seed)
+
+    parts = [set(part.tolist()) for part in (split.fit, split.search, split.cert)]
+    assert sorted(row for part in parts for row in part) == list(range(90))
+    if with_entities:
+        names = [{row // 3 for row in part} for part in parts]
+        assert sum(len(part) for part in names) == len(names[0] | names[1] | names[2])
+
+
+@settings(max_examples=8, deadline=None)
+@given(SEEDS)
+def test_spending_more_never_lowers_the_best_reachable_quality(seed: int) -> None:
+    """Along the frontier both cost and quality rise."""
+    profile = drawn(seed, n=600)
+    brief = parse_brief(
+        "feasible: 1\nname: law\ngoal: {statement: s}\nenvelope:\n"
+        "  - {quality: accuracy, at_least: 0.5}\n  - {cost: mean, at_most: $1}\n"
+    ).brief
+
+    points = plan_profile(brief, profile, data="drawn", synthetic=True, seed=seed).frontier
+    points = tuple(p for p in points if not p.is_chosen)
+
+    costs, qualities = [p.cost_usd for p in points], [p.quality for p in points]
+    assert costs == sorted(costs)
+    assert qualities == sorted(qualities)

@@ -1,0 +1,96 @@
+"""One case routed alone and many rows routed at once go the same way, whatever the policy."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
+
+from feasible.cascade import (
+    FELL_BACK,
+    Ask,
+    Finish,
+    Policy,
+    Seen,
+    State,
+    Step,
+    Table,
+    route,
+    route_rows,
+)
+from feasible.schema import TierKind
+
+UNIT = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0, 1.01])
+SIZE = st.sampled_from([0.0, 0.5, 1.0, 2.0, 5.0])
+
+
+@st.composite
+def cases(draw: DrawFn) -> tuple[Policy, Table]:
+    """Draw a policy of up to four steps, perhaps with a person last, and a table for it."""
+    n_steps, n_rows = draw(st.integers(1, 4)), draw(st.integers(1, 5))
+    kinds = [TierKind.MODEL] * n_steps
+    if draw(st.booleans()):
+        kinds[-1] = TierKind.PERSON
+    steps = tuple(
+        Step(
+            f"t{i}",
+            kind,
+            {"*": draw(UNIT)},
+            p95_ms=draw(st.none() | SIZE),
+            worst_cost_usd=draw(st.none() | SIZE),
+        )
+        for i, kind in enumerate(kinds)
+    )
+    policy = Policy(steps, deadline_ms=draw(st.none() | SIZE), cost_each_usd=draw(st.none() | SIZE))
+
+    def grid(values: st.SearchStrategy[float]) -> np.ndarray:
+        cells = draw(st.lists(values, min_size=n_rows * n_steps, max_size=n_rows * n_steps))
+        return np.array(cells, dtype=np.float64).reshape(n_rows, n_steps)
+
+    answered = grid(st.sampled_from([0.0, 1.0])) > 0
+    answered[:, [kind is TierKind.PERSON for kind in kinds]] = True
+    threshold = np.tile([step.thresholds["*"] for step in steps], (n_rows, 1))
+    probability = grid(st.sampled_from([0.0, 0.25, 0.5, 1.0, float("nan")]))
+    return policy, Table(answered, probability, threshold, grid(SIZE), grid(SIZE))
+
+
+def alone(policy: Policy, table: Table, row: int) -> tuple[int, float, float, list[bool]]:
+    """Route one row step by step: exit, latency, cost and the steps asked."""
+    latency = cost = 0.0
+    asked = [False] * len(policy.steps)
+    state = State(remaining_ms=policy.deadline_ms, remaining_usd=policy.cost_each_usd)
+    while True:
+        move = route(policy, state)
+        if isinstance(move, Finish):
+            return move.position, latency, cost, asked
+        if not isinstance(move, Ask):
+            return FELL_BACK, latency, cost, asked
+        at = move.position
+        asked[at] = True
+        latency += float(table.latency_ms[row, at])
+        cost += float(table.cost_usd[row, at])
+        p = float(table.probability[row, at])
+        seen = Seen("answered", "*", None if np.isnan(p) else p)
+        state = State(
+            at=at,
+            seen=seen if table.answered[row, at] else Seen("abstained"),
+            remaining_ms=None if policy.deadline_ms is None else policy.deadline_ms - latency,
+            remaining_usd=None if policy.cost_each_usd is None else policy.cost_each_usd - cost,
+        )
+
+
+@settings(max_examples=300, deadline=None)
+@given(cases())
+def test_rows_go_where_each_would_go_alone(case: tuple[Policy, Table]) -> None:
+    """Exit, latency, cost and steps asked agree, with deadlines, caps and abstentions."""
+    policy, table = case
+
+    routed = route_rows(policy, table)
+
+    for row in range(len(table.answered)):
+        position, latency, cost, asked = alone(policy, table, row)
+        assert routed.position[row] == position
+        assert routed.latency_ms[row] == latency
+        assert routed.cost_usd[row] == cost
+        assert routed.asked[row].tolist() == asked

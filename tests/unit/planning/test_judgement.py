@@ -1,0 +1,148 @@
+"""Which test judges which losses, and what it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from feasible.planning.constraints import Constraint
+from feasible.planning.judgement import interval_of, verdict_on
+from feasible.schema import FloatArray, IntArray, Objective
+from feasible.stats import betting_upper_bound, upper_bound
+from feasible.units import Ratio
+
+
+def constraint(
+    losses: FloatArray,
+    *,
+    limit: float = 0.1,
+    weight: FloatArray | None = None,
+    block: IntArray | None = None,
+    person_rate: float | None = None,
+    by_person: FloatArray | None = None,
+) -> Constraint:
+    """Make a promise with one exit."""
+    n = len(losses)
+    person = np.zeros((n, 1), dtype=np.bool_) if by_person is None else by_person[:, None] > 0
+    return Constraint(
+        objective=Objective(quality="accuracy", at_least=Ratio(1 - limit)),
+        loss=losses[:, None],
+        counts=np.ones((n, 1), dtype=np.bool_),
+        limit=limit,
+        weight=np.ones(n) if weight is None else weight,
+        is_binary=bool(np.isin(losses, (0, 1)).all()) and person_rate is None,
+        by_person=person,
+        person_rate=person_rate,
+        block=block,
+    )
+
+
+def there(found: Constraint) -> IntArray:
+    """Let every row leave by the one exit."""
+    return np.zeros(len(found.weight), dtype=np.int64)
+
+
+def misses(k: int, n: int) -> FloatArray:
+    """Give n losses of which k are 1."""
+    return np.concatenate([np.ones(k), np.zeros(n - k)])
+
+
+def test_right_or_wrong_gets_the_exact_binomial() -> None:
+    """Four misses in 93 rows show 10 %; in 92 they do not (Clopper and Pearson)."""
+    shown, not_shown = constraint(misses(4, 93)), constraint(misses(4, 88))
+
+    found = verdict_on(shown, there(shown), 0.95)
+
+    assert found.method == "exact binomial"
+    assert found.bound == pytest.approx(upper_bound(4, 93, confidence_level=0.95))
+    assert found.holds == (found.bound is not None and found.bound <= 0.1)
+    assert not verdict_on(not_shown, there(not_shown), 0.95).holds
+
+
+def test_partial_losses_get_bets_in_a_fixed_order() -> None:
+    """The same rows in another order are the same evidence only once they are shuffled alike."""
+    losses = np.random.default_rng(1).beta(1, 20, 300)
+    one = constraint(losses)
+
+    found = verdict_on(one, there(one), 0.95)
+
+    assert found.method == "betting"
+    assert found.bound == verdict_on(one, there(one), 0.95).bound
+    assert found.bound == pytest.approx(
+        betting_upper_bound(losses, confidence_level=0.95), abs=0.01
+    )
+
+
+def test_rows_of_one_entity_are_one_piece_of_evidence() -> None:
+    """Ten copies of each of 40 rows show no more than a few dozen rows can."""
+    alone = constraint(misses(0, 400))
+    copied = constraint(misses(0, 400), block=np.arange(400) // 10)
+
+    assert verdict_on(alone, there(alone), 0.95).bound == pytest.approx(0.0075, abs=1e-4)
+    found = verdict_on(copied, there(copied), 0.95)
+    assert "entities" in found.method
+    assert found.bound is not None
+    assert found.bound >= upper_bound(0, 40, confidence_level=0.95)
+
+
+def test_unequal_weights_widen_the_bound() -> None:
+    """A tenth of the rows carries half of the weight: the misses among them count for more."""
+    weight = np.where(np.arange(1000) < 100, 5.0, 0.5 / 0.9)
+    losses = misses(4, 1000)
+    plain, weighted = constraint(losses), constraint(losses, weight=weight)
+
+    bounds = [verdict_on(one, there(one), 0.95).bound for one in (plain, weighted)]
+
+    assert bounds[0] is not None
+    assert bounds[1] is not None
+    assert bounds[0] < 0.02 < bounds[1]
+    value = weighted.value(there(weighted))
+    assert value is not None
+    assert bounds[1] > value == pytest.approx(0.02)
+
+
+def test_people_err_at_their_declared_rate_on_a_bound_of_their_share() -> None:
+    """Two machine misses and 50 hand-offs at 2 % in 500 rows: parts by hand."""
+    losses = np.concatenate([np.ones(2), np.zeros(448), np.full(50, 0.02)])
+    by_person = np.concatenate([np.zeros(450), np.ones(50)])
+    one = constraint(losses, person_rate=0.02, by_person=by_person)
+
+    found = verdict_on(one, there(one), 0.95)
+
+    share = upper_bound(50, 500, confidence_level=0.995)
+    missed = upper_bound(2, 500, confidence_level=0.955)
+    assert found.bound == pytest.approx(missed + 0.02 * share)
+
+
+@pytest.mark.parametrize(
+    ("losses", "limit", "holds"), [(0, 0.0, True), (1, 0.0, False), (1, 1.0, True)]
+)
+def test_limits_at_the_edge_need_no_statistics(losses: int, limit: float, *, holds: bool) -> None:
+    """A cap of no loss at all is kept by every row or broken by one."""
+    one = constraint(misses(losses, 10), limit=limit)
+
+    assert verdict_on(one, there(one), 0.95).holds is holds
+
+
+def test_no_rows_show_nothing() -> None:
+    """Without a row that judges nothing holds."""
+    one = constraint(np.array([]))
+
+    assert not verdict_on(one, there(one), 0.95).holds
+    assert interval_of(one, there(one), 0.95) is None
+
+
+def test_intervals_hold_the_value_inside() -> None:
+    """Exact, betting and fixed-stake intervals all lie around the weighted mean."""
+    rng = np.random.default_rng(4)
+    partial = rng.beta(2, 20, 500)
+    for one in (
+        constraint(misses(30, 500)),
+        constraint(partial),
+        constraint(partial, weight=rng.choice([0.5, 1.5], 500)),
+        constraint(misses(30, 500), block=np.arange(500) // 2),
+    ):
+        value, span = one.value(there(one)), interval_of(one, there(one), 0.95)
+        assert value is not None
+        assert span is not None
+        assert 0 < span[0] < value < span[1] < 0.25

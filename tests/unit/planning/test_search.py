@@ -1,0 +1,170 @@
+"""The search finds what trying everything finds, and orders candidates from safe to cheap."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from feasible.planning.calibration import Fit
+from feasible.planning.chain import Chain, Ingredients, exits_of, policy_of, walk
+from feasible.planning.constraints import constraints
+from feasible.planning.depth import shallowest
+from feasible.planning.search import Candidate, _Solver, frontier_of, search, sequence_of
+from feasible.schema import Calibrator, Profile, parse_brief
+
+SAME = Calibrator(method="isotonic", x=(0.0, 1.0), y=(0.0, 1.0), n=1)
+BRIEF = parse_brief("""\
+feasible: 1
+name: gates
+goal: {statement: s}
+envelope:
+  - {quality: accuracy, at_least: 0.85}
+layers:
+  tiers:
+    - {name: person, kind: person, usd: $1}
+""").brief
+
+
+def two_gates(seed: int, n: int = 160) -> Profile:
+    """Two tiers with twelve distinct scores each; the dearer one is better but not everywhere."""
+    rng = np.random.default_rng(seed)
+    score = rng.integers(1, 13, (n, 2)) / 13
+    loss = np.column_stack([rng.random(n) > score[:, 0], rng.random(n) > 0.4 + 0.6 * score[:, 1]])
+    return Profile(
+        row_ids=tuple(str(i) for i in range(n)),
+        tiers=("small", "large"),
+        loss=loss.astype(float),
+        answered=np.ones((n, 2), dtype=np.bool_),
+        score=score,
+        answer_class=np.full((n, 2), -1),
+        classes=(),
+        latency_ms=np.ones((n, 2)),
+        cost_usd=np.tile([0.01, 0.1], (n, 1)),
+    )
+
+
+def kit(profile: Profile, *, person: str | None = "person") -> Ingredients:
+    """Give ingredients whose probability is the raw score."""
+    return Ingredients(
+        brief=BRIEF,
+        specs={tier.name: tier for tier in BRIEF.layers.tiers},
+        groups={name: {} for name in profile.tiers},
+        fits=dict.fromkeys(profile.tiers, Fit({"*": SAME}, 0.0, 0.0, 1)),
+        machines=profile.tiers,
+        person=person,
+        p95_ms=dict.fromkeys((*profile.tiers, "person"), 1.0),
+        mean_usd={"small": 0.01, "large": 0.1, "person": 1.0},
+        worst_usd={"small": 0.01, "large": 0.1, "person": 1.0},
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("level", [0.0, 1.0, 2.0])
+def test_two_gates_match_brute_force(seed: int, level: float) -> None:
+    """At each level of slack the cheapest candidate costs what the best of all pairs costs.
+
+    Source: every pair of the twelve distinct probabilities of both tiers, and "never".
+    """
+    profile = two_gates(seed, 400)
+    ingredients = kit(profile)
+    solver = _Solver(ingredients, Chain(profile.tiers), profile, 400)
+    cuts = [i / 13 for i in range(1, 15)]
+    pairs = [solver._candidate([[a], [b]]) for a, b in itertools.product(cuts, cuts)]
+    best = min(c.cost_usd for c in pairs if c.least_slack >= level)
+
+    found = search(ingredients, profile, n_cert=400)
+
+    assert min(c.cost_usd for c in found if c.least_slack >= level) <= best * (1 + 1e-9)
+
+
+def test_what_a_candidate_says_of_itself_is_what_routing_does() -> None:
+    """Cost and mean loss of a candidate are those of its policy walked row by row."""
+    profile = two_gates(7)
+    ingredients = kit(profile)
+
+    for candidate in search(ingredients, profile, n_cert=100)[::40]:
+        exits = exits_of(candidate.chain, ingredients, profile)
+        leaves = walk(candidate.policy, profile, exits.is_person.shape[1])
+        cost = exits.cost_usd[np.arange(len(profile)), leaves].mean()
+        (accuracy,) = constraints(BRIEF, profile, exits)
+        assert candidate.cost_usd == pytest.approx(cost)
+        assert candidate.value["accuracy"] == pytest.approx(accuracy.value(leaves))
+
+
+def test_without_a_person_the_last_tier_answers_everything() -> None:
+    """A case that nobody comes after is answered, however unsure the tier is."""
+    profile = two_gates(3)
+
+    for candidate in search(kit(profile, person=None), profile, n_cert=100):
+        last = candidate.policy.steps[-1]
+        assert set(last.thresholds.values()) == {0.0}
+
+
+def fake(cost: float, slack: dict[str, float], machines: tuple[str, ...] = ("small",)) -> Candidate:
+    """Make a candidate of which only cost and slack matter."""
+    thresholds = {name: {"*": 0.5} for name in machines}
+    policy = policy_of(Chain(machines), kit(two_gates(0)), thresholds)
+    return Candidate(Chain(machines), thresholds, policy, cost, slack, {})
+
+
+def test_the_sequence_goes_from_the_safest_to_the_cheapest() -> None:
+    """Candidates that are neither safer nor cheaper than another are passed over."""
+    safe, middle, cheap = (fake(c, {"q": s}) for c, s in ((3.0, 5.0), (2.0, 3.0), (1.0, -2.0)))
+    worse = fake(2.5, {"q": 2.0})
+
+    assert sequence_of([worse, cheap, safe, middle]) == [safe, middle, cheap]
+
+
+def test_one_scarce_promise_does_not_leave_the_others_at_their_limits() -> None:
+    """Where the least slack is the same, the one whose other promises are safer comes first."""
+    tight = fake(1.0, {"rare": 2.0, "q": 2.0})
+    roomy = fake(2.0, {"rare": 1.99, "q": 5.0})
+
+    assert sequence_of([tight, roomy]) == [roomy, tight]
+
+
+def test_a_promise_that_cannot_be_shown_does_not_dictate_the_order() -> None:
+    """It is aimed at, and the order is that of the other promises."""
+    first = fake(3.0, {"q": 5.0, "rare": 0.2})
+    second = fake(2.0, {"q": 4.0, "rare": 0.6})
+    careless = fake(1.0, {"q": 6.0, "rare": -3.0})
+
+    assert sequence_of([first, second, careless], apart=("rare",)) == [first, second]
+    assert sequence_of([first, second, careless]) == [second, careless]
+
+
+def test_a_longer_chain_must_save_more_than_luck() -> None:
+    """Of two policies that send every row the same way the one with fewer tiers is taken."""
+    profile = two_gates(1)
+    ingredients = kit(profile)
+    short = fake(0.5, {"accuracy": 3.0})
+    cuts = {"small": {"*": 0.5}, "large": {"*": 1.01}}
+    chain = Chain(("small", "large"))
+    same_way = Candidate(
+        chain, cuts, policy_of(chain, ingredients, cuts), 0.499, {"accuracy": 3.0}, {}
+    )
+    # Asking the dear tier in vain costs ten cents a doubtful case, well beyond luck.
+    assert shallowest(ingredients, [same_way], [short, same_way], profile) == [short]
+    everyone = {"small": {"*": 1.01}}
+    dear = Candidate(
+        Chain(("small",)),
+        everyone,
+        policy_of(Chain(("small",)), ingredients, everyone),
+        1.01,
+        {"accuracy": 9.0},
+        {},
+    )
+    assert shallowest(ingredients, [same_way], [dear, same_way], profile) == [same_way]
+
+
+def test_the_frontier_rises() -> None:
+    """A candidate that costs more and is no better is not on it."""
+    a, b, c = (fake(cost, {"q": 1.0}) for cost in (1.0, 2.0, 3.0))
+    quality = {id(a): 0.8, id(b): 0.79, id(c): 0.9}
+
+    assert frontier_of([c, b, a], lambda one: quality[id(one)]) == [(a, 0.8), (c, 0.9)]
+    assert frontier_of([a], lambda _: None) == []
+    assert math.isinf(fake(1.0, {}).least_slack)
