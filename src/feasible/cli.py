@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from feasible.folder import Feature
     from feasible.loop import Progress
+    from feasible.schema import BriefFile
 
 __all__ = ["app", "main"]
 
@@ -32,7 +33,9 @@ app = typer.Typer(
     help="Declare what an AI feature may cost and must achieve. Then keep the promise.",
 )
 brief_app = typer.Typer(no_args_is_help=True, help="The brief's format.")
+ledger_app = typer.Typer(no_args_is_help=True, help="What happened: the decisions' ledger.")
 app.add_typer(brief_app, name="brief")
+app.add_typer(ledger_app, name="ledger")
 
 HOLDS, INFEASIBLE, NO_EVIDENCE = 0, 3, 4
 
@@ -41,6 +44,10 @@ FeatureName = Annotated[
     typer.Argument(help="A feature folder, or the name of a reference system such as `support`."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+LedgerUrl = Annotated[
+    str | None,
+    typer.Option(help="Ledger URL, such as sqlite:///decisions.db; the feature's own when absent."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
 
 
@@ -65,7 +72,30 @@ def new(
 
     folder = write_starter(Path(name))
     print(f"wrote {folder}/ : brief.yaml, tiers.py, data.py, rows.csv, README.md")
-    print(f"next:  feasible plan {folder}")
+    print(f"next:  feasible review {folder}")
+
+
+@app.command()
+def review(
+    feature: Annotated[
+        str, typer.Argument(help="A feature folder, a brief.yaml, or a reference system.")
+    ],
+    as_json: AsJson = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")
+    ] = False,
+) -> None:
+    """Judge a design by its brief alone, before anything is built."""
+    from feasible import loop
+    from feasible.rubric import review_markdown, review_text
+
+    judged = loop.review(_found_brief(feature))
+    if as_json:
+        _print_json(judged)
+    else:
+        print(review_markdown(judged) if as_markdown else review_text(judged))
+    if any(finding.risk == "HIGH" for finding in judged.findings):
+        raise typer.Exit(INFEASIBLE)
 
 
 @app.command()
@@ -137,6 +167,94 @@ def backtest(
         raise typer.Exit(NO_EVIDENCE)
 
 
+@app.command()
+def serve(
+    feature: FeatureName,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8000,
+    ledger: LedgerUrl = None,
+    workers: Annotated[
+        int, typer.Option(help="Worker processes; this version has one.", min=1)
+    ] = 1,
+) -> None:
+    """Serve the plan over HTTP; an answer leaves after its decision is in the ledger."""
+    from feasible import loop
+
+    if workers != 1:
+        raise BadInput(
+            "this version serves with one worker process",
+            asked=f"--workers {workers}",
+            attempt="leave --workers out",
+        )
+    loop.serve(open_feature(feature), ledger_url=ledger, host=host, port=port, say=_say)
+
+
+@app.command()
+def watch(feature: FeatureName, ledger: LedgerUrl = None, as_json: AsJson = False) -> None:
+    """Show how each promise stands by the decisions and labels that are known now."""
+    from feasible import loop
+    from feasible.report import headroom_table
+
+    rows = loop.headroom(open_feature(feature), ledger_url=ledger)
+    if as_json:
+        _print_json({"objectives": rows, "drift": [], "estimates": [], "triggers": []})
+    else:
+        _console().print(headroom_table(rows))
+    if any(row.holds is False for row in rows):
+        raise typer.Exit(INFEASIBLE)
+    if any(row.holds is None for row in rows):
+        raise typer.Exit(NO_EVIDENCE)
+
+
+@app.command()
+def label(
+    feature: FeatureName,
+    file: Annotated[
+        Path,
+        typer.Argument(help="CSV or JSON lines: decision_id, value, source, known_at, label_id?"),
+    ],
+    ledger: LedgerUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take late labels into the ledger. Sending a label twice changes nothing."""
+    from feasible import loop
+
+    outcome = loop.add_labels(open_feature(feature), file, ledger_url=ledger)
+    if as_json:
+        _print_json(outcome)
+    else:
+        print(", ".join(f"{name} {count:,}" for name, count in outcome.items()))
+    unknown, conflict = outcome.get("unknown_decision", 0), outcome.get("conflict", 0)
+    if unknown or conflict:
+        raise BadInput(
+            f"{unknown:,} labels name decisions that are not in this ledger, and {conflict:,} use "
+            f"the id of another label",
+            found=f"the other {sum(outcome.values()) - unknown - conflict:,} are in the ledger",
+            attempt="check --ledger and the ids",
+        )
+
+
+@ledger_app.command("verify")
+def ledger_verify(
+    ledger: Annotated[str, typer.Option(help="Ledger URL, for example sqlite:///decisions.db.")],
+    anchor: Annotated[
+        str | None,
+        typer.Option(help="`head` of an earlier verification: shows rows cut off at the end."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that no decision and no label of a ledger is missing or was edited."""
+    from feasible import loop
+
+    found = loop.verify_ledger(ledger, anchor=anchor)
+    if as_json:
+        _print_json(found)
+    else:
+        print(found)
+    if not found.whole:
+        raise typer.Exit(INFEASIBLE)
+
+
 @brief_app.command("schema")
 def brief_schema() -> None:
     """Print the JSON Schema of brief.yaml, for editors."""
@@ -176,6 +294,17 @@ def open_feature(name: str) -> Feature:
         found=f"reference systems: {', '.join(system_names())}",
         attempt=f"`{close}`?" if close else f"feasible new {name}",
     )
+
+
+def _found_brief(name: str) -> BriefFile:
+    from feasible.schema import load_brief
+
+    path = Path(name)
+    return load_brief(path) if path.suffix in {".yaml", ".yml"} else open_feature(name).found
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _show_plan(report: Any) -> None:

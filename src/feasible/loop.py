@@ -1,24 +1,35 @@
 """START HERE. The whole product as ordinary function calls.
 
-A team writes a brief. We profile its tiers on labelled rows, plan a cascade with a certificate, and
-replay the plan on other rows.
+A team writes a brief. We review it, profile its tiers on labelled rows, plan a cascade with a
+certificate, serve it, write every decision to the ledger, join labels as they arrive, and say how
+each promise stands.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
+from feasible.clock import SystemClock
+from feasible.errors import PlanError
+from feasible.feedback import HeadroomTracker, read_labels
 from feasible.folder import Feature
+from feasible.ledger import Ledger, Verification, open_ledger
 from feasible.planning import backtest as replay
 from feasible.planning import plan_profile, profile_tiers, read_profile, write_profile
-from feasible.registry import store
+from feasible.registry import store, verify
+from feasible.rubric import Review
+from feasible.rubric import review as review_brief
 from feasible.schema import (
     Backtest,
     Brief,
+    BriefFile,
     DataSet,
+    HeadroomRow,
     Plan,
     PlanReport,
     brief_fingerprint,
@@ -28,18 +39,30 @@ from feasible.schema import (
     read_plan,
     write_json,
 )
+from feasible.serving import Runtime, build_app, keys_from_environment, listen, run
 from feasible.tiers import FittableTier, Tier
 
 __all__ = [
     "Progress",
+    "add_labels",
     "backtest",
+    "headroom",
     "label_set",
     "plan",
     "plan_from_profile",
+    "review",
+    "serve",
+    "verify_ledger",
 ]
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
+
+
+def review(found: BriefFile) -> Review:
+    """Judge a design by its brief alone, before anything is built."""
+    today = SystemClock().now().date()
+    return review_brief(found, today=today)
 
 
 def plan(
@@ -110,10 +133,144 @@ def backtest(plan_path: Path, profile_path: Path) -> Backtest:
     return replay(fixed, brief_of(fixed).brief, read_profile(profile_path))
 
 
+def serve(
+    feature: Feature, *, ledger_url: str | None, host: str, port: int, say: Callable[[str], None]
+) -> None:
+    """Serve a feature's plan over HTTP until told to stop; everything accepted is answered first.
+
+    Args:
+        feature: The feature; it must have a plan.
+        ledger_url: Where decisions go; the feature's own ledger when absent.
+        host: Address to listen on.
+        port: Port; 0 takes a free one.
+        say: Told the address once requests are answered.
+
+    Raises:
+        PlanError: There is no plan, it was made for another brief, or a tier has changed since.
+        ModelFileError: A stored model is not the file that the plan names.
+        LedgerError: The ledger cannot be written, or another service writes it.
+    """
+    made = read_plan(feature.plan_path)
+    tiers = _planned_tiers(feature, made)
+    url = ledger_url or feature.ledger_url
+    ledger = open_ledger(url)
+    try:
+        tracker = _tracker(feature, made, ledger)
+        slices = (*feature.brief.traffic.slices, *_promised_slices(feature.brief))
+        runtime = Runtime(made, tiers, ledger, slices=slices, on_decision=tracker.add_decision)
+        runtime.warm_up()
+        keys = keys_from_environment()
+        app = build_app(runtime, headroom=tracker.rows, on_label=tracker.add_label, keys=keys)
+
+        def ready(address: str) -> None:
+            say(f"serving {feature.brief.name} on {address} (plan {made.id}, ledger {url})")
+            say("keys: needed" if keys else "keys: none, so that whoever reaches this may ask")
+
+        run(app, listen(host, port), on_ready=ready)
+        runtime.close()
+    finally:
+        ledger.close()
+
+
+def headroom(feature: Feature, *, ledger_url: str | None = None) -> list[HeadroomRow]:
+    """Say how each promise stands by what the ledger holds now; a live service is not disturbed."""
+    made = read_plan(feature.plan_path)
+    ledger = open_ledger(ledger_url or feature.ledger_url, write=False)
+    try:
+        return _tracker(feature, made, ledger).rows()
+    finally:
+        ledger.close()
+
+
+def add_labels(feature: Feature, file: Path, *, ledger_url: str | None = None) -> dict[str, int]:
+    """Take labels from a file into the ledger.
+
+    Returns:
+        Outcome (`stored`, `duplicate`, `unknown_decision`, `conflict`) -> labels.
+
+    Raises:
+        DataError: The file cannot be read; nothing of it is stored.
+        LedgerLocked: A service is running on this ledger: send them to its /v1/labels instead.
+    """
+    labels = read_labels(file)
+    ledger = open_ledger(ledger_url or feature.ledger_url)
+    try:
+        return dict(Counter(asyncio.run(ledger.add_labels(labels))))
+    finally:
+        ledger.close()
+
+
+def verify_ledger(url: str, *, anchor: str | None = None) -> Verification:
+    """Prove that nothing of a ledger is missing and nothing was edited.
+
+    Args:
+        url: The ledger.
+        anchor: `head` of an earlier verification, kept elsewhere: shows rows cut off at the end.
+    """
+    ledger = open_ledger(url, write=False)
+    try:
+        return ledger.verify(anchor=anchor)
+    finally:
+        ledger.close()
+
+
 def label_set(rows: DataSet) -> tuple[str, ...]:
     """Give the closed set of answers, when every label is a word; empty otherwise."""
     values = {row.label for row in rows.examples if row.label is not None}
     return tuple(sorted(values)) if all(isinstance(value, str) for value in values) else ()
+
+
+def _planned_tiers(feature: Feature, made: Plan) -> dict[str, Tier]:
+    """Build the tiers of a plan as they were when it was made, their models loaded."""
+    again = f"feasible plan {feature.brief.name}"
+    if made.brief_fingerprint != brief_fingerprint(feature.brief):
+        raise PlanError(
+            f"the plan of {feature.brief.name} was made for another brief",
+            asked=f"brief {brief_fingerprint(feature.brief)}",
+            found=f"plan {made.id} for brief {made.brief_fingerprint}",
+            attempt=again,
+        )
+    tiers = feature.tiers(made.labels)
+    for step in made.tiers:
+        tier = tiers[step.name]
+        if step.model is not None and isinstance(tier, FittableTier):
+            tier.load(verify(step.model, feature.work))
+        if tier.version != step.version:
+            raise PlanError(
+                f"tier {step.name!r} has changed since the plan was made: its certificate expired",
+                asked=f"version {step.version}",
+                found=f"version {tier.version}",
+                attempt=again,
+            )
+    planned = {step.name for step in made.tiers}
+    for name in set(made.fallback.values()) - planned:
+        if isinstance(tiers[name], FittableTier):
+            raise PlanError(
+                f"the fallback {name!r} learns from rows, and the plan holds no model of it",
+                attempt="declare rules or a person as the fallback, then plan again",
+            )
+    return tiers
+
+
+def _promised_slices(brief: Brief) -> set[str]:
+    return {objective.on for objective in brief.envelope if objective.on is not None}
+
+
+def _tracker(feature: Feature, made: Plan, ledger: Ledger) -> HeadroomTracker:
+    """Tell a new tracker everything that the ledger holds."""
+    tracker = HeadroomTracker(
+        feature.brief,
+        made,
+        slices_of=feature.slices_of(),
+        clock=SystemClock(),
+        loss=feature.loss(),
+        find=ledger.decision,
+    )
+    for decision in ledger.decisions():
+        tracker.add_decision(decision)
+    for label in ledger.labels():
+        tracker.add_label(label)
+    return tracker
 
 
 def _complete(

@@ -5,7 +5,7 @@ cost. It never serves, and the rows that certify are touched once.
 """
 
 from feasible.planning.backtest import backtest
-from feasible.planning.constraints import Constraint, Exits, constraints, mix_weights
+from feasible.planning.constraints import Constraint, Exits, constraints, mix_weights, percentile_of
 from feasible.planning.evidence import minimum_evidence
 from feasible.planning.planner import plan_profile
 from feasible.planning.profile_file import read_profile, write_profile
@@ -19,6 +19,7 @@ __all__ = [
     "constraints",
     "minimum_evidence",
     "mix_weights",
+    "percentile_of",
     "plan_profile",
     "profile_tiers",
     "read_profile",

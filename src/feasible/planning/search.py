@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import log_ndtr, ndtri
 
 from feasible.cascade import Policy
 from feasible.planning.chain import (
@@ -190,9 +190,9 @@ def sequence_of(
     """
     aimed = [c for c in candidates if c.least_over(apart) >= 0] or list(candidates)
     names = sorted({name for c in aimed for name in c.slack} - set(apart))
-    needed = norm.ppf([(levels or {}).get(name, 0.95) for name in names])
+    needed = ndtri([(levels or {}).get(name, 0.95) for name in names])
     slack = np.array([[c.slack[name] for name in names] for c in aimed]).reshape(len(aimed), -1)
-    chance = norm.logcdf(np.minimum(slack, _AMPLE) - needed).sum(axis=1)
+    chance = log_ndtr(np.minimum(slack, _AMPLE) - needed).sum(axis=1)
     order = sorted(
         range(len(aimed)),
         key=lambda i: (

@@ -1,5 +1,6 @@
 """Results as text: tables for a terminal, from other rooms' records. No logic of its own."""
 
+from feasible.report.headroom import headroom_table
 from feasible.report.terminal import (
     backtest_table,
     brief_panel,
@@ -16,6 +17,7 @@ __all__ = [
     "certificate_table",
     "comparison_table",
     "frontier_table",
+    "headroom_table",
     "infeasible_panel",
     "plan_table",
 ]

@@ -76,7 +76,8 @@ class HeadroomRow(_Noun, frozen=True, kw_only=True):
     """How one objective stands: a line of the headroom table."""
 
     objective: str
-    limit: float
+    limit: float | None
+    """None for a promise that is not a number, such as where data stay."""
     unit: str
     value: float | None
     """None while it is too early to say."""

@@ -2,6 +2,7 @@
 
 from feasible.stats.binomial import (
     binomial_p_value,
+    binomial_quantile,
     interval,
     lower_bound,
     rows_for_power,
@@ -24,6 +25,7 @@ __all__ = [
     "betting_p_value",
     "betting_upper_bound",
     "binomial_p_value",
+    "binomial_quantile",
     "fixed_stake_p_value",
     "fixed_stake_upper_bound",
     "hoeffding_bentkus_p_value",

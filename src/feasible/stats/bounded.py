@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom
+from scipy.special import bdtr
 
 __all__ = [
     "betting_p_value",
@@ -50,7 +50,7 @@ def hoeffding_bentkus_p_value(mean: float, n: int, *, limit: float) -> float:
     if mean > 0:
         relative_entropy += mean * math.log(mean / limit)
     hoeffding = math.exp(-n * relative_entropy)
-    bentkus = math.e * float(binom.cdf(math.ceil(n * mean), n, limit))
+    bentkus = math.e * float(bdtr(math.ceil(n * mean), n, limit))
     return min(1.0, hoeffding, bentkus)
 
 

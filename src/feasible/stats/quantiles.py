@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import binom
+
+from feasible.stats.binomial import binomial_quantile
 
 __all__ = ["quantile_interval", "quantile_upper_bound"]
 
@@ -34,7 +35,7 @@ def quantile_upper_bound(
     n = len(values)
     if n == 0:
         return None
-    rank = int(binom.ppf(confidence_level, n, q)) + 1
+    rank = binomial_quantile(confidence_level, n, q) + 1
     return float(np.sort(values)[rank - 1]) if rank <= n else None
 
 
@@ -55,7 +56,7 @@ def quantile_interval(
     high = quantile_upper_bound(values, q, confidence_level=side)
     if high is None:
         return None
-    rank = int(binom.ppf(1 - side, n, q))
+    rank = binomial_quantile(1 - side, n, q)
     if rank < 1:
         return None
     return float(np.sort(values)[rank - 1]), high

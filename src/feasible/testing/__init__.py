@@ -1,10 +1,19 @@
 """Fakes that are real implementations, for our tests and for yours.
 
 `MemoryLedger` keeps the promises of a ledger except surviving its process; `ScriptedTier` answers,
-raises, hangs or misbehaves exactly as a script says. Nothing outside tests imports this room.
+raises, hangs or misbehaves exactly as a script says; `send_load` asks a live server in bursts.
 """
 
+from feasible.testing.load import Load, send_load
 from feasible.testing.memory_ledger import MemoryLedger
 from feasible.testing.scripted_tier import AsyncScriptedTier, Hang, ScriptedTier, WrongLength
 
-__all__ = ["AsyncScriptedTier", "Hang", "MemoryLedger", "ScriptedTier", "WrongLength"]
+__all__ = [
+    "AsyncScriptedTier",
+    "Hang",
+    "Load",
+    "MemoryLedger",
+    "ScriptedTier",
+    "WrongLength",
+    "send_load",
+]

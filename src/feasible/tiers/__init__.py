@@ -23,7 +23,7 @@ from feasible.tiers.base import (
 )
 from feasible.tiers.bound import BoundTier, as_tier
 from feasible.tiers.cache import ExactCache, request_key
-from feasible.tiers.checks import checked_answers
+from feasible.tiers.checks import check_answers, checked_answers
 from feasible.tiers.fingerprint import code_version, version_of
 from feasible.tiers.person import PersonQueue
 from feasible.tiers.rules import Rule, RulesTier, pattern
@@ -54,6 +54,7 @@ __all__ = [
     "Weights",
     "as_tier",
     "call_price",
+    "check_answers",
     "checked_answers",
     "code_version",
     "pattern",

@@ -10,7 +10,7 @@ from feasible.errors import FeasibleError, TierError
 from feasible.schema import Answer, Request, TierKind
 from feasible.tiers.base import Tier
 
-__all__ = ["checked_answers"]
+__all__ = ["check_answers", "checked_answers"]
 
 _SHOWN: Final = 5
 
@@ -42,10 +42,27 @@ def checked_answers(
             found=str(error) or None,
             attempt="mend the tier, or let it abstain (None) where it cannot tell",
         ) from error
-    if len(answers) != len(batch):
+    return check_answers(tier, answers, n_requests=len(batch), labels=labels)
+
+
+def check_answers(
+    tier: Tier, answers: Sequence[Answer], *, n_requests: int, labels: frozenset[str] | None
+) -> list[Answer]:
+    """Make sure that what a tier gave can be used.
+
+    Args:
+        tier: Who answered.
+        answers: What came back.
+        n_requests: How many requests were asked.
+        labels: The closed set of answers; None or empty when any value will do.
+
+    Raises:
+        TierError: As `checked_answers` says.
+    """
+    if len(answers) != n_requests:
         raise TierError(
-            f"tier {tier.name!r} gave {len(answers)} answers to {_requests(len(batch))}",
-            asked=f"{len(batch)} answers, one per request, in order",
+            f"tier {tier.name!r} gave {len(answers)} answers to {_requests(n_requests)}",
+            asked=f"{n_requests} answers, one per request, in order",
             found=str(len(answers)),
             attempt="answer None (abstain) instead of leaving a request out",
         )
@@ -56,11 +73,11 @@ def checked_answers(
         if fault is not None:
             raise TierError(
                 f"tier {tier.name!r} gave {fault}",
-                asked=f"request {index} of {len(batch)}",
+                asked=f"request {index} of {n_requests}",
                 found=repr(answer)[:300],
                 attempt=_remedy(known),
             )
-    return answers
+    return list(answers)
 
 
 def _requests(count: int) -> str:

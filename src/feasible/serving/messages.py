@@ -1,0 +1,132 @@
+"""What travels over HTTP: typed records, from which the OpenAPI description is generated."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+
+from feasible.schema import HeadroomRow, Label, LabelSelection, LabelSource, PathStep
+
+__all__ = [
+    "MAX_LABELS",
+    "DecideRequest",
+    "DecisionReply",
+    "HeadroomReply",
+    "LabelIn",
+    "LabelsReply",
+    "LabelsRequest",
+    "Problem",
+]
+
+MAX_LABELS = 10_000
+"""Most labels of one call."""
+
+_ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
+class DecideRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is asked."""
+
+    request: dict[str, Any]
+    """The request as the tiers see it; a text feature's is `{"text": "..."}`."""
+    idempotency_key: _ShortText | None = None
+    """The same key with the same request gives the same decision, for as long as the ledger."""
+    deadline_ms: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """Time that this caller has. Milliseconds; it can shorten the plan's deadline only."""
+    slices: Annotated[tuple[_ShortText, ...], msgspec.Meta(max_length=50)] = ()
+    """Slices that the caller knows the request to be in: they choose the fallback."""
+
+
+class DecisionReply(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer, with its price and its path."""
+
+    decision_id: str
+    """Finds the decision again; late labels name it."""
+    answer: Any
+    """None when a person answers later, or when nobody could."""
+    probability: float | None
+    """Calibrated P(this answer is right). Ratio; None for a hand-off."""
+    tier: str
+    """Who answered; `nobody` when no tier could and no fallback did."""
+    path: tuple[PathStep, ...]
+    cost_usd: float | None
+    """None when a price on the path is unknown."""
+    latency_ms: float
+    """From the request's arrival to this answer, the ledger's commit included."""
+    plan: str
+    within: dict[str, bool | None]
+    """`deadline` and `cost_each`, where the plan has them; None when the cost is unknown."""
+    handed_off: bool
+    """A person answers later."""
+    fell_back: str | None = None
+    """Why the declared fallback answered; None when it did not."""
+
+
+class LabelIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The truth about one decision."""
+
+    decision_id: _ShortText
+    value: Any
+    source: LabelSource
+    known_at: Annotated[datetime, msgspec.Meta(tz=True)]
+    """When the truth became known, with its time zone."""
+    selection: LabelSelection = "organic"
+    """Why this decision was looked at."""
+    label_id: _ShortText | None = None
+    """The sender's own id: the same id twice is the same label."""
+    reviewer: _ShortText | None = None
+
+    def label(self) -> Label:
+        """Give the noun."""
+        return Label(
+            decision_id=self.decision_id,
+            value=self.value,
+            source=self.source,
+            known_at=self.known_at,
+            selection=self.selection,
+            label_id=self.label_id,
+            reviewer=self.reviewer,
+        )
+
+
+class LabelsRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Late labels, one or many."""
+
+    labels: Annotated[tuple[LabelIn, ...], msgspec.Meta(min_length=1, max_length=MAX_LABELS)]
+
+
+class LabelsReply(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of them."""
+
+    stored: int
+    duplicate: int
+    """There already; nothing was written."""
+    unknown_decision: int
+    """They name no decision of this ledger; nothing of them was written."""
+    conflict: int
+    """Their `label_id` belongs to another label; nothing of them was written."""
+    outcomes: tuple[str, ...]
+    """One per label, in order."""
+
+
+class HeadroomReply(msgspec.Struct, frozen=True, kw_only=True):
+    """How each promise stands."""
+
+    plan: str
+    at: datetime
+    objectives: tuple[HeadroomRow, ...]
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What went wrong (RFC 9457): what was asked, what was found, what to try."""
+
+    title: str
+    status: int
+    type: str = "about:blank"
+    asked: str | None = None
+    found: str | None = None
+    attempt: str | None = msgspec.field(default=None, name="try")
+    outcomes: tuple[str, ...] | None = None
+    """For labels: what became of each, in order."""

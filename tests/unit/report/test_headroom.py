@@ -1,0 +1,67 @@
+"""The headroom table for a terminal."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from rich.console import Console
+
+from feasible.report.headroom import headroom_table
+from feasible.schema import HeadroomRow
+
+
+def row(**changes: Any) -> HeadroomRow:
+    """Make a line of which nothing is known."""
+    fields: dict[str, Any] = {
+        "objective": "accuracy",
+        "limit": 0.9,
+        "unit": "ratio",
+        "value": None,
+        "interval": None,
+        "n": 0,
+        "slack": None,
+        "headroom": None,
+        "holds": None,
+        "note": "too early to say: 0 of 29 labels",
+    }
+    return HeadroomRow(**{**fields, **changes})
+
+
+def printed(*rows: HeadroomRow) -> list[list[str]]:
+    """Print a table and give the cells of its lines, without the frame."""
+    out = io.StringIO()
+    Console(file=out, width=250).print(headroom_table(rows))
+    lines = [line for line in out.getvalue().splitlines() if line.startswith("│")]
+    return [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
+
+
+def test_a_line_shows_the_value_with_its_interval_in_its_unit() -> None:
+    """Limit, value, interval, rows, slack, headroom and note, as a person would write them."""
+    known = row(
+        objective="cost_day",
+        limit=2000.0,
+        unit="usd",
+        value=1000.0,
+        interval=(900.0, 1100.0),
+        n=12_345,
+        slack=0.5,
+        headroom=2.0,
+        holds=True,
+        note="holds",
+    )
+    assert printed(known) == [
+        ["cost_day", "$2,000", "$1,000 ($900 to $1,100)", "12,345", "+50.0 %", "2x", "holds"]
+    ]
+
+
+def test_what_is_not_known_is_a_dash() -> None:
+    """Nothing is shown as zero that nobody has measured, and a limit without a number is none."""
+    assert printed(row())[0][1:6] == ["90.0 %", "-", "0", "-", "-"]
+    assert printed(row(limit=None, unit=""))[0][1] == "-"
+    assert printed(row(limit=1800.0, unit="s"))[0][1] == "30 min"
+
+
+def test_an_interval_is_shown_while_the_value_is_not() -> None:
+    """Few rows bound a share although they do not tell it."""
+    assert printed(row(interval=(0.5, 1.0), n=9))[0][2] == "- (50.0 % to 100.0 %)"
