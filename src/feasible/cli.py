@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from feasible.folder import Feature
     from feasible.loop import Progress
-    from feasible.schema import BriefFile
+    from feasible.schema import BriefFile, PlanReport
 
 __all__ = ["app", "main"]
 
@@ -54,11 +54,14 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
 @app.command()
 def demo(
     system: Annotated[str, typer.Argument(help="Reference system.")] = "support",
+    requests: Annotated[int, typer.Option(help="Requests to send over HTTP.", min=100)] = 4000,
 ) -> None:
-    """Plan a reference system, from its brief to its certificate, with real parts."""
+    """Run the whole loop on a reference system, from its brief to its headroom table."""
     from feasible.demo import run_demo
 
-    run_demo(open_feature(system), _console())
+    report = run_demo(open_feature(system), _console(), n_requests=requests)
+    if report.plan is None:
+        raise typer.Exit(_verdict(report))
 
 
 @app.command()
@@ -141,8 +144,7 @@ def plan(
     else:
         _show_plan(report)
     if not report.feasible:
-        evidence = report.infeasible is not None and report.infeasible.kind == "evidence"
-        raise typer.Exit(NO_EVIDENCE if evidence else INFEASIBLE)
+        raise typer.Exit(_verdict(report))
 
 
 @app.command()
@@ -294,6 +296,12 @@ def open_feature(name: str) -> Feature:
         found=f"reference systems: {', '.join(system_names())}",
         attempt=f"`{close}`?" if close else f"feasible new {name}",
     )
+
+
+def _verdict(report: PlanReport) -> int:
+    """Give the exit code of a report without a plan that holds."""
+    lacks_evidence = report.infeasible is not None and report.infeasible.kind == "evidence"
+    return NO_EVIDENCE if lacks_evidence else INFEASIBLE
 
 
 def _found_brief(name: str) -> BriefFile:

@@ -38,8 +38,10 @@ def test_the_planted_defect_is_found_and_no_other(path: Path) -> None:
 
     found, judged = read(path)
 
-    assert [(finding.id, finding.risk) for finding in judged.findings] == [(planted, risk)]
-    (finding,) = judged.findings
+    # With the defect another limit may bind first, which is said as a LOW risk.
+    grave = [finding for finding in judged.findings if finding.risk is not Risk.LOW]
+    assert [(finding.id, finding.risk) for finding in grave] == [(planted, risk)]
+    (finding,) = grave
     assert finding.where == found.where(place)
     assert int(finding.where.rpartition(":")[2]) > 1
     assert finding.why

@@ -6,10 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
+from rich import box
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from feasible.report.terminal import show
+from feasible.report.terminal import show, spoken
 from feasible.schema import HeadroomRow
 from feasible.units import format_duration
 
@@ -19,33 +21,57 @@ _NOTHING: Final = "-"
 _STYLE: Final = {True: "green", False: "bold red", None: "yellow"}
 
 
-def headroom_table(rows: Sequence[HeadroomRow]) -> Table:
-    """Show how each promise stands by what is known now; what is not known is a dash."""
-    table = Table(title="headroom: every promise by what is known now", title_justify="left")
-    table.add_column("objective")
-    for name in ("limit", "now", "n", "slack", "headroom"):
-        table.add_column(name, justify="right")
-    table.add_column("note")
+def headroom_table(rows: Sequence[HeadroomRow]) -> RenderableType:
+    """Show how each promise stands by what is known now; what is not known is a dash.
+
+    What there is to say about a figure stands under the table, one line each.
+    """
+    table = Table(
+        title="headroom: every promise by what is known now",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+        collapse_padding=True,
+        pad_edge=False,
+    )
+    table.add_column("objective", min_width=14)
+    for name in ("limit", "now", "interval", "n", "slack", "headroom"):
+        table.add_column(name, justify="right", no_wrap=name != "interval")
+    table.add_column("", no_wrap=True)
+    said = []
     for row in rows:
+        word, more = _verdict(row)
         table.add_row(
-            row.objective,
+            spoken(row.objective),
             _shown(row.limit, row.unit),
-            _now(row),
+            _shown(row.value, row.unit),
+            _interval(row),
             f"{row.n:,}",
-            _NOTHING if row.slack is None else f"{row.slack * 100:+.1f} %",
+            _NOTHING if row.slack is None else f"{row.slack * 100:+.0f} %",
             _NOTHING if row.headroom is None else f"{row.headroom:.3g}x",
-            Text(row.note, style=_STYLE[row.holds]),
+            Text(word, style=_STYLE[row.holds]),
         )
-    return table
+        if more:
+            said.append(Text(f" {spoken(row.objective)}: {more}", style="dim"))
+    return Group(table, *said)
 
 
-def _now(row: HeadroomRow) -> str:
-    """Give the value with its interval: `95.7 % (94.3 % to 96.8 %)`."""
-    value = _shown(row.value, row.unit)
+def _verdict(row: HeadroomRow) -> tuple[str, str]:
+    """Give the verdict in a word or two, and what else there is to say."""
+    first, _, more = row.note.partition(";")
+    if row.holds is None:
+        is_early = first.startswith("too early")
+        return ("too early" if is_early else "unknown"), row.note
+    return ("holds" if row.holds else "BROKEN"), more.strip()
+
+
+def _interval(row: HeadroomRow) -> str:
+    """Give an interval with its unit said once: `95.2 .. 97.1 %`."""
     if row.interval is None:
-        return value
+        return _NOTHING
     low, high = (_shown(end, row.unit) for end in row.interval)
-    return f"{value} ({low} to {high})"
+    unit = high.rpartition(" ")[2]
+    return f"{low.removesuffix(f' {unit}')} .. {high}"
 
 
 def _shown(value: float | None, unit: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from rich import box
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -48,7 +49,7 @@ def show(value: float | None, unit: str) -> str:
     if unit == "ratio":
         return format_ratio(value)
     if unit == "usd":
-        return format_usd(value)
+        return format_usd(value, digits=2)
     if unit == "ms":
         return f"{value:.3g} ms" if value < 1000 else f"{value:,.0f} ms"  # noqa: PLR2004  1 s
     return f"{value:.4g} {unit}".strip()
@@ -86,7 +87,7 @@ def plan_table(report: PlanReport) -> Table:
     what = (
         "the plan" if report.plan is not None else "without the promises that fail (not certified)"
     )
-    table = Table(title=f"{what}: tiers in the order they are asked", title_justify="left")
+    table = _table(f"{what}: tiers in the order they are asked")
     table.add_column("tier")
     table.add_column("kind")
     for name in ("answers", "accepts from", "p95 ms", "$ a call"):
@@ -110,56 +111,93 @@ def plan_table(report: PlanReport) -> Table:
 
 def certificate_table(lines: Sequence[CertificateLine]) -> Table:
     """Show what was shown, on how many rows, by which method."""
-    table = Table(title="the certificate: on rows used for nothing else", title_justify="left")
-    for name in ("promise", "by"):
-        table.add_column(name)
-    for name in ("limit", "value", "bound", "rows", "misses"):
-        table.add_column(name, justify="right")
-    table.add_column("")
+    table = _table("the certificate: on rows used for nothing else", caption=_methods(lines))
+    table.add_column("promise", min_width=16)
+    for name in ("limit", "value", "bound", "misses"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
     for line in lines:
         word, style = _MARK[line.holds]
         sign = "<=" if line.is_ceiling else ">="
         table.add_row(
-            line.objective,
-            line.method,
+            spoken(line.objective),
             f"{sign} {show(line.limit, line.unit)}",
             show(line.value, line.unit),
             show(line.bound, line.unit),
-            f"{line.n:,}",
-            f"{line.misses:,.4g}",
+            f"{line.misses:,.4g} of {line.n:,}",
             Text(word, style=style),
         )
     return table
 
 
+def spoken(objective: str) -> str:
+    """Give an objective's id as words, which a narrow table can break."""
+    return objective.replace("_", " ")
+
+
+def _table(title: str, *, caption: str | None = None) -> Table:
+    """Begin a table that is still readable in a terminal of 80 columns."""
+    return Table(
+        title=title,
+        title_justify="left",
+        caption=caption,
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+        collapse_padding=True,
+        pad_edge=False,
+    )
+
+
+def _ms(ms: float | None) -> str:
+    """Show milliseconds, whole ones from a hundred on."""
+    if ms is None:
+        return "unknown"
+    return f"{ms:,.0f}" if ms >= 100 else f"{ms:.3g}"  # noqa: PLR2004  three digits are enough
+
+
+def _methods(lines: Sequence[CertificateLine]) -> str:
+    """Say by which method each bound was found."""
+    by: dict[str, list[str]] = {}
+    for line in lines:
+        by.setdefault(line.method, []).append(spoken(line.objective))
+    return "\n".join(f"{method}: {', '.join(names)}" for method, names in by.items())
+
+
 def comparison_table(report: PlanReport) -> Table:
-    """Show the plan beside what a team would otherwise do, on the same rows."""
-    qualities = list(dict.fromkeys(name for c in report.comparisons for name in c.quality))
-    table = Table(title="instead of the plan, on the same rows", title_justify="left")
-    table.add_column("design")
+    """Show the plan beside what a team would otherwise do, on the same rows.
+
+    Figures for machines alone are left to the certificate; a design that breaks one of them breaks
+    the promise that is shown.
+    """
+    found = dict.fromkeys(name for c in report.comparisons for name in c.quality)
+    qualities = [name for name in found if not name.endswith("_machines")] or list(found)
+    table = _table("instead of the plan, on the same rows")
+    table.add_column("design", max_width=22)
     for name in (*qualities, "$ a decision", "p50 ms", "p99 ms"):
-        table.add_column(name, justify="right")
+        table.add_column(spoken(name), justify="right", max_width=10)
     table.add_column("breaks")
     rows = [(c.name, c.quality, c.cost_usd, c.latency_ms, c.breaks) for c in report.comparisons]
     if report.forecast is not None:
         f = report.forecast
-        broken = tuple(line.objective for line in report.certificate if not line.holds)
+        missed = tuple(line.objective for line in report.certificate if not line.holds)
         name = "this plan" if report.feasible else "the safest plan found"
-        rows.insert(0, (name, f.quality, f.cost_usd, f.latency_ms, broken))
+        rows.insert(0, (name, f.quality, f.cost_usd, f.latency_ms, missed))
     for name, quality, cost, latency, breaks in rows:
+        broken = dict.fromkeys(spoken(one.removesuffix("_machines")) for one in breaks)
         table.add_row(
             name,
             *(format_ratio(quality.get(q)) for q in qualities),
-            format_usd(cost),
-            *("unknown" if ms is None else f"{ms:.3g}" for ms in (latency.p50, latency.p99)),
-            Text(", ".join(breaks) or "nothing", style="red" if breaks else "green"),
+            format_usd(cost, digits=2),
+            *(_ms(ms) for ms in (latency.p50, latency.p99)),
+            Text(", ".join(broken) or "nothing", style="red" if breaks else "green"),
         )
     return table
 
 
 def frontier_table(report: PlanReport, *, most: int = 12) -> Table:
     """Show the cascades that no other beats at once in cost and quality, on SEARCH rows."""
-    table = Table(title="the frontier (search rows, not certified)", title_justify="left")
+    table = _table("the frontier (search rows, not certified)")
     for name in ("$ a decision", "quality", "latency ms"):
         table.add_column(name, justify="right")
     table.add_column("tiers")

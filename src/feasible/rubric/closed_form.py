@@ -21,6 +21,7 @@ from feasible.units import format_duration, format_ratio, format_usd
 __all__ = ["Use", "latency_path", "uses"]
 
 _DAY_S: Final = 86_400.0
+_LATE: Final = 1.25  # a sum of p95s is up to a quarter above the p95 of a sum
 _PERIOD_S: Final = {"day": _DAY_S, "month": MONTH_DAYS * _DAY_S}
 
 
@@ -36,6 +37,7 @@ class Use:
         scales: Whether it grows in proportion to load.
         basis: The numbers that went in, in words, at the middle of their ranges.
         is_evidence: Whether it is about labels and not about load, time or money.
+        is_sure: Whether more than 1 surely breaks the promise; some forms err on the late side.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Use:
     scales: bool
     basis: str
     is_evidence: bool = False
+    is_sure: bool = True
 
 
 _Rule = Callable[[Brief, Objective, Values], tuple[FloatArray, bool, str] | None]
@@ -60,14 +63,38 @@ def uses(brief: Brief, values: Values) -> tuple[Use, ...]:
     out = []
     for index, objective in enumerate(brief.envelope):
         rule = _RULES.get(objective.kind)
-        found = None if rule is None or objective.limit is None else rule(brief, objective, values)
+        limit = 0.0 if objective.limit is None else objective.limit.mid
+        found = None if rule is None or limit <= 0 else rule(brief, objective, values)
         if found is not None:
             used, scales, basis = found
-            place = f"envelope[{index}]"
-            out.append(Use(objective.id, place, str(objective.limit), used, scales, basis))
+            out.append(
+                Use(
+                    name=objective.id,
+                    place=f"envelope[{index}]",
+                    limit=str(objective.limit),
+                    used=used,
+                    scales=scales,
+                    basis=basis,
+                    is_sure=_is_sure(brief, objective, _mid(used)),
+                )
+            )
     out += _evidence(brief, values)
     out += _unpromised(brief, values)
     return tuple(out)
+
+
+def _is_sure(brief: Brief, objective: Objective, used: float) -> bool:
+    """Claim that more than the limit breaks the promise.
+
+    Percentiles of tiers add up to more than the percentile of their sum, and the age of features
+    is what a promise of freshness is about when the layer says that it keeps it.
+    """
+    if objective.kind == "latency":
+        return used > _LATE
+    features = brief.layers.features
+    return objective.kind != "freshness" or (
+        features is not None and objective.id in features.keeps
+    )
 
 
 def latency_path(brief: Brief, objective: Objective, values: Values) -> tuple[TierSpec, ...]:
@@ -105,7 +132,7 @@ def _latency(
     for tier in path:
         p95 = values.get(f"{tier.name}.latency_p95")
         reach = values.get(f"{tier.name}.reach")
-        if p95 is None or (objective.measure == "mean" and reach is None):
+        if p95 is None or reach is None:  # who reaches a tier decides whether it is on the path
             return None
         if tier.timeout is not None:
             p95 = np.minimum(p95, values[f"{tier.name}.timeout"])
@@ -296,7 +323,8 @@ def _unpromised(brief: Brief, values: Values) -> Iterator[Use]:
     if rate is None:
         return
     for index, tier in enumerate(brief.layers.tiers):
-        if tier.kind is not TierKind.PERSON or tier.capacity is None:
+        capacity = values.get(f"{tier.name}.capacity")
+        if tier.kind is not TierKind.PERSON or capacity is None:
             continue
         reach = values.get(f"{tier.name}.reach")
         if reach is not None:
@@ -305,7 +333,7 @@ def _unpromised(brief: Brief, values: Values) -> Iterator[Use]:
                 name=f"{tier.name}.capacity",
                 place=f"layers.tiers[{index}]",
                 limit=str(tier.capacity),
-                used=asked / values[f"{tier.name}.capacity"],
+                used=asked / capacity,
                 scales=True,
                 basis=f"{_mid(asked) * 3600:,.0f} cases an hour reach {tier.name}",
             )
@@ -329,7 +357,7 @@ def _people_reach(brief: Brief, values: Values) -> FloatArray | None:
 
 def _limit(objective: Objective) -> float:
     assert objective.limit is not None  # noqa: S101  the caller asks only objectives with a limit
-    return objective.limit.mid or float("nan")
+    return objective.limit.mid
 
 
 def _mid(values: FloatArray) -> float:

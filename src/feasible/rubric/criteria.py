@@ -8,28 +8,18 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
+from feasible.errors import nearest
 from feasible.rubric.evidence import evidence_needs
-from feasible.rubric.lexicon import has_unit
-from feasible.rubric.records import Criterion, Finding
-from feasible.schema import Brief, BriefFile, Layers, Metric
+from feasible.rubric.lexicon import has_unit, says_something
+from feasible.rubric.lints_design import has_fallback
+from feasible.rubric.places import place_of
+from feasible.rubric.records import Criterion, Finding, Risk
+from feasible.schema import Brief, BriefFile, Failure, Layers, Metric
 
-__all__ = ["judge_criteria"]
+__all__ = ["gaps", "judge_criteria"]
 
 _NEED_PLAN: Final = "not checked: needs the plan and the simulation"
-
-
-@dataclass(slots=True)
-class _Tally:
-    """Points and what speaks for them, while a criterion is judged."""
-
-    points: int = 0
-    evidence: list[str] = field(default_factory=list)
-
-    def give(self, points: int, held: object, said: str) -> None:
-        """Give the points when the claim holds; say either way what was looked at."""
-        if held:
-            self.points += points
-        self.evidence.append(f"{'+' + str(points) if held else '+0'} {said}")
+_TRADEOFF: Final = "`tradeoff: {gave_up: ..., got: ..., number: ..., objective: latency_p99}`"
 
 
 def judge_criteria(
@@ -42,28 +32,114 @@ def judge_criteria(
         findings: What the lints and the screen found, which decide about order and feasibility.
         today: Day from which label dates are counted.
     """
+    r1, r2, r3, r4, r7, r8 = (_made(judged) for judged in _judged(found, findings, today))
+    r5 = _unchecked("R5", "the right bottleneck", 25)
+    r6 = _unchecked("R6", "the cost of solving it, justified", 20)
+    return (r1, r2, r3, r4, r5, r6, r7, r8)
+
+
+def gaps(found: BriefFile, findings: tuple[Finding, ...], *, today: date) -> Iterator[Finding]:
+    """Give a finding for each place whose criterion lost points that no lint speaks of.
+
+    A single point is a LOW risk, more are a MEDIUM one.
+
+    Args:
+        found: The brief with its places.
+        findings: What the lints and the screen found.
+        today: Day from which label dates are counted.
+    """
+    said = {finding.id for finding in findings}
+    for judged in _judged(found, findings, today):
+        places: dict[str, list[_Gap]] = {}
+        for gap in judged.tally.gaps:
+            if not gap.lints & said:
+                places.setdefault(place_of(found, gap.at), []).append(gap)
+        for where, missing in places.items():
+            yield Finding(
+                id=judged.id,
+                risk=Risk.MEDIUM if sum(gap.points for gap in missing) > 1 else Risk.LOW,
+                where=where,
+                why=f"{judged.title}: {'; '.join(gap.said for gap in missing)}",
+                fix="; ".join(dict.fromkeys(gap.fix for gap in missing)),
+            )
+
+
+def _judged(
+    found: BriefFile, findings: tuple[Finding, ...], today: date
+) -> tuple[_Judged, _Judged, _Judged, _Judged, _Judged, _Judged]:
+    brief = found.brief
+    r3 = _r3_constraints(brief, findings, today)
     return (
-        _r1_goal(found.brief),
-        _r2_metrics(found.brief),
-        _r3_constraints(found.brief, findings, today),
-        _r4_layers(found.brief),
-        _unchecked("R5", "the right bottleneck", 25),
-        _unchecked("R6", "the cost of solving it, justified", 20),
-        _r7_failures(found.brief),
-        _r8_tradeoff(found.brief),
+        _Judged("R1", "the business goal and what it is worth", _r1_goal(brief), 5, 5),
+        _Judged("R2", "metrics from the model to the goal", _r2_metrics(brief), 10, 10),
+        _Judged("R3", "constraints in numbers, first", r3, 15, 15),
+        _Judged("R4", "five layers, each there for an objective", _r4_layers(brief), 10, 15),
+        _Judged("R7", "what fails, who answers, how soon it is seen", _r7_failures(brief), 3, 5),
+        _Judged("R8", "one deep tradeoff, in numbers", _r8_tradeoff(brief), 3, 5),
     )
 
 
-def _made(criterion: str, title: str, tally: _Tally, *, checkable: int, most: int) -> Criterion:
-    evidence = tally.evidence
-    if checkable < most:
-        evidence = [*evidence, f"{most - checkable} of {most} points {_NEED_PLAN}"]
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    """A point that was not given: where to mend it, and how."""
+
+    at: str
+    said: str
+    fix: str
+    points: int
+    lints: frozenset[str]
+    """Lints that find the same."""
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Points and what speaks for them, while a criterion is judged."""
+
+    points: int = 0
+    evidence: list[str] = field(default_factory=list)
+    gaps: list[_Gap] = field(default_factory=list)
+
+    def give(
+        self, points: int, held: object, said: str, *, at: str, fix: str, lints: str = ""
+    ) -> None:
+        """Give the points when the claim holds; say either way what was looked at.
+
+        Args:
+            points: Points for it.
+            held: The claim.
+            said: What was looked at.
+            at: Place in the brief to mend it.
+            fix: What to write there.
+            lints: Ids of the lints that find the same, so that it is said once.
+        """
+        if held:
+            self.points += points
+        else:
+            self.gaps.append(_Gap(at, said, fix, points, frozenset(lints.split())))
+        self.evidence.append(f"{'+' + str(points) if held else '+0'} {said}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """One criterion with what it earned."""
+
+    id: str
+    title: str
+    tally: _Tally
+    checkable: int
+    most: int
+
+
+def _made(judged: _Judged) -> Criterion:
+    evidence, left = judged.tally.evidence, judged.most - judged.checkable
+    if left:
+        evidence = [*evidence, f"{left} of {judged.most} points {_NEED_PLAN}"]
     return Criterion(
-        id=criterion,
-        title=title,
-        points=tally.points,
-        max=most,
-        checkable=checkable,
+        id=judged.id,
+        title=judged.title,
+        points=judged.tally.points,
+        max=judged.most,
+        checkable=judged.checkable,
         checked=True,
         evidence=tuple(evidence),
     )
@@ -81,53 +157,91 @@ def _unchecked(criterion: str, title: str, most: int) -> Criterion:
     )
 
 
-def _r1_goal(brief: Brief) -> Criterion:
+def _r1_goal(brief: Brief) -> _Tally:
     goal, tally = brief.goal, _Tally()
-    tally.give(1, goal.decision, f"decision: {goal.decision or 'not stated'}")
-    tally.give(1, goal.actor, f"actor: {goal.actor or 'not stated'}")
-    tally.give(1, goal.metric, f"business metric: {goal.metric or 'not stated'}")
-    tally.give(1, goal.value_usd, f"a right answer is worth {_usd(goal.value_usd)}")
-    tally.give(1, goal.error_usd, f"a wrong answer costs {_usd(goal.error_usd)}")
-    return _made("R1", "the business goal and what it is worth", tally, checkable=5, most=5)
+    for name, said, fix in (
+        ("decision", "decision", "`decision:` what is decided"),
+        ("actor", "actor", "`actor:` who acts on it"),
+        ("metric", "business metric", "`metric: resolution_minutes`"),
+    ):
+        text = getattr(goal, name)
+        is_said = says_something(text)
+        shown = f"{said}: {text if is_said else 'not stated'}"
+        tally.give(1, is_said, shown, at=f"goal.{name}", fix=fix)
+    for name, said in (
+        ("value_usd", "a right answer is worth"),
+        ("error_usd", "a wrong answer costs"),
+    ):
+        amount = getattr(goal, name)
+        fix = f"`{name}: 0.20..0.60`; a range will do"
+        lints = "A14" if name == "value_usd" else ""
+        shown = f"{said} {_usd(amount)}"
+        tally.give(1, amount is not None, shown, at=f"goal.{name}", fix=fix, lints=lints)
+    return tally
 
 
 def _usd(amount: object) -> str:
     return "an unstated sum" if amount is None else f"${str(amount).lstrip('$')}"
 
 
-def _r2_metrics(brief: Brief) -> Criterion:
+def _r2_metrics(brief: Brief) -> _Tally:
     goal, tally = brief.goal, _Tally()
     chain, loose = _chain(brief)
+    said = " > ".join(chain) if chain else "no metric leads to the goal"
     if loose:
-        said = f"{', '.join(loose)} leads nowhere near {goal.metric or 'a business metric'}"
-    else:
-        said = " > ".join(chain) if chain else "no metric leads to the goal"
-    tally.give(4, chain and not loose, f"chain: {said}")
-    guards = [m for m in brief.metrics if m.kind == "guardrail"]
-    limited = [m.name for m in guards if m.at_most is not None or m.at_least is not None]
-    tally.give(2, guards, f"guardrail: {', '.join(m.name for m in guards) or 'none'}")
-    tally.give(1, limited, f"guardrail with a limit: {', '.join(limited) or 'none'}")
+        names = ", ".join(brief.metrics[index].name for index in loose)
+        said = f"{names} leads nowhere near {goal.metric or 'a business metric'}"
+    tally.give(
+        4,
+        chain and not loose,
+        f"chain: {said}",
+        at=f"metrics[{loose[0]}]" if loose else "metrics",
+        fix="`leads_to:` the next metric, and so on until `goal.metric`",
+        lints="A15",
+    )
+    _guardrails(brief, tally)
     tally.give(
         2,
         goal.now is not None and goal.target is not None,
         f"from {goal.now or 'an unstated value'} to {goal.target or 'an unstated target'}",
+        at="goal",
+        fix="`now:` and `target:` of the metric",
     )
-    tally.give(1, has_unit(goal.metric), f"unit in the name: {goal.metric or 'no metric'}")
-    return _made(
-        "R2", "metrics from the model to the goal, with a guardrail", tally, checkable=10, most=10
+    tally.give(
+        1,
+        has_unit(goal.metric),
+        f"unit in the name: {goal.metric or 'no metric'}",
+        at="goal.metric",
+        fix="a name that carries its unit, such as `resolution_minutes` or `complaint_share`",
+        lints="A15",
     )
+    return tally
 
 
-def _chain(brief: Brief) -> tuple[list[str], list[str]]:
+def _guardrails(brief: Brief, tally: _Tally) -> None:
+    guards = [(i, m) for i, m in enumerate(brief.metrics) if m.kind == "guardrail"]
+    names = ", ".join(m.name for _, m in guards)
+    limited = [m.name for _, m in guards if m.at_most is not None or m.at_least is not None]
+    fix = "`- {name: complaint_rate, kind: guardrail, at_most: 2 %}` in `metrics:`"
+    if not guards:
+        tally.give(3, held=False, said="guardrail: none", at="metrics", fix=fix)
+        return
+    tally.give(2, held=True, said=f"guardrail: {names}", at="metrics", fix=fix)
+    said = f"guardrail with a limit: {', '.join(limited) or 'none'}"
+    at, fix = f"metrics[{guards[0][0]}]", "`at_most:` or `at_least:` there"
+    tally.give(1, limited, said, at=at, fix=fix)
+
+
+def _chain(brief: Brief) -> tuple[list[str], list[int]]:
     """Give the longest chain of metrics to the goal, and the metrics that never reach it."""
     by_name = {metric.name: metric for metric in brief.metrics}
     chains, loose = [], []
-    for metric in brief.metrics:
+    for index, metric in enumerate(brief.metrics):
         if metric.kind == "guardrail":
             continue
         chain = _follow(metric, by_name, brief.goal.metric)
         if chain is None:
-            loose.append(metric.name)
+            loose.append(index)
         else:
             chains.append(chain)
     return max(chains, key=len, default=[]), loose
@@ -145,35 +259,59 @@ def _follow(metric: Metric, by_name: dict[str, Metric], goal: str | None) -> lis
     return chain
 
 
-def _r3_constraints(brief: Brief, findings: tuple[Finding, ...], today: date) -> Criterion:
+def _r3_constraints(brief: Brief, findings: tuple[Finding, ...], today: date) -> _Tally:
     tally, kinds = _Tally(), {o.kind for o in brief.envelope}
     tails = [o.id for o in brief.envelope if o.kind == "latency" and o.measure != "mean"]
-    _graded(tally, "latency", tails, has_any="latency" in kinds, said="a percentile")
     each = [o.id for o in brief.envelope if o.kind == "cost" and o.measure in {"mean", "each"}]
-    _graded(tally, "cost", each, has_any="cost" in kinds, said="dollars per decision")
     costly = [o.id for o in brief.envelope if o.kind == "quality" and (o.of or o.on)]
-    _graded(tally, "quality", costly, has_any="quality" in kinds, said="the costly class or slice")
     fresh = [o.id for o in brief.envelope if o.kind in {"freshness", "adaptation"}]
-    tally.give(2, fresh, f"freshness or adaptation: {', '.join(fresh) or 'not stated'}")
     load = [o.id for o in brief.envelope if o.kind == "throughput"]
-    stated = brief.traffic.rate is not None and brief.traffic.peak is not None
-    _graded(tally, "throughput", load, has_any=stated, said="a promised rate")
-    in_time = not any(finding.id == "A1" for finding in findings)
-    tally.give(5, in_time, "limits stand before tiers, models and data sources")
+    has_load = brief.traffic.rate is not None and brief.traffic.peak is not None
+    _graded(tally, "latency", tails, has_any="latency" in kinds)
+    _graded(tally, "cost", each, has_any="cost" in kinds)
+    _graded(tally, "quality", costly, has_any="quality" in kinds)
+    _graded(tally, "freshness or adaptation", fresh, has_any=False)
+    _graded(tally, "throughput", load, has_any=has_load)
+    tally.give(
+        5,
+        not any(finding.id == "A1" for finding in findings),
+        "limits stand before tiers, models and data sources",
+        at="envelope",
+        fix="move `envelope:` up",
+        lints="A1",
+    )
     broken = [finding for finding in findings if finding.id == "R3"]
     tally.evidence.append(
         f"feasible together by closed form: {'no, see ' + broken[0].where if broken else 'yes'}"
     )
     tally.evidence += _label_dates(brief, today)
-    return _made("R3", "constraints in numbers, first", tally, checkable=15, most=15)
+    return tally
 
 
-def _graded(tally: _Tally, kind: str, full: list[str], *, has_any: bool, said: str) -> None:
+_LIMITS: Final = {  # what a limit should be, how to write it, and which lint asks for it
+    "latency": ("a percentile", "`- {latency: p99, at_most: 200 ms}`", "A6"),
+    "cost": ("dollars per decision", "`- {cost: mean, at_most: $0.005}`", "A2"),
+    "quality": (
+        "the costly class or slice",
+        "`- {quality: recall, of: fraud, at_least: 0.95, confidence_level: 0.95}`",
+        "A7",
+    ),
+    "freshness or adaptation": ("", "`- {freshness: new_answer, at_most: 1 h}`", ""),
+    "throughput": ("a promised rate", "`- {throughput: peak, at_least: 500 / s}`", ""),
+}
+
+
+def _graded(tally: _Tally, kind: str, full: list[str], *, has_any: bool) -> None:
     """Give 2 for a limit as it should be, 1 for one of that kind, 0 for none."""
+    wanted, fix, lints = _LIMITS[kind]
+    fix = f"{fix} in `envelope:`"
     if full or not has_any:
-        tally.give(2, full, f"{kind}: {', '.join(full) or 'not stated'}")
-    else:
-        tally.give(1, has_any, f"{kind}: stated, but not as {said}")
+        said = f"{kind}: {', '.join(full) or 'not stated'}"
+        tally.give(2, full, said, at="envelope", fix=fix, lints=lints)
+        return
+    said = f"{kind}: stated, but not as {wanted}"
+    tally.give(1, has_any, said, at="envelope", fix=fix)
+    tally.gaps.append(_Gap("envelope", said, fix, 1, frozenset(lints.split())))
 
 
 def _label_dates(brief: Brief, today: date) -> Iterator[str]:
@@ -189,21 +327,31 @@ def _label_dates(brief: Brief, today: date) -> Iterator[str]:
             )
 
 
-def _r4_layers(brief: Brief) -> Criterion:
+def _r4_layers(brief: Brief) -> _Tally:
     tally, layers = _Tally(), brief.layers
     earned = {}
     for name, (present, cited) in _layers(layers).items():
         before = tally.points
-        tally.give(1, present, f"{name}: {'stated' if present else 'missing'}")
-        tally.give(
-            1,
-            present and cited,
-            f"{name}: {'tied to ' + ', '.join(cited) if cited else 'tied to no objective'}",
-        )
+        if present:
+            tally.give(1, held=True, said=f"{name}: stated", at="layers", fix="")
+            tied = f"tied to {', '.join(cited) or 'no objective'}"
+            at, fix = _untied(layers, name), "`keeps:` with the objectives it is there for"
+            tally.give(1, cited, f"{name}: {tied}", at=at, fix=fix)
+        else:
+            fix = f"`{name}:` in `layers:`"
+            tally.give(2, held=False, said=f"{name}: missing", at="layers", fix=fix)
         earned[name] = tally.points - before
     weakest = min(earned, key=lambda name: earned[name])
     tally.evidence.append(f"weakest layer: {weakest}, {earned[weakest]} of 2")
-    return _made("R4", "five layers, each there for an objective", tally, checkable=10, most=15)
+    return tally
+
+
+def _untied(layers: Layers, name: str) -> str:
+    """Give the place of a layer, or of the first tier that keeps nothing."""
+    if name != "tiers":
+        return f"layers.{name}"
+    loose = [index for index, tier in enumerate(layers.tiers) if not tier.keeps]
+    return f"layers.tiers[{loose[0]}]" if loose else "layers.tiers"
 
 
 def _layers(layers: Layers) -> dict[str, tuple[bool, tuple[str, ...]]]:
@@ -224,29 +372,67 @@ def _layers(layers: Layers) -> dict[str, tuple[bool, tuple[str, ...]]]:
     }
 
 
-def _r7_failures(brief: Brief) -> Criterion:
+def _r7_failures(brief: Brief) -> _Tally:
+    """Give a point each for what fails, what answers and how soon it is seen.
+
+    One failure that states it earns the point; each that does not is a gap.
+    """
     tally, failures = _Tally(), brief.failures
-    points = [f for f in failures if f.trigger]
-    tally.give(1, points, f"failure point: {_first(f'{f.component}: {f.trigger}' for f in points)}")
-    answers = [f for f in failures if f.fallback]
-    tally.give(1, answers, f"fallback: {_first(f'{f.component} to {f.fallback}' for f in answers)}")
+    points = [f for f in failures if says_something(f.trigger)]
+    said = f"failure point: {_first(f'{f.component}: {f.trigger}' for f in points)}"
+    _each(tally, failures, points, said, "`trigger:` what makes it fail")
+    answers = [f for f in failures if has_fallback(f)]
+    said = f"fallback: {_first(f'{f.component} to {f.fallback}' for f in answers)}"
+    _each(tally, failures, answers, said, "`fallback:` what else answers meanwhile")
     seen = [f for f in failures if f.detected_in is not None]
-    tally.give(1, seen, f"seen within: {_first(f'{f.component} {f.detected_in}' for f in seen)}")
-    return _made("R7", "what fails, who answers, how soon it is seen", tally, checkable=3, most=5)
+    said = f"seen within: {_first(f'{f.component} {f.detected_in}' for f in seen)}"
+    _each(tally, failures, seen, said, "`detected_in: 10 s`")
+    return tally
+
+
+def _each(
+    tally: _Tally, failures: tuple[Failure, ...], stated: list[Failure], said: str, fix: str
+) -> None:
+    tally.give(1, stated, said, at="failures", fix=fix, lints="A3")
+    tally.gaps += [
+        _Gap(
+            f"failures[{index}]", f"{failure.component} states no {fix}", fix, 1, frozenset({"A3"})
+        )
+        for index, failure in enumerate(failures)
+        if stated and failure not in stated
+    ]
 
 
 def _first(said: Iterator[str]) -> str:
     return "; ".join(said) or "not stated"
 
 
-def _r8_tradeoff(brief: Brief) -> Criterion:
+def _r8_tradeoff(brief: Brief) -> _Tally:
     tally, tradeoff = _Tally(), brief.tradeoff
-    both = tradeoff is not None and tradeoff.gave_up and tradeoff.got
-    said = f"{tradeoff.gave_up}, for {tradeoff.got}" if tradeoff is not None else "not stated"
-    tally.give(1, both, f"both sides: {said}")
-    number = None if tradeoff is None else tradeoff.number
-    tally.give(1, re.search(r"\d", number or ""), f"in a number: {number or 'not stated'}")
-    objective = None if tradeoff is None else tradeoff.objective
-    known: set[str | None] = {o.id for o in brief.envelope}
-    tally.give(1, objective in known, f"about an objective: {objective or 'not stated'}")
-    return _made("R8", "one deep tradeoff, in numbers", tally, checkable=3, most=5)
+    if tradeoff is None:
+        tally.give(3, held=False, said="not stated", at="tradeoff", fix=_TRADEOFF)
+        return tally
+    tally.give(
+        1,
+        says_something(tradeoff.gave_up) and says_something(tradeoff.got),
+        f"both sides: {tradeoff.gave_up}, for {tradeoff.got}",
+        at="tradeoff",
+        fix="`gave_up:` and `got:` in words",
+    )
+    tally.give(
+        1,
+        re.search(r"\d", tradeoff.number or ""),
+        f"in a number: {tradeoff.number or 'not stated'}",
+        at="tradeoff.number",
+        fix="`number:` both sides in one unit, such as `200 ms against 4 s`",
+    )
+    known: list[str] = [o.id for o in brief.envelope]
+    objective = tradeoff.objective
+    tally.give(
+        1,
+        objective in known,
+        f"about an objective: {objective or 'not stated'}",
+        at="tradeoff.objective",
+        fix=f"`objective: {nearest(objective or '', known) or known[0]}`",
+    )
+    return tally

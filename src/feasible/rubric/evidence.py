@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from typing import Final
 
-from scipy.stats import binom
-
 from feasible.schema import Brief, Objective
-from feasible.stats import binomial_p_value, zero_miss_rows
+from feasible.stats import rows_for_power, zero_miss_rows
 
 __all__ = [
     "EvidenceNeed",
@@ -23,7 +22,6 @@ __all__ = [
 
 MONTH_DAYS: Final = 365.25 / 12
 _TRUE_MISSES: Final = 0.2  # of the limit: the true rate at which the likely number is worked out
-_POWER: Final = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ class EvidenceNeed:
 
     def days(self, rows: int) -> float | None:
         """Give the days until so many labels have matured; None when the rate is unknown."""
-        if not self.per_month:
+        if not self.per_month:  # unknown, or none at all
             return None
         return rows / self.per_month * MONTH_DAYS + self.delay_days
 
@@ -94,6 +92,7 @@ def miss_limit(objective: Objective) -> float | None:
     return objective.limit.mid if objective.is_ceiling else 1 - objective.limit.mid
 
 
+@cache
 def likely_rows(limit: float, *, confidence_level: float) -> int:
     """Give the rows that show a limit with a chance of 80 % when a fifth of it really misses.
 
@@ -105,24 +104,9 @@ def likely_rows(limit: float, *, confidence_level: float) -> int:
         >>> likely_rows(0.005, confidence_level=0.95)
         1258
     """
-    misses = 0
-    while True:
-        rows = _rows_with(misses, limit=limit, delta=1 - confidence_level)
-        if binom.cdf(misses, rows, limit * _TRUE_MISSES) >= _POWER:
-            return rows
-        misses += 1
-
-
-def _rows_with(misses: int, *, limit: float, delta: float) -> int:
-    """Give the fewest rows that show the limit with exactly so many misses."""
-    low, high = misses, max(2, misses * 2)
-    while binomial_p_value(misses, high, limit=limit) > delta:
-        low, high = high, high * 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        passes = binomial_p_value(misses, middle, limit=limit) <= delta
-        low, high = (low, middle) if passes else (middle, high)
-    return high
+    rows = rows_for_power(limit * _TRUE_MISSES, limit=limit, confidence_level=confidence_level)
+    assert rows is not None  # noqa: S101  a fifth of the limit is below it
+    return rows
 
 
 def labels_per_month(brief: Brief, objective: Objective) -> float | None:

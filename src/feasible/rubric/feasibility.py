@@ -15,6 +15,7 @@ from feasible.units import Quantity, format_duration, format_usd
 
 __all__ = ["screen"]
 
+_SLACK: Final = 0.01
 _NUMBER: Final = re.compile(r"(?P<before>\$?)(?P<number>\d[\d,]*(?:\.\d+)?)(?P<after>\D*)")
 
 
@@ -29,8 +30,9 @@ def screen(found: BriefFile) -> tuple[Finding, ...]:
         _broken(found, use)
         for use in uses(brief, middles(sheet(brief), brief))
         if use.used[0] > 1 and not use.is_evidence and use.name not in structural
+        if not _is_about_a_cache(brief, use)
     ]
-    return (*structural.values(), *broken, *_left_out(found))
+    return (*structural.values(), *broken, *_at_odds(found), *_left_out(found))
 
 
 def _structural(found: BriefFile) -> Iterator[tuple[str, Finding]]:
@@ -97,11 +99,22 @@ def _leaves(brief: Brief, objective: Objective) -> tuple[str, str] | None:
     return why, "add a tier with `leaves_site: false`"
 
 
+def _is_about_a_cache(brief: Brief, use: Use) -> bool:
+    """Claim that a promise of freshness breaks by a cache alone, which A9 says at the cache."""
+    objective = next((o for o in brief.envelope if o.id == use.name), None)
+    if objective is None or objective.kind != "freshness" or objective.limit is None:
+        return False
+    features = brief.layers.features
+    age = None if features is None else features.max_age
+    return age is None or age.mid <= objective.limit.mid
+
+
 def _broken(found: BriefFile, use: Use) -> Finding:
     why = f"`{use.name}` is at {use.used[0] * 100:,.0f} % of {use.limit}: {use.basis}"
     if use.scales:
         why += f"; it breaks at {1 / use.used[0]:.2g}x the declared traffic"
-    return _infeasible(found, use.place, why, _fix(found.brief, use))
+    risk = Risk.HIGH if use.is_sure else Risk.MEDIUM
+    return _infeasible(found, use.place, why, _fix(found.brief, use), risk=risk)
 
 
 def _fix(brief: Brief, use: Use) -> str:
@@ -127,14 +140,51 @@ def _rewritten(limit: Quantity, factor: float, *, up: bool) -> str:
     return f"{parts['before']}{steps * step:.10g}{parts['after']}"
 
 
-def _infeasible(found: BriefFile, at: str, why: str, fix: str) -> Finding:
+def _infeasible(
+    found: BriefFile, at: str, why: str, fix: str, *, risk: Risk = Risk.HIGH
+) -> Finding:
     return Finding(
         id="R3",
-        risk=Risk.HIGH,
+        risk=risk,
         where=found.where(at),
         why=f"infeasible envelope by closed form: {why}",
         fix=fix,
     )
+
+
+def _at_odds(found: BriefFile) -> Iterator[Finding]:
+    """Two numbers of the brief that speak of the same thing and differ."""
+    brief = found.brief
+    rate, peak, serving = brief.traffic.rate, brief.traffic.peak, brief.layers.serving
+    late = [
+        o
+        for o in brief.envelope
+        if o.kind == "latency" and o.limit is not None and o.by is not AnsweredBy.PEOPLE
+    ]
+    if serving is not None and serving.deadline is not None and late:
+        loosest = max(o.limit.mid for o in late if o.limit is not None)
+        if serving.deadline.mid > loosest:
+            yield Finding(
+                id="R3",
+                risk=Risk.MEDIUM,
+                where=found.where("layers.serving.deadline"),
+                why=f"the deadline of {serving.deadline} lets an answer be later than every "
+                f"latency that is promised ({format_duration(loosest)} at most)",
+                fix=f"`deadline: {format_duration(loosest)}`, or less",
+            )
+    for index, objective in enumerate(brief.envelope):
+        if objective.throughput != "peak" or objective.limit is None:
+            continue
+        offered = None if rate is None or peak is None else rate.mid * peak.mid
+        if offered is not None and offered > objective.limit.mid * (1 + _SLACK):
+            yield Finding(
+                id="R3",
+                risk=Risk.MEDIUM,
+                where=found.where(f"envelope[{index}]"),
+                why=f"`{objective.id}` promises {objective.limit}, and the declared peak is "
+                f"{rate} times {peak}: {offered:,.3g} / s",
+                fix=f"`at_least: {offered:.3g} / s`",
+            )
 
 
 def _left_out(found: BriefFile) -> Iterator[Finding]:

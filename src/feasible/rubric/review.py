@@ -7,8 +7,9 @@ from typing import Final
 
 from feasible.clock import SystemClock
 from feasible.rubric.bottleneck import DRAWS, guess_bottleneck
-from feasible.rubric.criteria import judge_criteria
+from feasible.rubric.criteria import gaps, judge_criteria
 from feasible.rubric.feasibility import screen
+from feasible.rubric.lints_bottleneck import lint_bottleneck
 from feasible.rubric.lints_design import lint_design
 from feasible.rubric.lints_promises import lint_promises
 from feasible.rubric.records import Finding, Review, Risk, Verdict
@@ -34,8 +35,11 @@ def review(
         seed: Makes the draws repeatable.
     """
     today = SystemClock().now().date() if today is None else today
-    findings = _findings(found, today)
-    criteria = judge_criteria(found, findings, today=today)
+    guess = guess_bottleneck(found.brief, draws=draws, seed=seed)
+    first = [*lint_promises(found, today=today), *lint_design(found), *screen(found)]
+    criteria = judge_criteria(found, tuple(first), today=today)
+    rest = [*gaps(found, tuple(first), today=today), *lint_bottleneck(found, guess)]
+    findings = tuple(sorted([*first, *rest], key=lambda f: (_ORDER[f.risk], _line(f), f.id)))
     points = sum(c.points for c in criteria if c.points is not None)
     checkable = sum(c.checkable for c in criteria)
     return Review(
@@ -46,14 +50,8 @@ def review(
         checkable=checkable,
         criteria=criteria,
         findings=findings,
-        bottleneck=guess_bottleneck(found.brief, draws=draws, seed=seed),
+        bottleneck=guess,
     )
-
-
-def _findings(found: BriefFile, today: date) -> tuple[Finding, ...]:
-    """Collect what the lints and the screen found, the gravest first, then by line."""
-    findings = [*lint_promises(found, today=today), *lint_design(found), *screen(found)]
-    return tuple(sorted(findings, key=lambda f: (_ORDER[f.risk], _line(f), f.id)))
 
 
 def _line(finding: Finding) -> int:

@@ -18,6 +18,7 @@ Values = Mapping[str, FloatArray]
 """Input -> its values in base units (seconds, dollars, per second, shares), shape (n,)."""
 
 _Z90: Final = float(ndtri(0.95))  # a range is read as the middle 90 %
+_DIVISORS: Final = (".rate", ".peak", ".capacity", ".concurrency", ".every", ".per_month")
 _TIER_FIELDS: Final = (
     "usd",
     "usd_hour",
@@ -59,7 +60,10 @@ class Input:
 
 
 def sheet(brief: Brief) -> tuple[Input, ...]:
-    """Give every number of a brief that a closed form can use, in the brief's order."""
+    """Give every number of a brief that a closed form can use, in the brief's order.
+
+    A rate or a capacity of zero is none: nothing can be divided by it.
+    """
     return tuple(
         Input(
             name=name,
@@ -70,7 +74,7 @@ def sheet(brief: Brief) -> tuple[Input, ...]:
             is_knob=name not in {"traffic.rate", "traffic.peak"},
         )
         for name, number in _numbers(brief)
-        if number is not None
+        if number is not None and (number.low > 0 or not name.endswith(_DIVISORS))
     )
 
 
@@ -111,7 +115,7 @@ def drawn(
     """Draw every range at once by a Latin hypercube; numbers without a range stay fixed.
 
     A range is the middle 90 % of a lognormal when positive, of a logit-normal for a share strictly
-    between 0 and 1, and of a normal otherwise.
+    between 0 and 1, and of a normal, held at 0, otherwise.
 
     Args:
         inputs: The sheet.
@@ -146,7 +150,7 @@ def _spread(item: Input, z: FloatArray) -> FloatArray:
         return np.clip(_line(low, high, z), 0.0, 1.0)
     if low > 0:
         return np.exp(_line(np.log(low), np.log(high), z))
-    return _line(low, high, z)
+    return np.maximum(_line(low, high, z), min(low, 0.0))
 
 
 def _line(low: float, high: float, z: FloatArray) -> FloatArray:

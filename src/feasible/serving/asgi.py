@@ -238,6 +238,8 @@ class Service:
             if outcome == "stored":
                 self._on_label(label)
         counts = Tally[str](outcomes)
+        if counts["stored"]:
+            self._headroom_seen = None
         refused = counts["unknown_decision"] + counts["conflict"]
         if not refused:
             return self._json(

@@ -162,6 +162,7 @@ class Runtime:
         self._remembering = [
             held.tier for held in self._tiers.values() if isinstance(held.tier, RememberingTier)
         ]
+        self._last_commit_s = 0.0
         self._commit_s = _COMMIT_AT_FIRST_S
         self._by_key: dict[str, asyncio.Future[Decided]] = {}
 
@@ -375,7 +376,9 @@ class Runtime:
             tier=given.tier,
             path=tuple(walk.path),
             cost_nusd=None if cost is None else round(cost * 1e9),
-            latency_ms=(self._clock.monotonic() - walk.arrived_s) * 1e3,
+            # Its own commit lies ahead: the one before stands in, so that recorded latencies are
+            # distributed as those that clients see.
+            latency_ms=(self._clock.monotonic() - walk.arrived_s + self._last_commit_s) * 1e3,
             slices=walk.asked.slices,
             fell_back=given.fell_back,
             handed_off=given.handed_off,
@@ -425,6 +428,7 @@ class Runtime:
 
     def _note_commit(self, took_s: float) -> None:
         """Keep the longest commit of late, so that the deadline leaves room for one like it."""
+        self._last_commit_s = took_s
         self._commit_s = max(took_s, self._commit_s * _COMMIT_FORGETS)
 
     def _check_slices(self, slices: tuple[str, ...]) -> None:

@@ -111,3 +111,53 @@ def test_metrics_that_lead_in_a_circle_reach_nothing() -> None:
 
     (said,) = [line for line in judge(text)["R2"].evidence if "chain" in line]
     assert said.startswith("+0 chain: recall, answered_at_once_share leads nowhere near")
+
+
+@pytest.mark.parametrize(
+    ("written", "instead", "finding", "risk", "line"),
+    [
+        ("  actor: shopper\n", "", "R1", "LOW", 4),
+        ("actor: shopper", "actor: TBD", "R1", "LOW", 7),
+        ("kind: guardrail, at_most: 1 %", "kind: guardrail", "R2", "LOW", 16),
+        (", leads_to: minutes_to_answer", "", "R2", "MEDIUM", 14),
+        ("  - {throughput: peak, at_least: 80 / s}\n", "", "R3", "LOW", 17),
+        ("    keeps: [freshness_return_rules]\n", "", "R4", "LOW", 33),
+        ("number: 300 ms against 340 min", "number: much", "R8", "LOW", 67),
+        ("objective: latency_p99}", "objective: latency_p95}", "R8", "LOW", 67),
+    ],
+)
+def test_a_point_that_is_lost_is_a_finding_at_its_place(
+    written: str, instead: str, finding: str, risk: str, line: int
+) -> None:
+    """LOW for one point, MEDIUM for more."""
+    assert written in HEALTHY
+    text = HEALTHY.replace(written, instead)
+    if "throughput" in written:
+        text = text.replace("[latency_p99, throughput_peak]", "[latency_p99]")
+        text = text.replace("objective: throughput_peak", "objective: latency_p99")
+
+    found = review(parse_brief(text), today=date(2026, 11, 23), draws=10).findings
+
+    lost = [(f.id, f.risk, f.where) for f in found if f.id == finding]
+    assert lost == [(finding, risk, f"brief.yaml:{line}")]
+
+
+def test_a_failure_that_states_too_little_is_found_beside_a_whole_one() -> None:
+    """One whole failure earns the points; the other is worth knowing."""
+    second = "failures:\n  - {component: cache, trigger: a restart, detected_in: 5 s}\n"
+
+    (found,) = review(parse_brief(HEALTHY.replace("failures:\n", second))).findings
+
+    assert (found.id, found.risk) == ("R7", "LOW")
+    assert "`fallback:`" in found.fix
+
+
+def test_a_layer_that_is_missing_is_graver_than_one_that_is_tied_to_nothing() -> None:
+    """It loses both of its points."""
+    start, end = HEALTHY.index("  features:\n"), HEALTHY.index("  tiers:\n")
+    text = HEALTHY[:start] + HEALTHY[end:]
+
+    (found,) = [f for f in review(parse_brief(text)).findings if f.id == "R4"]
+
+    assert found.risk == "MEDIUM"
+    assert "features: missing" in found.why

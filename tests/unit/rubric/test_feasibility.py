@@ -121,3 +121,57 @@ def test_a_tier_that_adapts_too_late_is_said_to_be_left_out() -> None:
 def test_numbers_that_are_not_stated_break_nothing() -> None:
     """Unknown is not 0, and not infinite either."""
     assert found_in(P99, "name: rules, kind: rules") == ()
+
+
+def test_a_sum_of_percentiles_that_is_barely_too_late_is_no_high_risk() -> None:
+    """205 ms of 200 ms: the p95 of a sum is less than the sum of p95s."""
+    (finding,) = found_in(P99, f"{FAST}\n{SLOW.replace('295', '200')}")
+
+    assert (finding.id, finding.risk) == ("R3", "MEDIUM")
+
+
+def test_a_tier_that_nobody_knows_to_be_reached_is_on_no_path() -> None:
+    """An unknown reach is unknown, not 1."""
+    assert found_in(P99, f"{FAST}\n{SLOW.replace(', reach: 20 %', '')}") == ()
+
+
+def test_features_that_keep_a_freshness_are_held_to_it() -> None:
+    """HIGH where the layer says so, MEDIUM where it may be about something else."""
+    fresh = "freshness: prices, at_most: 1 min"
+    features = "  features: {max_age: 1 h, keeps: [freshness_prices]}\n"
+    tiers = f"    - {{{FAST}}}\n"
+    head = f"feasible: 1\nname: x\ngoal: {{statement: x}}\nenvelope:\n  - {{{fresh}}}\nlayers:\n"
+
+    (surely,) = screen(parse_brief(f"{head}{features}  tiers:\n{tiers}"))
+    features = features.replace(", keeps: [freshness_prices]", "")
+    (perhaps,) = screen(parse_brief(f"{head}{features}  tiers:\n{tiers}"))
+
+    assert (surely.risk, perhaps.risk) == ("HIGH", "MEDIUM")
+
+
+def test_a_cache_that_breaks_a_freshness_is_left_to_its_lint() -> None:
+    """A9 says it at the cache, so the screen does not say it again."""
+    cache = "name: cache, kind: cache, usd: $0, ttl: 1 d"
+
+    assert found_in("freshness: prices, at_most: 1 min", cache) == ()
+
+
+def test_a_deadline_after_every_promise_is_at_odds_with_them() -> None:
+    """Nothing else would cut an answer off in time."""
+    serving = "    - {" + FAST + "}\n  serving: {deadline: 1 s}\n"
+    head = f"feasible: 1\nname: x\ngoal: {{statement: x}}\nenvelope:\n  - {{{P99}}}\nlayers:\n"
+
+    (finding,) = screen(parse_brief(f"{head}  tiers:\n{serving}"))
+
+    assert (finding.risk, finding.where) == ("MEDIUM", "brief.yaml:9")
+    assert "`deadline: 200 ms`" in finding.fix
+
+
+def test_a_peak_above_the_promised_throughput_is_at_odds_with_it() -> None:
+    """10 / s times 5 is 50 / s, and 20 / s are promised."""
+    (finding,) = found_in(
+        "throughput: peak, at_least: 20 / s", FAST, traffic="{rate: 10 / s, peak: 5x}"
+    )
+
+    assert finding.risk == "MEDIUM"
+    assert "`at_least: 50 / s`" in finding.fix

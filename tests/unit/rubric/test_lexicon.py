@@ -6,11 +6,13 @@ import pytest
 
 from feasible.rubric.lexicon import (
     asks_for_data,
+    asks_to_retry,
     claims_a_guarantee,
     has_unit,
     is_model_metric,
     is_vague,
     names_a_model,
+    says_something,
 )
 
 
@@ -25,6 +27,11 @@ from feasible.rubric.lexicon import (
         ("a data pipeline from Kafka", "data pipeline"),
         ("an XGBoost scorer", "XGBoost"),
         ("ask an LLM", "LLM"),
+        ("bert_f1", "bert"),
+        ("train a large model on clicks", "train a large model"),
+        ("use machine learning to rank", "machine learning"),
+        ("Cohere ranks them", "Cohere"),
+        ("answer without a person, with GPT-4", "GPT-4"),
     ],
 )
 def test_models_and_pipelines_are_recognised(text: str, named: str) -> None:
@@ -41,6 +48,13 @@ def test_models_and_pipelines_are_recognised(text: str, named: str) -> None:
         "Answer merchants without a person",
         "a spark of joy",
         "classify payments",
+        "do not use an LLM",
+        "never call another model: no need for a language model",
+        "ships at their berths",
+        "keep Bertrand and Roberta informed",
+        "faults of power transformers",
+        "sentences that cohere",
+        "llm_judge_score",
         None,
     ],
 )
@@ -93,3 +107,45 @@ def test_a_unit_stands_in_the_name_of_a_metric() -> None:
     assert has_unit("hands_free_share")
     assert not has_unit("happiness")
     assert not has_unit(None)
+
+
+@pytest.mark.parametrize(
+    "text", ["TBD", "n/a", " ", "-", "none", "None yet", "to be decided", None]
+)
+def test_a_placeholder_says_nothing(text: str | None) -> None:
+    """A word that stands where an answer belongs is no answer."""
+    assert not says_something(text)
+
+
+@pytest.mark.parametrize("text", ["no one is charged twice", "rules", "the unknown are held"])
+def test_a_sentence_that_starts_like_a_placeholder_says_something(text: str) -> None:
+    """Only the whole of a text makes it a placeholder."""
+    assert says_something(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["gather a larger training set", "crowdsource it", "annotate 500 calls and more data"]
+)
+def test_other_words_for_more_data_count(text: str) -> None:
+    """Whatever it is called, somebody labels it."""
+    assert asks_for_data(text)
+
+
+@pytest.mark.parametrize("text", ["100% accuracy", "zero false positives", "it never misses"])
+def test_other_words_for_a_guarantee_count(text: str) -> None:
+    """More than any number of labels can show."""
+    assert claims_a_guarantee(text)
+
+
+def test_a_guarantee_that_is_not_given_is_none() -> None:
+    """Honesty is not punished."""
+    assert not claims_a_guarantee("no guarantee in the first month")
+
+
+@pytest.mark.parametrize(
+    ("text", "retries"),
+    [("try it again", True), ("retried twice", True), ("never retried", False), ("retrain", False)],
+)
+def test_words_for_a_retry_are_recognised(text: str, *, retries: bool) -> None:
+    """And those that rule it out."""
+    assert asks_to_retry(text) == retries
