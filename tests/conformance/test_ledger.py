@@ -167,6 +167,64 @@ def test_a_decision_that_is_not_json_is_refused_alone(ledger: Ledger) -> None:
     assert [d.decision_id for d in ledger.decisions()] == ["good"]
 
 
+CYCLE: list[Any] = []
+CYCLE.append(CYCLE)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"answer": object()},
+        {"answer": CYCLE},
+        {"answer": "\ud800"},
+        {"cost_nusd": 2**63},
+        {"latency_ms": float("inf")},
+        {"latency_ms": float("nan")},
+        {"latency_ms": 1e300},
+        {"path": (msgspec.structs.replace(PATH[0], latency_ms=float("nan")),)},
+        {"path": (msgspec.structs.replace(PATH[0], outcome="gave up"),)},
+        {"plan": None},
+        {"decision_id": 7},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_decision_that_could_not_be_read_back_is_refused_alone(
+    ledger: Ledger, changes: dict[str, Any]
+) -> None:
+    """What is in a ledger stays in it, so that nothing unreadable may ever get in."""
+
+    async def run() -> Sequence[BaseException | None]:
+        return await asyncio.gather(
+            ledger.append(decided("d1")),
+            ledger.append(decided("bad", **{"decision_id": "bad", **changes})),
+            ledger.append(decided("d2")),
+            return_exceptions=True,
+        )
+
+    first, bad, second = asyncio.run(run())
+    assert first is None
+    assert second is None
+    assert isinstance(bad, LedgerError)
+    assert "cannot be written" in str(bad)
+    assert [d.decision_id for d in ledger.decisions()] == ["d1", "d2"]
+
+
+def test_numbers_and_texts_at_their_limits_survive(ledger: Ledger) -> None:
+    """The largest and smallest that are accepted come back exactly."""
+    edge = decided(
+        "d\x00'\"\N{SNOWMAN}",
+        answer={"": [2**100, -(2**63), 1e308, "\x00"]},
+        cost_nusd=2**63 - 1,
+        latency_ms=0.0,
+        plan="",
+        idempotency_key="",
+        at=datetime(1, 1, 1, tzinfo=UTC),
+    )
+    write(ledger, edge)
+    assert ledger.decision(edge.decision_id) == edge
+    assert ledger.decision_by_key("") == edge
+
+
 def test_decisions_are_found_by_time_and_plan(ledger: Ledger) -> None:
     """`since` is included, `until` is not, whatever zone they are given in."""
     hours = [NOON + timedelta(hours=n) for n in range(4)]
@@ -257,7 +315,14 @@ def test_labels_are_given_as_they_were_known_at_an_instant(ledger: Ledger) -> No
 
 
 @pytest.mark.parametrize(
-    "bad", [labelled("d1", object()), labelled("d1", known_at=NOON.replace(tzinfo=None))]
+    "bad",
+    [
+        labelled("d1", object()),
+        labelled("d1", CYCLE),
+        labelled("d1", known_at=NOON.replace(tzinfo=None)),
+        labelled("d1", source="rumour"),
+        labelled("d1", reviewer=7),
+    ],
 )
 def test_a_label_that_cannot_be_written_leaves_nothing_behind(ledger: Ledger, bad: Label) -> None:
     """A call with such a label is refused before anything is written."""
@@ -283,6 +348,40 @@ def test_an_anchor_that_the_chain_never_had_is_reported(ledger: Ledger) -> None:
     found = ledger.verify(anchor="0" * 64)
     assert not found.whole
     assert "anchor" in found.faults[0]
+
+
+def test_the_head_of_an_empty_ledger_is_an_anchor_too(ledger: Ledger) -> None:
+    """Whoever kept the head from before the first decision is not told of a loss."""
+    head = ledger.verify().head
+    write(ledger, decided("d1"))
+    assert ledger.verify(anchor=head).whole
+
+
+def test_a_label_of_a_decision_in_the_same_moment_is_stored(ledger: Ledger) -> None:
+    """A label may follow its decision at once."""
+
+    async def run() -> list[str]:
+        decision = asyncio.create_task(ledger.append(decided("d1")))
+        await asyncio.sleep(0)
+        outcomes = await ledger.add_labels([labelled("d1")])
+        await decision
+        return list(outcomes)
+
+    assert asyncio.run(run()) == ["stored"]
+
+
+def test_ten_thousand_labels_in_one_call_are_taken(ledger: Ledger) -> None:
+    """A nightly delivery, with every tenth line twice, is one call."""
+    write(ledger, decided("d1"))
+    size = 10_000 if isinstance(ledger, SqliteLedger) else 200  # memory compares each with each
+    times = [NOON + timedelta(seconds=n) for n in range(size)]
+    labels = [
+        labelled("d1", known_at=at) for n, at in enumerate(times) for _ in range(1 + (n % 10 == 0))
+    ]
+    outcomes = asyncio.run(ledger.add_labels(labels))
+    assert (outcomes.count("stored"), outcomes.count("duplicate")) == (size, size // 10)
+    assert ledger.counts().labels == size
+    assert ledger.verify().whole
 
 
 def test_a_closed_ledger_refuses_and_may_be_closed_again(ledger: Ledger) -> None:

@@ -77,7 +77,7 @@ def verify_chain(query: Query, chain: Chain, *, anchor: str | None) -> Verificat
         chain: How its links are hashed.
         anchor: A hash that the chain must contain; None asks for nothing.
     """
-    seen = _Findings()
+    seen = _Findings(anchor_seen=anchor == "")  # the head of a ledger that was empty
     # Only what is there now: a service may append while this runs.
     last = query("SELECT max(seq) FROM batches", ())[0][0] or 0
     tops = {name: query(f"SELECT max(row_id) FROM {name}", ())[0][0] or 0 for name in TABLES}  # noqa: S608
@@ -94,6 +94,9 @@ def verify_chain(query: Query, chain: Chain, *, anchor: str | None) -> Verificat
                 f"{name} {seen.covered[name] + 1:,} to {top:,} belong to no batch: added, or their "
                 f"batches were removed"
             )
+    said = [row[0] for row in query(f"PRAGMA integrity_check({_SHOWN})", ())]
+    if said != ["ok"]:
+        seen.faults += [f"SQLite finds the file damaged: {line}" for line in said]
     if anchor is not None and not seen.anchor_seen:
         seen.faults.append(
             f"the anchor {anchor} is not in the chain: its end was cut off or replaced"
@@ -134,8 +137,9 @@ def _check_batch(query: Query, chain: Chain, batch: Row, seen: _Findings) -> Non
     elif prev_hash != seen.head:
         seen.faults.append(f"batch {seq:,} does not follow the one before it")
     seen.head = recorded
-    if of not in TABLES:
-        seen.faults.append(f"batch {seq:,} is about a table that no ledger has")
+    if of not in TABLES or type(first) is not int or type(last) is not int:
+        seen.edited += 1
+        seen.faults.append(f"batch {seq:,} names no rows of a table that a ledger has")
         return
     if first != seen.covered[of] + 1:
         seen.faults.append(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import stat
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Final
+from typing import BinaryIO, Final
 from urllib.parse import quote
 
 from feasible.errors import BadInput, EngineMissing, LedgerDamaged, LedgerError, LedgerLocked
@@ -16,10 +18,16 @@ from feasible.ledger.chain import Chain
 from feasible.ledger.faults import spoken
 from feasible.ledger.tables import APPLICATION_ID, FORMAT, SCHEMA
 
-__all__ = ["ServiceLock", "connect", "create", "ledger_path", "look_over"]
+__all__ = [
+    "ServiceLock",
+    "check_name",
+    "connect",
+    "create",
+    "ledger_path",
+    "look_over",
+    "wal_of",
+]
 
-_MAGIC: Final = b"SQLite format 3\x00"
-_HEADER_BYTES: Final = 100
 _OTHER_ENGINES: Final = ("postgresql", "postgres", "mysql", "duckdb", "redis", "mongodb")
 _CHECK_S: Final = 1.0
 """Longest that opening a ledger checks its pages; larger files are checked as far as that goes."""
@@ -52,13 +60,43 @@ def ledger_path(url: str) -> Path:
             asked="sqlite:///relative.db or sqlite:////absolute.db",
             attempt=f"sqlite:///{path.partition('?')[0] or 'decisions.db'}",
         )
-    if name == ":memory:" or Path(name).is_dir():
+    if name == ":memory:":
         raise BadInput(
             f"{url!r} names no file",
-            found="memory keeps nothing" if name == ":memory:" else f"{name} is a folder",
+            found="memory keeps nothing",
             attempt="name a file: sqlite:///decisions.db",
         )
     return Path(name)
+
+
+def check_name(path: Path) -> None:
+    """Refuse a name behind which no file can be: a folder, or a device such as /dev/null.
+
+    Raises:
+        BadInput: It is one.
+        LedgerError: It cannot be looked at.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise LedgerError(
+            f"cannot open the ledger {path}",
+            found=error.strerror,
+            attempt="check the name after --ledger, and that this user may enter its folder",
+        ) from error
+    if not stat.S_ISREG(mode):
+        raise BadInput(
+            f"{path} is not a file",
+            found="a folder" if stat.S_ISDIR(mode) else "a device, a pipe or a socket",
+            attempt="name a file: sqlite:///decisions.db",
+        )
+
+
+def wal_of(path: Path) -> Path:
+    """Give the name of the log that SQLite keeps beside a file."""
+    return path.with_name(f"{path.name}-wal")
 
 
 class ServiceLock:
@@ -75,34 +113,59 @@ class ServiceLock:
     def __init__(self, path: Path) -> None:
         self.path = path.with_name(f"{path.name}.lock")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: IO[str] = self.path.open("a+", encoding="utf-8")
+            _make_folder(path.parent)
+            self._file: BinaryIO = self.path.open("ab+", buffering=0)
         except OSError as error:
-            raise LedgerError(
-                f"cannot write the ledger {path}",
-                found=f"{error.strerror or error}: {error.filename}",
-                attempt="make the folder writable for this user, or name another with --ledger",
-            ) from error
+            raise _unwritable(path, error) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._file.seek(0)
-            holder = self._file.read(200).strip() or "another process"
+            holder = self._file.read(200).decode(errors="replace").strip()
             self._file.close()
+            if not isinstance(error, BlockingIOError):
+                raise _unwritable(path, error) from error
             raise LedgerLocked(
                 f"another service writes the ledger {path}",
                 asked=f"the lock {self.path}",
-                found=f"held by {holder}",
+                found=f"held by {holder or 'another process'}",
                 attempt="stop that service, give this one its own --ledger, or read beside it: "
                 "`feasible watch` and `feasible ledger verify` need no lock",
             ) from error
-        self._file.truncate(0)
-        self._file.write(f"process {os.getpid()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n")
-        self._file.flush()
+        # A forked child would hold the lock for as long as it outlives this process.
+        os.register_at_fork(after_in_child=self._file.close)
+        with suppress(OSError):  # only tells the next one who it is; a full disk may forbid it
+            self._file.truncate(0)
+            note = f"process {os.getpid()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n"
+            self._file.write(note.encode())
 
     def release(self) -> None:
         """Let others write. The file stays: removing it would let two services hold two locks."""
         self._file.close()
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, so that they are there after a power failure too."""
+    if not folder.exists():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _flush_folder(folder.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unwritable(path: Path, error: OSError) -> LedgerError:
+    return LedgerError(
+        f"cannot write the ledger {path}",
+        found=f"{error.strerror or error}: {error.filename or path}",
+        attempt="make the folder writable for this user, or name another place with --ledger",
+    )
 
 
 def look_over(path: Path) -> bool:
@@ -115,31 +178,33 @@ def look_over(path: Path) -> bool:
         LedgerDamaged: There is something else.
         LedgerError: It cannot be read.
     """
+    asked = "a SQLite database written by feasible"
     try:
-        with path.open("rb") as file:
-            header = file.read(_HEADER_BYTES)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise LedgerError(
-            f"cannot read the ledger {path}",
-            found=error.strerror,
-            attempt="check that this user may read it",
-        ) from error
-    if not header:
-        return False
-    if header[: len(_MAGIC)] != _MAGIC or len(header) < _HEADER_BYTES:
+        if not path.exists() or not path.stat().st_size:
+            return False
+        # SQLite reads it, and not we: closing a file takes all locks of this process from it, also
+        # those of a ledger that is open in this process, whose log another program then removes.
+        connection = _open(path, "ro")
+        try:
+            application, version = (
+                connection.execute(f"PRAGMA {name}").fetchone()[0]
+                for name in ("application_id", "user_version")
+            )
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorname != "SQLITE_NOTADB":
+            raise spoken(error, path, doing="open") from error
         raise LedgerDamaged(
             f"{path} is not a ledger",
-            asked="a SQLite database written by feasible",
+            asked=asked,
             found=f"{path.stat().st_size:,} bytes that do not begin like a SQLite database",
             attempt="check the name after --ledger; nothing was changed",
-        )
-    version = int.from_bytes(header[60:64], "big")
-    if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+        ) from error
+    if application != APPLICATION_ID:
         raise LedgerDamaged(
             f"{path} is not a ledger",
-            asked="a SQLite database written by feasible",
+            asked=asked,
             found="a SQLite database of another application",
             attempt="give --ledger a file of its own; nothing was changed",
         )
@@ -159,7 +224,7 @@ def create(path: Path, chain: Chain) -> None:
     Raises:
         LedgerError: It cannot be written.
     """
-    wal = path.with_name(f"{path.name}-wal")
+    wal = wal_of(path)
     if wal.exists() and wal.stat().st_size:
         raise LedgerDamaged(
             f"the ledger {path} is gone and its log is still there",
@@ -182,11 +247,7 @@ def create(path: Path, chain: Chain) -> None:
         finally:
             connection.close()
         part.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _flush_folder(path.parent)
     except sqlite3.Error as error:
         raise spoken(error, path, doing="create") from error
     except OSError as error:
@@ -209,47 +270,49 @@ def connect(path: Path, *, write: bool, check: bool = True) -> sqlite3.Connectio
         LedgerDamaged: Pages are missing or make no sense.
         LedgerError: It cannot be opened.
     """
+    if write and not os.access(path, os.W_OK):  # SQLite would quietly open it for reading only
+        raise LedgerError(
+            f"cannot write the ledger {path}",
+            found="the file is read-only for this user",
+            attempt="make the file writable for this user, or name another place with --ledger",
+        )
     try:
-        if write:
-            path.open("r+b").close()  # SQLite would quietly open it for reading only
         connection = _open(path, "rw" if write else "ro")
         try:
             if check:
                 _check(connection, path)
             if write:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.execute("PRAGMA synchronous = FULL")
+                for pragma in ("journal_mode = WAL", "synchronous = FULL", "fullfsync = ON"):
+                    connection.execute(f"PRAGMA {pragma}")
         except BaseException:
             connection.close()
             raise
     except sqlite3.Error as error:
-        raise spoken(error, path, doing="open") from error
-    except OSError as error:
-        raise LedgerError(
-            f"cannot write the ledger {path}",
-            found=error.strerror,
-            attempt="make the file writable for this user, or name another place with --ledger",
-        ) from error
+        raise spoken(error, path, doing="write" if write else "open") from error
     return connection
 
 
 def _open(path: Path, mode: str) -> sqlite3.Connection:
     """Open the file; one that nobody writes, in a folder that may not be written, as it lies."""
-    address = f"file:{quote(str(path.absolute()))}?mode={mode}"
-    connection = _connection(address)
+    connection = _connection(f"{_address(path)}?mode={mode}")
     try:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError:
+    except sqlite3.Error as error:
         connection.close()
-        wal = path.with_name(f"{path.name}-wal")
-        if mode == "rw" or (wal.exists() and wal.stat().st_size):
+        wal = wal_of(path)
+        is_shut = error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY"))
+        if not is_shut or mode == "rw" or (wal.exists() and wal.stat().st_size):
             raise
-        connection = _connection(f"{address}&immutable=1")
+        connection = _connection(f"{_address(path)}?mode=ro&immutable=1")
     return connection
 
 
+def _address(path: Path) -> str:
+    return f"file:{quote(str(path.absolute()))}"
+
+
 def _connection(address: str) -> sqlite3.Connection:
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         address,
         uri=True,
         isolation_level=None,
@@ -257,6 +320,9 @@ def _connection(address: str) -> sqlite3.Connection:
         cached_statements=600,  # one per size of batch and table, and the queries beside them
         timeout=5.0,
     )
+    # Text with a damaged byte is read all the same, so that a verification can name its row.
+    connection.text_factory = lambda raw: raw.decode(errors="replace")
+    return connection
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:

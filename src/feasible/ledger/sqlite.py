@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -13,10 +15,17 @@ from feasible.clock import Clock, SystemClock
 from feasible.errors import LedgerDamaged, LedgerError
 from feasible.ledger.base import LabelOutcome, LedgerCounts, Verification
 from feasible.ledger.chain import Chain, verify_chain
-from feasible.ledger.decision_id import micros, moment
+from feasible.ledger.decision_id import micros
 from feasible.ledger.faults import reading
-from feasible.ledger.opening import ServiceLock, connect, create, ledger_path, look_over
-from feasible.ledger.tables import Row, decision_of, decision_row, label_of, label_row
+from feasible.ledger.opening import (
+    ServiceLock,
+    check_name,
+    connect,
+    create,
+    ledger_path,
+    look_over,
+)
+from feasible.ledger.tables import Row, decision_of, decision_row, label_of, label_row, time_of
 from feasible.ledger.writer import GroupCommit
 from feasible.schema import Decision, Label
 
@@ -58,6 +67,7 @@ class SqliteLedger:
         clock: Gives the time at which a label was received.
 
     Raises:
+        BadInput: The path is that of a folder or a device.
         LedgerLocked: Another service writes it.
         LedgerDamaged: The file is not a whole ledger.
         LedgerError: It cannot be opened, is not there to be read, or is keyed otherwise.
@@ -75,27 +85,28 @@ class SqliteLedger:
         self.path = path.resolve()
         self._clock = clock or SystemClock()
         self._chain = Chain(key)
-        self._guard = threading.Lock()
-        self._lock = ServiceLock(self.path) if write else None
+        check_name(self.path)
         self._writer: GroupCommit | None = None
         self._is_open = True
-        try:
+        with ExitStack() as opened:
+            writing: sqlite3.Connection | None = None
+            if write:
+                opened.callback(ServiceLock(self.path).release)
             if not look_over(self.path):
-                self._make()
-            writing = connect(self.path, write=True) if write else None
-            try:
-                self._reader = connect(self.path, write=False, check=not write)
-                if writing is not None:
-                    self._check_key()
-                    self._writer = GroupCommit(writing, self._chain, self.path)
-            except BaseException:
-                if writing is not None:
-                    writing.close()
-                raise
-        except BaseException:
-            if self._lock is not None:
-                self._lock.release()
-            raise
+                self._make(write=write)
+            if write:
+                writing = connect(self.path, write=True)
+                opened.callback(writing.close)  # after the readers: then the log is emptied
+            # A scan may take seconds; the lookups of a service must not wait for it.
+            self._scans = _Reader(self.path, check=not write)
+            opened.callback(self._scans.close)
+            self._lookups = _Reader(self.path, check=False)
+            opened.callback(self._lookups.close)
+            if writing is not None:
+                self._check_key()
+                self._writer = GroupCommit(writing, self._chain, self.path)
+                opened.callback(self._writer.close)
+            self._opened = opened.pop_all()
 
     async def append(self, decision: Decision) -> None:
         """Write a decision; returns once it is durable. Appending the same one again is no change.
@@ -119,12 +130,14 @@ class SqliteLedger:
 
     def decision(self, decision_id: str) -> Decision | None:
         """Give the decision of that id."""
-        rows = self._query("SELECT body FROM decisions WHERE decision_id = ?", (decision_id,))
+        rows = self._lookups.query(
+            "SELECT body FROM decisions WHERE decision_id = ?", (decision_id,)
+        )
         return decision_of(rows[0][0]) if rows else None
 
     def decision_by_key(self, idempotency_key: str) -> Decision | None:
         """Give the decision that was made for that idempotency key."""
-        rows = self._query(
+        rows = self._lookups.query(
             "SELECT body FROM decisions WHERE idempotency_key = ?", (idempotency_key,)
         )
         return decision_of(rows[0][0]) if rows else None
@@ -147,7 +160,7 @@ class SqliteLedger:
         values: list[int | str] = []
         if since is not None:
             # Decisions are written in the order in which they end, so that times only nearly rise.
-            first = self._query(
+            first = self._scans.query(
                 "SELECT min(row_id) FROM decisions WHERE at_us >= ?", (micros(since),)
             )[0][0]
             if first is None:
@@ -161,7 +174,7 @@ class SqliteLedger:
             where += " AND plan = ?"
             values.append(plan)
         sql = f"SELECT row_id, body FROM decisions WHERE row_id > ?{where} ORDER BY row_id LIMIT ?"  # noqa: S608  fixed parts
-        while rows := self._query(sql, (after, *values, _PAGE)):
+        while rows := self._scans.query(sql, (after, *values, _PAGE)):
             for row in rows:
                 yield decision_of(row[1])
             after = rows[-1][0]
@@ -177,23 +190,23 @@ class SqliteLedger:
             "SELECT * FROM labels WHERE row_id > ? AND (? IS NULL OR known_at_us <= ?) "
             "ORDER BY row_id LIMIT ?"
         )
-        while rows := self._query(sql, (after, latest, latest, _PAGE)):
+        while rows := self._scans.query(sql, (after, latest, latest, _PAGE)):
             for row in rows:
                 yield label_of(row)
             after = rows[-1][0]
 
     def counts(self) -> LedgerCounts:
         """Say how much is there, from the ends of the tables and not by counting."""
-        ends = self._query(
+        ends = self._scans.query(
             "SELECT * FROM (SELECT row_id, at_us FROM decisions ORDER BY row_id LIMIT 1) UNION ALL "
             "SELECT * FROM (SELECT row_id, at_us FROM decisions ORDER BY row_id DESC LIMIT 1)"
         )
-        labels = self._query("SELECT max(row_id) FROM labels")[0][0] or 0
+        labels = self._scans.query("SELECT max(row_id) FROM labels")[0][0] or 0
         return LedgerCounts(
             decisions=ends[1][0] if ends else 0,
             labels=labels,
-            first_at=moment(ends[0][1]) if ends else None,
-            last_at=moment(ends[1][1]) if ends else None,
+            first_at=time_of(ends[0][1]) if ends else None,
+            last_at=time_of(ends[1][1]) if ends else None,
         )
 
     def verify(self, *, anchor: str | None = None) -> Verification:
@@ -206,23 +219,18 @@ class SqliteLedger:
             LedgerError: The chain is keyed, and not with the key that this ledger was opened with.
         """
         self._check_key()
-        return verify_chain(self._query, self._chain, anchor=anchor)
+        return verify_chain(self._scans.query, self._chain, anchor=anchor)
 
     def close(self) -> None:
         """Write what was accepted, then let go of the file; closing twice is no fault."""
         if not self._is_open:
             return
         self._is_open = False
-        with self._guard:
-            self._reader.close()
-        if self._writer is not None:
-            self._writer.close()  # last, so that SQLite empties the log into the file
-        if self._lock is not None:
-            self._lock.release()
+        self._opened.close()
 
-    def _make(self) -> None:
+    def _make(self, *, write: bool) -> None:
         """Make the file when this ledger may write."""
-        if self._lock is None:
+        if not write:
             raise LedgerError(
                 f"there is no ledger {self.path}",
                 asked="to read it",
@@ -233,7 +241,7 @@ class SqliteLedger:
 
     def _check_key(self) -> None:
         """Refuse to write or to verify with another secret than the chain was begun with."""
-        found: dict[str, str] = dict(self._query("SELECT name, value FROM meta"))
+        found: dict[str, str] = dict(self._scans.query("SELECT name, value FROM meta"))
         if "chain" not in found or "key_check" not in found:
             raise LedgerDamaged(f"{self.path} is damaged", found="how its chain is made is missing")
         if found["key_check"] == self._chain.check_value():
@@ -258,8 +266,25 @@ class SqliteLedger:
             )
         return self._writer
 
-    def _query(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        with self._guard, reading(self.path):
+
+class _Reader:
+    """A connection that reads, one query at a time, from whichever thread asks."""
+
+    def __init__(self, path: Path, *, check: bool) -> None:
+        self._path = path
+        self._connection = connect(path, write=False, check=check)
+        self._guard = threading.Lock()
+        self._is_open = True
+
+    def query(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        """Run one SELECT and give all its rows; it sees every commit that has returned."""
+        with self._guard, reading(self._path):
             if not self._is_open:
-                raise LedgerError(f"the ledger {self.path} is closed", attempt="open it again")
-            return self._reader.execute(sql, values).fetchall()
+                raise LedgerError(f"the ledger {self._path} is closed", attempt="open it again")
+            return self._connection.execute(sql, values).fetchall()
+
+    def close(self) -> None:
+        """Let go of the file, once a running query has ended."""
+        with self._guard:
+            self._is_open = False
+            self._connection.close()

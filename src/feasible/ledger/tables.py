@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeAlias
@@ -26,6 +25,7 @@ __all__ = [
     "decision_row",
     "label_of",
     "label_row",
+    "time_of",
 ]
 
 APPLICATION_ID: Final = 0x4653424C
@@ -112,36 +112,39 @@ TABLES: Final = {table.name: table for table in (DECISIONS, LABELS)}
 
 _DECISION: Final = msgspec.json.Decoder(Decision)
 _ENCODE: Final = msgspec.json.Encoder().encode
+_NOT_JSON: Final = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
+"""What reading or writing JSON raises for what is none: a set, a cycle, a number too large."""
 
 
 def decision_row(decision: Decision) -> Row:
     """Give the columns of a decision; its `row_id` is not known yet and is left out.
 
     Raises:
-        LedgerError: It cannot be written as JSON, or its time has no zone.
+        LedgerError: It could not be read back, its time has no zone, or a number is too large.
     """
     try:
         body = _ENCODE(decision)
-        at_us = micros(decision.at)
-    except (TypeError, ValueError, msgspec.MsgspecError) as error:
+        _DECISION.decode(body)  # what is in a ledger stays in it, and has to stay readable
+        row = (
+            decision.decision_id,
+            micros(decision.at),
+            decision.plan,
+            decision.tier,
+            _in_64_bits(decision.cost_nusd),
+            _in_64_bits(round(decision.latency_ms * 1000)),
+            int(decision.handed_off),
+            decision.fell_back,
+            _ENCODE(decision.slices).decode(),
+            decision.idempotency_key,
+            body,
+        )
+    except _NOT_JSON as error:
         raise LedgerError(
             f"decision {decision.decision_id} cannot be written",
             found=str(error),
             attempt="answers and requests are JSON values, and `at` is an aware time",
         ) from error
-    return (
-        decision.decision_id,
-        at_us,
-        decision.plan,
-        decision.tier,
-        decision.cost_nusd,
-        round(decision.latency_ms * 1000),
-        int(decision.handed_off),
-        decision.fell_back,
-        _ENCODE(decision.slices).decode(),
-        decision.idempotency_key,
-        body,
-    )
+    return row
 
 
 def decision_of(body: bytes) -> Decision:
@@ -152,7 +155,7 @@ def decision_of(body: bytes) -> Decision:
     """
     try:
         return _DECISION.decode(body)
-    except (TypeError, msgspec.MsgspecError) as error:
+    except _NOT_JSON as error:
         raise _not_a_record("decision", error) from error
 
 
@@ -160,51 +163,73 @@ def label_row(label: Label, *, received_at: datetime) -> Row:
     """Give the columns of a label; its `row_id` is not known yet and is left out.
 
     Raises:
-        DataError: Its value is not JSON, or its time has no zone.
+        DataError: It could not be read back, or its time has no zone.
     """
     try:
-        body = _ENCODE(label.value)
-        known_at_us = micros(label.known_at)
-    except (TypeError, ValueError, msgspec.MsgspecError) as error:
+        row = (
+            label.decision_id,
+            label.source,
+            label.selection,
+            micros(label.known_at),
+            micros(received_at),
+            label.label_id,
+            label.reviewer,
+            _ENCODE(label.value),
+        )
+        _label((0, *row))
+    except _NOT_JSON as error:
         raise DataError(
             f"the label of decision {label.decision_id} cannot be written",
             found=str(error),
             attempt="a value is JSON, and `known_at` a time with its zone: 2026-11-23T12:00:00Z",
         ) from error
-    return (
-        label.decision_id,
-        label.source,
-        label.selection,
-        known_at_us,
-        micros(received_at),
-        label.label_id,
-        label.reviewer,
-        body,
-    )
+    return row
 
 
-def label_of(row: Sequence[Any]) -> Label:
+def label_of(row: Row) -> Label:
     """Read a label back from its columns, `row_id` first.
 
     Raises:
         LedgerDamaged: It is not one.
     """
-    _, decision_id, source, selection, known_at_us, _, label_id, reviewer, body = row
     try:
-        return msgspec.convert(
-            {
-                "decision_id": decision_id,
-                "value": msgspec.json.decode(body),
-                "source": source,
-                "known_at": moment(known_at_us),
-                "selection": selection,
-                "label_id": label_id,
-                "reviewer": reviewer,
-            },
-            Label,
-        )
-    except (TypeError, OverflowError, msgspec.MsgspecError) as error:
+        return _label(row)
+    except _NOT_JSON as error:
         raise _not_a_record("label", error) from error
+
+
+def time_of(since_epoch_us: Any) -> datetime:
+    """Read a time back from its column.
+
+    Raises:
+        LedgerDamaged: It is not one.
+    """
+    try:
+        return moment(since_epoch_us)
+    except _NOT_JSON as error:
+        raise _not_a_record("time", error) from error
+
+
+def _label(row: Row) -> Label:
+    _, decision_id, source, selection, known_at_us, _, label_id, reviewer, body = row
+    return msgspec.convert(
+        {
+            "decision_id": decision_id,
+            "value": msgspec.json.decode(body),
+            "source": source,
+            "known_at": moment(known_at_us),
+            "selection": selection,
+            "label_id": label_id,
+            "reviewer": reviewer,
+        },
+        Label,
+    )
+
+
+def _in_64_bits(number: int | None) -> int | None:
+    if number is not None and not -(2**63) <= number < 2**63:
+        raise ValueError(f"{number} does not fit into 64 bits")
+    return number
 
 
 def _not_a_record(what: str, error: Exception) -> LedgerDamaged:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ from feasible.errors import FeasibleError, LedgerError
 from feasible.ledger.base import LabelOutcome
 from feasible.ledger.chain import Chain
 from feasible.ledger.faults import spoken
+from feasible.ledger.opening import wal_of
 from feasible.ledger.tables import DECISIONS, LABELS, Row, Table
 
 __all__ = ["GroupCommit"]
@@ -66,7 +68,7 @@ class GroupCommit:
     """Writes on a thread of its own; a future is resolved only after its COMMIT returned.
 
     Args:
-        connection: Open for writing; from here on this thread alone uses it.
+        connection: Open for writing; until `close` this thread alone uses it.
         chain: How batches are linked.
         path: The ledger's file, for error texts and to see that it is still there.
     """
@@ -75,7 +77,7 @@ class GroupCommit:
         self._connection = connection
         self._chain = chain
         self._path = path
-        self._inode = path.stat().st_ino
+        self._files = [(name, os.stat(name).st_ino) for name in (path, wal_of(path))]  # noqa: PTH116  as below
         self._heads: _Heads | None = None
         self._queue: queue.SimpleQueue[_Append | _Labels | None] = queue.SimpleQueue()
         self._guard = threading.Lock()
@@ -96,12 +98,11 @@ class GroupCommit:
         return future
 
     def close(self) -> None:
-        """Write what is queued, end the thread and close the file."""
+        """Write what is queued and end the thread."""
         with self._guard:
             self._closed = True
             self._queue.put(None)
         self._thread.join()
-        self._connection.close()
 
     def _put(self, item: _Append | _Labels) -> None:
         with self._guard:  # nothing may be queued behind the end, where nobody would answer it
@@ -131,7 +132,7 @@ class GroupCommit:
         appends = [item for item in batch if isinstance(item, _Append)]
         labels = [item for item in batch if isinstance(item, _Labels)]
         try:
-            self._check_file()
+            self._check_files()
             try:
                 return self._transaction(appends, labels, refused=[])
             except sqlite3.IntegrityError:
@@ -144,19 +145,23 @@ class GroupCommit:
             fault = error
         except Exception as error:  # noqa: BLE001  nobody may wait for ever, whatever happened
             fault = LedgerError(f"cannot write to the ledger {self._path}", found=repr(error))
-        return [(item.future, fault) for item in batch]
+        # One each: an error that several tasks raise would gather all their tracebacks.
+        return [(item.future, copy.copy(fault)) for item in batch]
 
-    def _check_file(self) -> None:
-        """Refuse to write into a file that nobody will find again."""
-        try:
-            moved = os.stat(self._path).st_ino != self._inode  # noqa: PTH116  a hot path
-        except OSError:
-            moved = True
-        if moved:
-            raise LedgerError(
-                f"the ledger {self._path} was removed or replaced while a service writes it",
-                attempt="put the file back under its name, or restart the service",
-            )
+    def _check_files(self) -> None:
+        """Refuse to write into a file, or a log, that nobody will find again."""
+        for path, inode in self._files:
+            try:
+                is_there = os.stat(path).st_ino == inode  # noqa: PTH116  a hot path
+            except OSError:
+                is_there = False
+            if not is_there:
+                raise LedgerError(
+                    f"the ledger {self._path} was removed or replaced while a service writes it",
+                    found=f"{path} is not the file that was opened",
+                    attempt="stop the service, which saves what it can into the file it has open; "
+                    "put that file back under its name, and start again",
+                )
 
     def _transaction(
         self, appends: Sequence[_Append], labels: Sequence[_Labels], *, refused: list[_Settled]
@@ -174,7 +179,7 @@ class GroupCommit:
                 outcomes.append(outcome)
             execute("COMMIT")
         except BaseException:
-            if self._connection.in_transaction:
+            if self._connection.in_transaction:  # SQLite ends it by itself when the disk is full
                 self._connection.rollback()
             raise
         self._heads = heads
@@ -252,29 +257,36 @@ class GroupCommit:
         """Say what becomes of each label of one call, and give those to store."""
         outcomes: list[LabelOutcome] = []
         stored: list[Row] = []
+        contents: set[Row] = set()
+        by_id: dict[str, Row] = {}
         for row in rows:
-            outcome = self._outcome(row, stored)
+            outcome = self._outcome(row, by_id)
+            if outcome == "stored" and _content(row) in contents:
+                outcome = "duplicate"
             outcomes.append(outcome)
             if outcome == "stored":
                 stored.append(row)
+                contents.add(_content(row))
+                if row[5] is not None:
+                    by_id[row[5]] = row
         return outcomes, stored
 
-    def _outcome(self, row: Row, pending: Sequence[Row]) -> LabelOutcome:
+    def _outcome(self, row: Row, by_id: Mapping[str, Row]) -> LabelOutcome:
+        """Compare a label with what is there, and with those of its call that have an id."""
         decision_id, label_id = row[0], row[5]
         if label_id is not None:
-            found = [
-                other for other in pending if other[5] == label_id
-            ] or self._connection.execute(
-                "SELECT decision_id, source, selection, known_at_us, received_at_us, label_id, "
-                "reviewer, body FROM labels WHERE label_id = ?",
-                (label_id,),
-            ).fetchall()
-            if found:
-                return "duplicate" if _content(found[0]) == _content(row) else "conflict"
+            same_id = (
+                by_id.get(label_id)
+                or self._connection.execute(
+                    "SELECT decision_id, source, selection, known_at_us, received_at_us, label_id, "
+                    "reviewer, body FROM labels WHERE label_id = ?",
+                    (label_id,),
+                ).fetchone()
+            )
+            if same_id:
+                return "duplicate" if _content(same_id) == _content(row) else "conflict"
         if self._body_of(decision_id) is None:
             return "unknown_decision"
-        if any(_content(other) == _content(row) for other in pending):
-            return "duplicate"
         same = self._connection.execute(
             "SELECT 1 FROM labels WHERE decision_id = ? AND source = ? AND known_at_us = ? "
             "AND body = ?",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
@@ -13,6 +14,8 @@ from feasible.ledger import LabelOutcome, LedgerCounts, Verification
 from feasible.schema import Decision, Label
 
 __all__ = ["MemoryLedger"]
+
+_NOT_JSON: Final = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
 
 
 @dataclass(slots=True)
@@ -58,13 +61,15 @@ class MemoryLedger:
         """Keep a decision. Appending the same one again is no change.
 
         Raises:
-            LedgerError: It is not JSON, its time has no zone, its id belongs to a different
-                decision, its idempotency key to another one, or `fail` was called.
+            LedgerError: It is not JSON, its time has no zone, a number is too large, its id belongs
+                to a different decision, its idempotency key to another one, or `fail` was called.
         """
         self._check_writable()
         try:
             kept = msgspec.json.decode(msgspec.json.encode(decision), type=Decision)
-        except (TypeError, msgspec.MsgspecError) as error:
+            _check_size(decision.cost_nusd)
+            _check_size(round(decision.latency_ms * 1000))
+        except _NOT_JSON as error:
             raise LedgerError(
                 f"decision {decision.decision_id} cannot be written", found=str(error)
             ) from error
@@ -156,7 +161,7 @@ class MemoryLedger:
     def verify(self, *, anchor: str | None = None) -> Verification:
         """Say that it is whole: memory has no chain, so that only an anchor can be missing."""
         self._check_open()
-        faults = () if anchor is None else (f"the anchor {anchor} is not in the chain",)
+        faults = () if not anchor else (f"the anchor {anchor} is not in the chain",)
         return Verification(
             whole=not faults,
             decisions=len(self._decisions),
@@ -187,7 +192,7 @@ class MemoryLedger:
         """Give the label as a disk would give it back."""
         try:
             kept = msgspec.json.decode(msgspec.json.encode(label), type=Label)
-        except (TypeError, msgspec.MsgspecError) as error:
+        except _NOT_JSON as error:
             raise DataError(
                 f"the label of decision {label.decision_id} cannot be written", found=str(error)
             ) from error
@@ -208,6 +213,11 @@ class MemoryLedger:
         if self._failure.times <= 0:
             self._failure = None
         raise error
+
+
+def _check_size(number: int | None) -> None:
+    if number is not None and not -(2**63) <= number < 2**63:
+        raise ValueError(f"{number} does not fit into 64 bits")
 
 
 def _content(label: Label) -> tuple[object, ...]:
