@@ -1,0 +1,83 @@
+"""Logged outcomes of language models as a profile that `feasible plan --profile` reads.
+
+    python -m bench.bfcl_to_profile bfcl.parquet
+
+The rows are the data set `llm_bfcl_outcomes` in the folder that FEASIBLE_DATA_DIR names: answers of
+hosted models to queries of the Berkeley Function-Calling Leaderboard, run of 2024-08-11, with their
+correctness, price and wall-clock latency. What was not logged stays unknown.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pcsv
+import pyarrow.parquet as pq
+
+__all__ = ["MODELS", "bfcl_folder", "bfcl_table"]
+
+MODELS = {
+    "claude-3-haiku": "claude-3-haiku-20240307",
+    "gpt-4o-mini": "gpt-4o-mini-2024-07-18",
+    "claude-3.5-sonnet": "claude-3-5-sonnet-20240620",
+    "gpt-4": "gpt-4-0613",
+}
+"""Tier -> model in the log: two small and two large ones of two vendors."""
+
+
+def bfcl_folder() -> Path | None:
+    """Give the folder of the data set, or None when there is none on this machine."""
+    root = os.environ.get("FEASIBLE_DATA_DIR")
+    folder = Path(root) / "llm_bfcl_outcomes" if root else None
+    return folder if folder is not None and folder.is_dir() else None
+
+
+def bfcl_table(folder: Path, models: dict[str, str]) -> pa.Table:
+    """Give the profile: one line per query and model.
+
+    Args:
+        folder: Folder of the data set.
+        models: Tier -> model in the log.
+
+    Returns:
+        Columns row_id, tier, loss (0 right, 1 wrong), latency_ms, cost_usd, text, and a boolean
+        `slice:CATEGORY` for each of the leaderboard's categories.
+    """
+    log = pq.read_table(folder / "outcomes.parquet")
+    log = log.filter(pc.is_in(log["model"], pa.array(list(models.values()))))
+    log = log.sort_by([("query_id", "ascending"), ("model", "ascending")])
+    asked = pcsv.read_csv(folder / "queries.csv.gz")
+    text = dict(zip(asked["query_id"].to_pylist(), asked["question"].to_pylist(), strict=True))
+    tier_of = {model: tier for tier, model in models.items()}
+    columns = {
+        "row_id": log["query_id"],
+        "tier": pa.array([tier_of[model] for model in log["model"].to_pylist()]),
+        "loss": pc.subtract(1.0, pc.cast(log["correct"], pa.float64())),
+        "latency_ms": pc.multiply(pc.cast(log["latency_s"], pa.float64()), 1000.0),
+        "cost_usd": log["cost_usd"],
+        "text": pa.array([text.get(query) for query in log["query_id"].to_pylist()]),
+    }
+    for category in sorted(set(log["category"].to_pylist())):
+        columns[f"slice:{category}"] = pc.equal(log["category"], category)
+    return pa.table(columns)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write the profile to the file that is named."""
+    folder = bfcl_folder()
+    if len(argv) != 1 or folder is None:
+        print("usage: FEASIBLE_DATA_DIR=DIR python -m bench.bfcl_to_profile OUT.parquet")
+        return 2
+    profile = bfcl_table(folder, MODELS)
+    pq.write_table(profile, argv[0])
+    print(f"{argv[0]}: {profile.num_rows:,} lines, tiers {', '.join(MODELS)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
