@@ -111,6 +111,79 @@ def test_a_tier_that_misbehaves_is_named(
     assert reason in said
 
 
+def test_a_tier_that_answers_too_few_rows_is_named(
+    feature: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A batch of answers has the length of its batch of requests."""
+    (feature / "tiers.py").write_text(
+        "class rules:\n    def answer(self, batch):\n        return []\n", encoding="utf-8"
+    )
+
+    assert run(["plan", "triage", "--quiet"], monkeypatch) == 2
+    assert "gave 0 answers to" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_tier_that_hangs_is_named(
+    feature: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A plan does not wait for ever: after a minute the tier is to blame."""
+    (feature / "tiers.py").write_text(
+        "import threading\n\n\ndef rules(request):\n    threading.Event().wait()\n",
+        encoding="utf-8",
+    )
+
+    assert run(["plan", "triage", "--quiet"], monkeypatch) == 2
+    said = capsys.readouterr().err
+    assert "rules" in said
+    assert "timeout" in said
+
+
+def test_a_slice_that_no_row_has_is_named(
+    feature: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A promise on nothing cannot be judged, and is not passed over."""
+    edit(
+        feature / "data.py", 'return {"security"} if label == "security" else set()', "return set()"
+    )
+
+    assert run(["plan", "triage", "--quiet"], monkeypatch) == 2
+    said = capsys.readouterr().err
+    assert "security" in said
+    assert "  try" in said
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (["a,small,0,nan", "b,small,1,0.1"], "cost_usd"),
+        (["a,small,0,-0.1", "b,small,1,0.1"], "cost_usd"),
+        (["a,small,0,0.1", "a,small,1,0.1"], "stands 2 times"),
+        (["a,small,0,0.1", "b,small,1.5,0.1"], "loss"),
+        ([], "rows"),
+    ],
+    ids=["NaN cost", "negative cost", "a row twice", "a loss above 1", "no rows"],
+)
+def test_logged_outcomes_that_cannot_be_used_are_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    lines: list[str],
+    reason: str,
+) -> None:
+    """Money is never guessed, and a row is counted once."""
+    profile, brief = tmp_path / "log.csv", tmp_path / "brief.yaml"
+    profile.write_text("\n".join(["row_id,tier,loss,cost_usd", *lines]) + "\n", encoding="utf-8")
+    brief.write_text(
+        "feasible: 1\nname: log\ngoal: {statement: Answer}\n"
+        "envelope:\n  - {quality: accuracy, at_least: 0.8, confidence_level: 0.95}\n",
+        encoding="utf-8",
+    )
+
+    assert run(["plan", "--brief", str(brief), "--profile", str(profile)], monkeypatch) == 2
+    assert reason in capsys.readouterr().err
+
+
 def test_a_new_feature_can_be_planned_at_once(
     feature: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -47,7 +47,7 @@ def label(decision_id: str, **more: Any) -> dict[str, Any]:
         "decision_id": decision_id,
         "value": "red",
         "source": "human",
-        "known_at": "2026-11-24T08:00:00+00:00",
+        "known_at": "2026-11-01T08:00:00+00:00",
         **more,
     }
 
@@ -174,7 +174,7 @@ def test_labels_are_taken_once_and_never_for_an_unknown_decision(server: Any) ->
     [
         {"labels": []},
         label("x", known_at="yesterday"),
-        label("x", known_at="2026-11-24T08:00:00"),
+        label("x", known_at="2026-11-01T08:00:00"),
         label("x", source="guess"),
         label("x", colour="red"),
         {"decision_id": "x"},
