@@ -97,8 +97,8 @@ def run() -> Section:
     header = ["load", "requests / s", "against the peer", "p50 ms", "p95 ms", "p99 ms", "errors"]
     text = f"""\
 {_REQUESTS:,} requests from {_CLIENTS} clients in bursts, each client with one request in flight;
-the clients run on the same machine and share its cores. Every answer of ours left after its decision
-was on the disk.
+the clients run on the same machine and share its cores. Every answer of ours left after its
+decision was on the disk.
 
 {table(header, rows)}
 """

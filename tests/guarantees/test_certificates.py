@@ -10,9 +10,9 @@ from scipy.stats import binom
 
 from feasible.planning import backtest, plan_profile
 from feasible.planning.calibration import Fit
+from feasible.planning.candidates import Candidate
 from feasible.planning.certify import judge
 from feasible.planning.chain import Chain, Ingredients, policy_of
-from feasible.planning.search import Candidate
 from feasible.schema import Brief, Calibrator, Profile, parse_brief
 
 BRIEF = parse_brief("""\

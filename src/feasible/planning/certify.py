@@ -15,10 +15,10 @@ from typing import Final
 
 import numpy as np
 
+from feasible.planning.candidates import Candidate
 from feasible.planning.chain import Ingredients, exits_of, walk
 from feasible.planning.constraints import Constraint, Exits, constraints, percentile_of
 from feasible.planning.judgement import verdict_on
-from feasible.planning.search import Candidate
 from feasible.schema import AnsweredBy, CertificateLine, FloatArray, IntArray, Profile
 from feasible.stats import quantile_upper_bound
 

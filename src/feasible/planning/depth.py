@@ -7,9 +7,9 @@ from typing import Final
 
 import numpy as np
 
+from feasible.planning.candidates import Candidate
 from feasible.planning.chain import Chain, Ingredients, exits_of, walk
 from feasible.planning.constraints import Exits, mix_weights
-from feasible.planning.search import Candidate
 from feasible.schema import FloatArray, Profile
 
 __all__ = ["shallowest"]

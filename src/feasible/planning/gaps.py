@@ -8,18 +8,28 @@ from dataclasses import replace
 import numpy as np
 
 from feasible.errors import DataError
-from feasible.schema import BoolArray, Brief, FloatArray, Profile, TierKind, TierSpec
+from feasible.schema import BoolArray, Brief, FloatArray, IntArray, Profile, TierKind, TierSpec
 
 __all__ = ["filled", "needs_latency"]
 
 
 def filled(
-    brief: Brief, specs: Mapping[str, TierSpec], profile: Profile
+    brief: Brief,
+    specs: Mapping[str, TierSpec],
+    profile: Profile,
+    *,
+    judging: IntArray | None = None,
 ) -> tuple[Profile, tuple[str, ...]]:
     """Fill in what is safe to fill in: declared prices, and what an abstention takes.
 
     A tier whose price or latency is unknown throughout keeps its gaps and is left out later, where
     a promise needs them.
+
+    Args:
+        brief: What is promised.
+        specs: Tier -> its declaration.
+        profile: What every tier would have answered.
+        judging: Rows that certify: nothing is learnt from them.
 
     Returns:
         The profile, and one note for everything that was filled in.
@@ -28,6 +38,9 @@ def filled(
         DataError: A tier answered a row at an unknown price or latency that it has for others.
     """
     cost, latency = profile.cost_usd.copy(), profile.latency_ms.copy()
+    learning = np.ones(len(profile), dtype=np.bool_)
+    if judging is not None:
+        learning[judging] = False
     notes = []
     for column, name in enumerate(profile.tiers):
         spec = specs.get(name)
@@ -35,9 +48,10 @@ def filled(
             continue
         declared = spec.usd.mid if spec is not None and spec.usd is not None else None
         answered = profile.answered[:, column]
-        notes += _fill(profile, cost, "cost_usd", column, answered, declared=declared)
+        known = (column, answered, learning)
+        notes += _fill(profile, cost, "cost_usd", *known, declared=declared)
         if needs_latency(brief):
-            notes += _fill(profile, latency, "latency_ms", column, answered, declared=None)
+            notes += _fill(profile, latency, "latency_ms", *known, declared=None)
     return replace(profile, cost_usd=cost, latency_ms=latency), tuple(notes)
 
 
@@ -55,6 +69,7 @@ def _fill(
     what: str,
     column: int,
     answered: BoolArray,
+    learning: BoolArray,
     *,
     declared: float | None,
 ) -> list[str]:
@@ -66,7 +81,7 @@ def _fill(
     if declared is not None:
         values[unknown, column] = declared
         return [f"{name}: {what} of {int(unknown.sum()):,} rows is the declared price"]
-    if unknown.all():
+    if unknown[learning].all():
         return []
     bad = unknown & answered
     if bad.any():
@@ -77,6 +92,6 @@ def _fill(
             found=f"{int(bad.sum()):,} of {int(answered.sum()):,} answered rows without it",
             attempt=f"give it, leave these rows out, or declare `usd` for `{name}`",
         )
-    mean = float(values[~unknown, column].mean())
+    mean = float(values[~unknown & learning, column].mean())
     values[unknown, column] = mean
     return [f"{name}: {what} of {int(unknown.sum()):,} abstentions is taken to be its mean"]

@@ -170,7 +170,12 @@ def _best_slack(kit: Ingredients, profile: Profile, n_cert: int) -> float:
 
 
 def _conflict(kit: Ingredients, profile: Profile, n_cert: int, failed: Sequence[str]) -> list[str]:
-    """Give a smallest set of promises that cannot hold together: drop what is not needed for it."""
+    """Give a smallest set of promises that cannot hold together: drop what is not needed for it.
+
+    Where SEARCH rows see no conflict, those that failed are all that can be named.
+    """
+    if _best_slack(kit, profile, n_cert) >= _SHOWABLE:
+        return list(failed)
     chain = Chain(kit.machines[:1])
     judged = [c.id for c in constraints(kit.brief, profile, exits_of(chain, kit, profile))]
     binding = list(judged)
@@ -182,7 +187,7 @@ def _conflict(kit: Ingredients, profile: Profile, n_cert: int, failed: Sequence[
             continue
         if _best_slack(replace(kit, brief=brief), profile, n_cert) < _SHOWABLE:
             binding = rest
-    return binding if len(binding) < len(judged) else list(failed)
+    return binding
 
 
 def _relax(kit: Ingredients, name: str, profile: Profile, n_cert: int) -> Relaxation | None:

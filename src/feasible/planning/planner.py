@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from feasible.planning.calibration import Fit, answer_groups, fit_calibrators, held_out
+from feasible.planning.candidates import sequence_of
 from feasible.planning.certify import Judged, certify, certify_in_part
 from feasible.planning.chain import (
     Ingredients,
@@ -29,7 +30,7 @@ from feasible.planning.gaps import filled
 from feasible.planning.infeasible import explain, structural
 from feasible.planning.leftout import usable_tiers
 from feasible.planning.results import comparisons_of, forecast_of, frontier_points, slices_of
-from feasible.planning.search import search, sequence_of
+from feasible.planning.search import search
 from feasible.planning.splits import Split, split_rows
 from feasible.schema import (
     DEFAULT_GROUP,
@@ -89,8 +90,8 @@ def plan_profile(
     check_profile(profile)
     check_objectives(brief, profile)
     specs = {tier.name: tier for tier in brief.layers.tiers}
-    profile, filled_in = filled(brief, specs, profile)
     split = split_rows(profile, seed=seed)
+    profile, filled_in = filled(brief, specs, profile, judging=split.cert)
     fit, cert = profile.take(split.fit), profile.take(split.cert)
     found = profile.take(_subsample(profile, split.search, seed))
     usable, left_out = usable_tiers(brief, specs, profile)
@@ -123,8 +124,7 @@ def plan_profile(
         progress=None if progress is None else lambda i, n: progress("searching plans", i, n),
     )
     too_few = unshowable(brief, cert, labelled_rows(kit, cert))
-    levels = {objective.id: objective.confidence_level for objective in brief.envelope}
-    sequence = sequence_of(candidates, levels=levels, apart=too_few)
+    sequence = sequence_of(candidates, apart=too_few)
     sequence = shallowest(kit, sequence, candidates, found)
     judged = certify(kit, sequence, cert)
     passed = [one for one in judged if one.passed]

@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from feasible.planning.chain import NEVER
 from feasible.schema import BoolArray, FloatArray, IntArray
 
 __all__ = ["Balance", "polished"]
@@ -23,7 +24,6 @@ _PAIR_ROWS: Final = 1_500
 _ROUNDS: Final = 2
 _WORTH: Final = 1e-3
 """Share of the cost that a move must save."""
-_NEVER: Final = 1.01
 _TINY: Final = 1e-9
 """Weight that is nothing but rounding."""
 
@@ -123,7 +123,7 @@ class Balance:
             best = int(np.argmin(np.where(keeps, cost, np.inf)))
         else:
             best = int(np.argmax(np.where(is_edge, least, -np.inf)))
-        cut = _NEVER if best == 0 else float(p[best - 1])
+        cut = NEVER if best == 0 else float(p[best - 1])
         return cut, float(cost[best]), float(least[best])
 
     def _around(self, cuts: Cuts, tier: int, group: int) -> tuple[IntArray, BoolArray]:
@@ -213,4 +213,4 @@ def _alternatives(balance: Balance, tier: int, group: int) -> list[float]:
     """Give a few positions of one threshold, from accepting everything to accepting nothing."""
     distinct = np.unique(balance.probability[balance.order[tier][group], tier])
     at = np.unique(np.linspace(0, len(distinct) - 1, _PAIR_PLACES).round().astype(np.int64))
-    return [*(float(p) for p in distinct[at]), _NEVER]
+    return [*(float(p) for p in distinct[at]), NEVER]

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from feasible.planning.candidates import Candidate, frontier_of
 from feasible.planning.certify import Judged, judge
 from feasible.planning.chain import Chain, Ingredients, exits_of, policy_of, walk
 from feasible.planning.constraints import Exits, mix_weights, percentile_of
-from feasible.planning.search import Candidate, frontier_of
 from feasible.schema import (
     DEFAULT_GROUP,
     AnsweredBy,

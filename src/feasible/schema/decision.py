@@ -48,8 +48,8 @@ class Decision(_Noun, frozen=True, kw_only=True):
     cost_nusd: int | None
     """Whole nano-dollars; None when a price on the path is unknown."""
     latency_ms: float
-    """From the request's arrival to its answer. In a ledger the commit of an earlier decision stands
-    in for its own, which is not over when it is written."""
+    """From the request's arrival to its answer. In a ledger the commit of an earlier decision
+    stands in for its own, which is not over when it is written."""
     slices: tuple[str, ...] = ()
     fell_back: str | None = None
     """Why the declared fallback answered; None when it did not."""

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from feasible.errors import DataError, ModelFileError
+from feasible.errors import DataError, ModelFileError, nearest
 from feasible.schema import Answer, Example
 
-__all__ = ["LinearHead", "fit_linear", "labelled"]
+__all__ = ["LinearHead", "check_care", "fit_linear", "labelled", "labels_on"]
 
 Float32: TypeAlias = npt.NDArray[np.float32]
 Features: TypeAlias = Float32 | sparse.csr_matrix
@@ -53,6 +54,15 @@ class LinearHead:
             Answer(self.classes[column], score=float(score))
             for column, score in zip(best.tolist(), share.tolist(), strict=True)
         ]
+
+    def careful(self, labels: Collection[Any], *, care: float) -> LinearHead:
+        """Give a head for which missing some classes costs `care` times any other error.
+
+        Their shares are multiplied by `care` before the likeliest class is chosen: the decision of
+        least expected cost, and a score that is low wherever one of them is a rival.
+        """
+        extra = [np.log(care) if value in labels else 0.0 for value in self.classes]
+        return replace(self, intercept=self.intercept + np.asarray(extra, dtype=np.float32))
 
     def facts(self) -> dict[str, Any]:
         """Give what belongs into a model's JSON file."""
@@ -113,6 +123,42 @@ def labelled(examples: Sequence[Example], who: str) -> tuple[list[Example], list
             attempt="add labelled rows of the other classes, or leave this tier out of the brief",
         )
     return rows, labels
+
+
+def labels_on(rows: Sequence[Example], name: str, who: str) -> frozenset[Any]:
+    """Give the labels that lie on a slice: at least half of their rows do.
+
+    Raises:
+        DataError: There are none.
+    """
+    total = Counter(row.label for row in rows)
+    inside = Counter(row.label for row in rows if name in row.slices)
+    found = frozenset(label for label, count in inside.items() if 2 * count >= total[label])
+    if not found:
+        slices = sorted({one for row in rows for one in row.slices})
+        close = nearest(name, slices)
+        raise DataError(
+            f"tier {who!r} cannot be careful on slice {name!r}",
+            asked="a label at least half of whose rows lie there",
+            found=f"slices of the rows: {', '.join(slices) or 'none'}",
+            attempt=f"`{close}`?" if close else "give `slices` in data.py, or leave it out",
+        )
+    return found
+
+
+def check_care(careful_on: str, care: float) -> None:
+    """Refuse settings that would do nothing.
+
+    Raises:
+        ValueError: `care` is below 1, or there is one without the other.
+    """
+    if not care >= 1:
+        raise ValueError(f"care is at least 1; found {care}")
+    if bool(careful_on) != (care > 1):
+        raise ValueError(
+            f"careful_on names a slice and care is above 1, or neither is given; "
+            f"found careful_on={careful_on!r} and care={care}"
+        )
 
 
 def fit_linear(

@@ -14,7 +14,7 @@ from feasible.schema import Answer, Example, Request, TierKind
 from feasible.tiers.base import Weights
 from feasible.tiers.embedding import DIMENSIONS, SentenceEmbedder
 from feasible.tiers.fingerprint import version_of
-from feasible.tiers.linear import LinearHead, fit_linear, labelled
+from feasible.tiers.linear import LinearHead, check_care, fit_linear, labelled, labels_on
 from feasible.tiers.model_files import StoredModel, read_model, write_model
 from feasible.tiers.text import texts_of
 
@@ -37,6 +37,8 @@ class MiniLMHead:
         threads: Threads of one call.
         max_tokens: Tokens that are read, up to 512; the rest of a text is not.
         inverse_penalty: Larger follows the rows more closely, > 0.
+        careful_on: Slice whose rows are dear to miss; empty for none.
+        care: How many times dearer than any other error, >= 1.
         weights: Gives the folder of the prepared weights, `feasible.registry.weights` for example;
             asked at the first fit, load or answer.
 
@@ -54,6 +56,8 @@ class MiniLMHead:
         threads: int = 1,
         max_tokens: int = 64,
         inverse_penalty: float = 30.0,
+        careful_on: str = "",
+        care: float = 1.0,
         weights: Weights | None = None,
     ) -> None:
         if threads < 1:
@@ -62,6 +66,7 @@ class MiniLMHead:
             raise ValueError(f"max_tokens is from 3 to 512; found {max_tokens}")
         if not inverse_penalty > 0:
             raise ValueError(f"inverse_penalty is above 0; found {inverse_penalty}")
+        check_care(careful_on, care)
         self.name = "minilm"
         # It runs in our own process: no bill per call, the machine's hour is the serving layer's.
         self.usd_per_call: float | None = 0.0
@@ -70,6 +75,7 @@ class MiniLMHead:
         self._threads = threads
         self._max_tokens = max_tokens
         self._inverse_penalty = inverse_penalty
+        self._careful_on, self._care = careful_on, care
         self._embedder = SentenceEmbedder(weights, threads=threads, max_tokens=max_tokens)
         self._head: LinearHead | None = None
         self._weights_sha256 = ""
@@ -96,6 +102,8 @@ class MiniLMHead:
             threads=self._threads,
             max_tokens=self._max_tokens,
             inverse_penalty=self._inverse_penalty,
+            careful_on=self._careful_on,
+            care=self._care,
         )
         copy._embedder = self._embedder
         return copy
@@ -125,6 +133,9 @@ class MiniLMHead:
             inverse_penalty=self._inverse_penalty,
             seed=seed,
         )
+        if self._careful_on:
+            dear = labels_on(rows, self._careful_on, self.name)
+            self._head = self._head.careful(dear, care=self._care)
         self._content = self._stored().content_hash
 
     def answer(self, batch: Sequence[Request]) -> list[Answer]:
@@ -176,6 +187,8 @@ class MiniLMHead:
             "text_field": self._text_field,
             "max_tokens": self._max_tokens,
             "inverse_penalty": self._inverse_penalty,
+            "careful_on": self._careful_on,
+            "care": self._care,
         }
 
     def _fitted(self) -> LinearHead:

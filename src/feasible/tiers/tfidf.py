@@ -11,7 +11,7 @@ import numpy as np
 from feasible.errors import ModelFileError, TierError
 from feasible.schema import Answer, Example, Request, TierKind
 from feasible.tiers.fingerprint import version_of
-from feasible.tiers.linear import LinearHead, fit_linear, labelled
+from feasible.tiers.linear import LinearHead, check_care, fit_linear, labelled, labels_on
 from feasible.tiers.model_files import StoredModel, read_model, write_model
 from feasible.tiers.ngrams import Ngrams
 from feasible.tiers.text import texts_of
@@ -34,6 +34,8 @@ class TfidfModel:
         word_max: Longest n-gram of words.
         char_max: Longest n-gram of characters; below 2 for none.
         inverse_penalty: Larger follows the rows more closely, > 0.
+        careful_on: Slice whose rows are dear to miss; empty for none.
+        care: How many times dearer than any other error, >= 1.
 
     Raises:
         ValueError: A setting is out of range.
@@ -49,6 +51,8 @@ class TfidfModel:
         word_max: int = 2,
         char_max: int = 4,
         inverse_penalty: float = 30.0,
+        careful_on: str = "",
+        care: float = 1.0,
     ) -> None:
         if word_max < 1:
             raise ValueError(f"word_max is at least 1; found {word_max}")
@@ -56,6 +60,7 @@ class TfidfModel:
             raise ValueError(f"char_max is at least 0; found {char_max}")
         if not inverse_penalty > 0:
             raise ValueError(f"inverse_penalty is above 0; found {inverse_penalty}")
+        check_care(careful_on, care)
         self.name = "tfidf"
         # It runs in our own process: no bill per call, the machine's hour is the serving layer's.
         self.usd_per_call: float | None = 0.0
@@ -65,6 +70,8 @@ class TfidfModel:
             "word_max": word_max,
             "char_max": char_max,
             "inverse_penalty": inverse_penalty,
+            "careful_on": careful_on,
+            "care": care,
         }
         self._text_field = text_field
         self._ngrams = Ngrams(word_max=word_max, char_max=char_max)
@@ -90,12 +97,16 @@ class TfidfModel:
         rows, labels = labelled(examples, self.name)
         texts = texts_of([row.request for row in rows], self._text_field)
         self._ngrams.fit(texts)
+        settings = self._settings
         self._head = fit_linear(
             self._ngrams.transform(texts),
             labels,
-            inverse_penalty=float(self._settings["inverse_penalty"]),
+            inverse_penalty=float(settings["inverse_penalty"]),
             seed=seed,
         )
+        if settings["careful_on"]:
+            dear = labels_on(rows, settings["careful_on"], self.name)
+            self._head = self._head.careful(dear, care=settings["care"])
         self._content = self._stored().content_hash
 
     def answer(self, batch: Sequence[Request]) -> list[Answer]:

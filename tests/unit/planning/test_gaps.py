@@ -127,3 +127,16 @@ layers:
     assert "adapted in" in why["slow"]
     assert "off site" in why["away"]
     assert "simulated" in why["fake"]
+
+
+def test_nothing_is_learnt_from_the_rows_that_judge() -> None:
+    """What an abstention takes is the mean of the other rows alone."""
+    latency = rows().latency_ms.copy()
+    known = np.flatnonzero(~np.isnan(latency[:, 0]))
+    latency[known[-1], 0] = 1e6
+
+    profile, _ = filled(brief(), {}, replace(rows(), latency_ms=latency), judging=known[-1:])
+
+    gaps = np.isnan(rows().latency_ms[:, 0])
+    assert gaps.any()
+    assert profile.latency_ms[gaps, 0].max() < 1e5

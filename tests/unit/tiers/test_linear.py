@@ -5,7 +5,7 @@ import pytest
 
 from feasible.errors import DataError, ModelFileError
 from feasible.schema import Example
-from feasible.tiers.linear import LinearHead, fit_linear, labelled
+from feasible.tiers.linear import LinearHead, check_care, fit_linear, labelled, labels_on
 
 X = np.repeat(np.eye(3, dtype=np.float32), 20, axis=0)
 
@@ -87,3 +87,41 @@ def test_parts_that_do_not_fit_together_are_refused() -> None:
         LinearHead.read({"classes": ["a"]}, arrays, 3)
     with pytest.raises(ModelFileError, match="not whole"):
         LinearHead.read({"classes": ["a", "b"]}, {"coef": coef}, 3)
+
+
+def test_care_answers_the_dear_class_where_it_costs_least_in_expectation() -> None:
+    """By hand: shares 3/4 and 1/4; missing the second costs 4 times: 4/7 against 3/7."""
+    head = LinearHead(
+        ("cheap", "dear"), np.array([[np.log(3), 0]], np.float32), np.zeros(2, np.float32)
+    )
+    one = np.ones((1, 1), np.float32)
+
+    assert head.answers(one)[0].value == "cheap"
+    (careful,) = head.careful({"dear"}, care=4).answers(one)
+    assert careful.value == "dear"
+    assert careful.score == pytest.approx(4 / 7)
+    (barely,) = head.careful({"dear"}, care=2).answers(one)
+    assert barely.value == "cheap"
+    assert barely.score == pytest.approx(3 / 5)
+
+
+def test_the_labels_of_a_slice_are_those_with_most_rows_there() -> None:
+    """Half of the rows are enough; a slice that no label lies on is refused with its neighbour."""
+    marked = [
+        Example(str(i), {"text": "x"}, label=label, slices=frozenset({"risky"} if inside else ()))
+        for i, (label, inside) in enumerate(
+            [("a", True), ("a", False), ("b", True), ("b", False), ("b", False), ("c", False)]
+        )
+    ]
+    assert labels_on(marked, "risky", "t") == {"a"}
+    with pytest.raises(DataError, match=r"(?s)'riskyy'.*`risky`"):
+        labels_on(marked, "riskyy", "t")
+
+
+@pytest.mark.parametrize(("on", "care"), [("risky", 1.0), ("", 2.0), ("risky", 0.5)])
+def test_care_that_would_do_nothing_is_refused(on: str, care: float) -> None:
+    """A slice without a price, a price without a slice, and a price below any other error's."""
+    with pytest.raises(ValueError, match="care"):
+        check_care(on, care)
+    check_care("risky", 4)
+    check_care("", 1)

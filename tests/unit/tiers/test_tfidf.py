@@ -54,6 +54,30 @@ def test_the_version_changes_with_rows_and_settings() -> None:
     assert TfidfModel(char_max=3).version != TfidfModel().version
 
 
+def test_care_leans_towards_the_slice_and_is_stored(tmp_path: Path) -> None:
+    """A text between two classes gets the dear one, before and after it was written to disk."""
+    rows = [
+        Example(
+            row.row_id,
+            row.request,
+            label=row.label,
+            slices=frozenset({"dear"} if row.label == "pin" else ()),
+        )
+        for row in ROWS
+    ]
+    careful = TfidfModel(careful_on="dear", care=50)
+    careful.fit(rows, seed=0)
+    careful.save(tmp_path)
+    loaded = TfidfModel()
+    loaded.load(tmp_path)
+
+    between = [{"text": "my card pin please"}]
+    assert fitted().answer(between)[0].value == "card"
+    assert careful.answer(between)[0].value == "pin"
+    assert loaded.answer(between) == careful.answer(between)
+    assert loaded.blank().version == careful.blank().version != TfidfModel().version
+
+
 def test_a_stored_model_answers_alike_and_keeps_its_settings(tmp_path: Path) -> None:
     """Nothing is lost on the way through the files."""
     model = TfidfModel(char_max=3, inverse_penalty=5)

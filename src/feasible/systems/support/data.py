@@ -70,7 +70,7 @@ def examples(data: str | None = None) -> DataSet:
             name="support corpus",
             examples=list(_corpus_rows()),
             synthetic=True,
-            origin="48 merchant intents written by this project, not collected from users",
+            origin="43 merchant intents written by this project, not collected from users",
         )
     if data == "banking77":
         return DataSet(

@@ -1,0 +1,143 @@
+"""Candidates, how likely they are to be certified, and the order in which they are tested.
+
+Everything here rests on SEARCH rows and on the number of CERT rows, never on what these say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from scipy.special import log_ndtr
+
+from feasible.cascade import Policy
+from feasible.planning.chain import Chain
+from feasible.stats import binomial_quantile
+
+__all__ = ["Candidate", "frontier_of", "margin_of", "sequence_of"]
+
+_AMPLE: Final = 6.0
+"""Normal score beyond which more is no likelier in practice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One policy and how it did on SEARCH rows.
+
+    Attributes:
+        chain: Its order of tiers.
+        thresholds: Tier -> group -> threshold.
+        policy: The table.
+        cost_usd: Mean per decision on the declared traffic mix, people included.
+        slack: Objective id -> standardised distance from its limit, as the certificate will see it.
+        value: Objective id -> mean loss.
+        margin: Objective id -> how likely as many fresh rows are to show the promise, as a normal
+            score: 0 is one in two.
+    """
+
+    chain: Chain
+    thresholds: dict[str, dict[str, float]]
+    policy: Policy
+    cost_usd: float
+    slack: dict[str, float]
+    value: dict[str, float | None]
+    margin: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def least_slack(self) -> float:
+        """Give the smallest standardised slack over all objectives."""
+        return min(self.slack.values(), default=math.inf)
+
+    def least_over(self, names: Collection[str]) -> float:
+        """Give the smallest standardised slack over some objectives."""
+        return min((self.slack[name] for name in names if name in self.slack), default=math.inf)
+
+
+def margin_of(
+    mean: float, *, limit: float, confidence_level: float, n_search: int, n_cert: int
+) -> float:
+    """Give how likely fresh rows are to show that a share is below its limit, as a normal score.
+
+    Both sides have luck: the share was seen on some rows, and others will judge it. The scale on
+    which a share's luck does not depend on the share is the arc sine of its root.
+
+    Args:
+        mean: Share of rows that miss, as far as is known. Ratio.
+        limit: Largest share allowed. Ratio in (0, 1).
+        confidence_level: Level at which it has to be shown.
+        n_search: Rows that it was seen on. Count, > 0.
+        n_cert: Rows that will judge. Count, > 0.
+
+    Returns:
+        0 when one attempt in two succeeds, 1.64 when 19 in 20 do.
+
+    Source:
+        Anscombe (1948), Biometrika 35(3/4), on the transformation.
+
+    Examples:
+        >>> rows = {"limit": 0.05, "confidence_level": 0.95}
+        >>> round(margin_of(0.01, **rows, n_search=150, n_cert=180), 2)
+        0.72
+        >>> round(margin_of(0.01, **rows, n_search=1500, n_cert=1800), 2)
+        5.99
+    """
+    allowed = binomial_quantile(1 - confidence_level, n_cert, limit) - 1
+    if allowed < 0:
+        return -_AMPLE
+    near, far = (2 * math.asin(math.sqrt(min(p, 1.0))) for p in (mean, (allowed + 0.5) / n_cert))
+    return min(_AMPLE, max(-_AMPLE, (far - near) / math.sqrt(1 / n_search + 1 / n_cert)))
+
+
+def sequence_of(
+    candidates: Sequence[Candidate],
+    *,
+    apart: Collection[str] = (),
+    most: int = 30,
+) -> list[Candidate]:
+    """Order candidates for fixed-sequence testing: from the safest towards cheaper ones.
+
+    Starts at the candidate that is likeliest to be certified and goes on to cheaper ones: the next
+    is the likeliest of those that cost less. Of two with the same cost the shallower chain wins.
+
+    Args:
+        candidates: What the search found.
+        apart: Objectives that the rows are too few to show. They are aimed at, and left out of the
+            order, which they would otherwise dictate.
+        most: Length at most.
+    """
+    aimed = [c for c in candidates if c.least_over(apart) >= 0] or list(candidates)
+    names = sorted({name for c in aimed for name in c.margin} - set(apart))
+    margins = np.array([[c.margin[name] for name in names] for c in aimed])
+    chance = log_ndtr(margins.reshape(len(aimed), -1)).sum(axis=1)
+    order = sorted(
+        range(len(aimed)),
+        key=lambda i: (
+            -round(float(chance[i]), 3),
+            aimed[i].cost_usd,
+            len(aimed[i].chain.machines),
+        ),
+    )
+    out: list[Candidate] = []
+    for candidate in (aimed[i] for i in order):
+        if not out or candidate.cost_usd < out[-1].cost_usd * (1 - 1e-3) - 1e-12:
+            out.append(candidate)
+    if len(out) <= most:
+        return out
+    keep = np.unique(np.linspace(0, len(out) - 1, most).round().astype(int))
+    return [out[int(i)] for i in keep]
+
+
+def frontier_of(
+    candidates: list[Candidate], quality: Callable[[Candidate], float | None]
+) -> list[tuple[Candidate, float]]:
+    """Give the candidates that no other beats at once in cost and quality, cheapest first."""
+    scored = [(c, q) for c in candidates if (q := quality(c)) is not None]
+    scored.sort(key=lambda item: (item[0].cost_usd, -item[1]))
+    out: list[tuple[Candidate, float]] = []
+    for candidate, value in scored:
+        if not out or value > out[-1][1] + 1e-9:
+            out.append((candidate, value))
+    return out
