@@ -151,7 +151,7 @@ class Feature:
                 options["labels"] = labels
             if "weights" in accepted and "weights" not in options:
                 options["weights"] = weights
-            unknown = [name for name in options if name not in accepted and name != "isolate"]
+            unknown = [name for name in options if name not in accepted]
             if unknown:
                 close = nearest(unknown[0], accepted)
                 raise FeatureError(
@@ -160,7 +160,6 @@ class Feature:
                     found=f"it takes {', '.join(accepted) or 'none'}",
                     attempt=f"`{close}`" if close else None,
                 )
-            options.pop("isolate", None)
             target = target(**options)
         return as_tier(target, spec)
 

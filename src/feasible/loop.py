@@ -157,7 +157,14 @@ def serve(
     try:
         tracker = _tracker(feature, made, ledger)
         slices = (*feature.brief.traffic.slices, *_promised_slices(feature.brief))
-        runtime = Runtime(made, tiers, ledger, slices=slices, on_decision=tracker.add_decision)
+        runtime = Runtime(
+            made,
+            tiers,
+            ledger,
+            specs=feature.brief.layers.tiers,
+            slices=slices,
+            on_decision=tracker.add_decision,
+        )
         runtime.warm_up()
         keys = keys_from_environment()
         app = build_app(runtime, headroom=tracker.rows, on_label=tracker.add_label, keys=keys)

@@ -86,21 +86,23 @@ def calls_of(
     tier: Tier,
     *,
     labels: frozenset[str] | None,
-    typical_s: float | None,
-    deadline_s: float | None,
+    most: int | None = None,
+    typical_s: float | None = None,
+    deadline_s: float | None = None,
 ) -> Calls:
     """Choose how a tier is called.
 
     Args:
         tier: Whom to ask.
         labels: The closed set of answers; None when any value will do.
+        most: Calls that an awaited tier may have in flight; None for our own limit.
         typical_s: Seconds of a typical call, one request alone; None when unknown.
         deadline_s: Seconds for a whole decision; None without a deadline.
     """
     if isinstance(getattr(tier, "target", tier), ExactCache | PersonQueue):
         return DirectCalls(tier, labels=labels)
     if isinstance(tier, AsyncTier):
-        return AwaitedCalls(tier, labels=labels)
+        return AwaitedCalls(tier, labels=labels, most=most or _MOST_AWAITED)
     return BatchedCalls(tier, labels=labels, typical_s=typical_s, deadline_s=deadline_s)
 
 
@@ -136,11 +138,15 @@ class AwaitedCalls:
     Args:
         tier: Whom to ask.
         labels: The closed set of answers.
+        most: Calls in flight at most.
     """
 
-    def __init__(self, tier: AsyncTier, *, labels: frozenset[str] | None) -> None:
+    def __init__(
+        self, tier: AsyncTier, *, labels: frozenset[str] | None, most: int = _MOST_AWAITED
+    ) -> None:
         self._tier = tier
         self._labels = labels
+        self._most = most
         self._running: set[asyncio.Task[Answer]] = set()
 
     async def ask(self, request: Request, *, within_s: float) -> Answer:
@@ -169,7 +175,7 @@ class AwaitedCalls:
     def is_full(self, *, within_s: float) -> bool:
         """Claim that too many calls are under way."""
         del within_s
-        return len(self._running) >= _MOST_AWAITED
+        return len(self._running) >= self._most
 
     def close(self) -> None:
         """Cancel what is under way."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
@@ -13,7 +14,7 @@ from feasible.cascade import Ask, Fallback, Finish, Policy, Seen, State, Step, r
 from feasible.clock import Clock, SystemClock
 from feasible.errors import FeasibleError, PlanError, RequestError, nearest
 from feasible.ledger import Ledger, new_decision_id
-from feasible.schema import Answer, Decision, PathStep, Plan, TierKind
+from feasible.schema import Answer, Decision, PathStep, Plan, TierKind, TierSpec
 from feasible.serving.breaker import Breaker
 from feasible.serving.calls import Calls, CallTimedOut, calls_of
 from feasible.serving.messages import DecideRequest
@@ -58,12 +59,21 @@ class Decided:
 
 @dataclass(slots=True)
 class _Tier:
-    """One tier with what guards it; `needs_s` is kept back for it where it is the fallback."""
+    """One tier with what guards it.
+
+    Attributes:
+        tier: Whom to ask.
+        calls: How it is asked.
+        breaker: Whether it is asked.
+        needs_s: Time that is kept back for it where it is the fallback.
+        timeout_s: Longest that one call of it may take, whatever the deadline; may be infinite.
+    """
 
     tier: Tier
     calls: Calls
     breaker: Breaker
     needs_s: float
+    timeout_s: float
 
 
 @dataclass(slots=True)
@@ -128,6 +138,7 @@ class Runtime:
         tiers: Every tier of the feature by name, fitted; those of the plan and its fallbacks are
             used.
         ledger: Where decisions go before anybody is told.
+        specs: What the brief declares about tiers: their `timeout` and `concurrency` are kept.
         slices: Slices that a caller may name, beside those of the plan's fallbacks.
         clock: Where time comes from.
         on_decision: Called with each decision once it is durable; its latency then includes the
@@ -143,6 +154,7 @@ class Runtime:
         tiers: Mapping[str, Tier],
         ledger: Ledger,
         *,
+        specs: Iterable[TierSpec] = (),
         slices: Iterable[str] = (),
         clock: Clock | None = None,
         on_decision: Callable[[Decision], None] = lambda _decision: None,
@@ -155,7 +167,10 @@ class Runtime:
         self._clock = clock or SystemClock()
         self._on_decision = on_decision
         self._deadline_s = None if plan.deadline_ms is None else plan.deadline_ms / 1e3
-        self._tiers = {name: self._guarded(tiers[name]) for name in _needed(plan, tiers)}
+        declared = {spec.name: spec for spec in specs}
+        self._tiers = {
+            name: self._guarded(tiers[name], declared.get(name)) for name in _needed(plan, tiers)
+        }
         self._person = next(
             (name for name, held in self._tiers.items() if held.tier.kind is TierKind.PERSON), None
         )
@@ -284,7 +299,9 @@ class Runtime:
         walk.spent_usd += tier.worst_usd_per_call or 0.0
         began_s = self._clock.monotonic()
         try:
-            answer = await held.calls.ask(walk.asked.request, within_s=within_s)
+            answer = await held.calls.ask(
+                walk.asked.request, within_s=min(within_s, held.timeout_s)
+            )
         except RequestError:
             held.breaker.succeeded()
             raise
@@ -442,18 +459,22 @@ class Runtime:
                     attempt=f"`{close}`" if close else "leave `slices` out",
                 )
 
-    def _guarded(self, tier: Tier) -> _Tier:
+    def _guarded(self, tier: Tier, spec: TierSpec | None) -> _Tier:
         step = next((step for step in self.plan.tiers if step.name == tier.name), None)
         p50_ms = None if step is None else step.latency_p50_ms
         p95_ms = None if step is None else step.latency_p95_ms
         calls = calls_of(
             tier,
             labels=frozenset(self.plan.labels) or None,
+            most=None if spec is None else spec.concurrency,
             typical_s=None if p50_ms is None else p50_ms / 1e3,
             deadline_s=self._deadline_s,
         )
         needs_s = max(_FALLBACK_AT_LEAST_S, (p95_ms or 0.0) / 1e3)
-        return _Tier(tier, calls, Breaker(self._clock), needs_s)
+        timeout_s = math.inf
+        if spec is not None and spec.timeout is not None:
+            timeout_s = spec.timeout.mid
+        return _Tier(tier, calls, Breaker(self._clock), needs_s, timeout_s)
 
 
 def _needed(plan: Plan, tiers: Mapping[str, Tier]) -> list[str]:

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from feasible.errors import LedgerError, PlanError, RequestError
-from feasible.schema import Answer, Decision, Plan, TierKind
+from feasible.schema import Answer, Decision, Plan, TierKind, TierSpec
 from feasible.serving import Decided, DecideRequest, Runtime
 from feasible.testing import AsyncScriptedTier, Hang, MemoryLedger, ScriptedTier
 from feasible.tiers import ExactCache, PersonQueue, Tier
+from feasible.units import Duration
 
 Plans = Callable[..., Plan]
 ASKED = DecideRequest(request={"text": "where is my money"})
@@ -243,6 +244,40 @@ def test_a_caller_can_shorten_the_deadline(plan_for: Plans) -> None:
     assert not model.calls
     assert decided.decision.fell_back is not None
     assert decided.decision.handed_off
+
+
+def test_a_declared_timeout_is_kept_whatever_time_is_left(plan_for: Plans) -> None:
+    """One slow tier does not use up the whole deadline."""
+    slow = AsyncScriptedTier([Hang()], name="llm", kind=TierKind.LLM)
+    next_one = ScriptedTier(["a"], name="model")
+    spec = TierSpec(name="llm", kind=TierKind.LLM, timeout=Duration("50 ms"))
+    plan = plan_for([slow, next_one], deadline_ms=30_000.0)
+    runtime = runtime_of(plan, [slow, next_one], specs=[spec])
+
+    (decided,) = decide(runtime, ASKED)
+
+    assert steps(decided.decision) == [("llm", "timed_out"), ("model", "answered")]
+    assert decided.decision.path[0].latency_ms < 5_000
+
+
+def test_a_tier_is_asked_no_more_often_at_once_than_declared(plan_for: Plans) -> None:
+    """A vendor's limit is kept: what goes beyond it is not sent there."""
+    vendor = AsyncScriptedTier(
+        [Hang(seconds=0.2, then=Answer("a", score=1.0))], name="llm", kind=TierKind.LLM
+    )
+    person = PersonQueue(usd=1.0)
+    spec = TierSpec(name="llm", kind=TierKind.LLM, concurrency=2)
+    runtime = runtime_of(
+        plan_for([vendor, person], deadline_ms=5_000.0), [vendor, person], specs=[spec]
+    )
+
+    async def together() -> list[Decided]:
+        return await asyncio.gather(*(runtime.decide(ASKED) for _ in range(5)))
+
+    decided = asyncio.run(together())
+    runtime.close()
+
+    assert sorted(one.decision.tier for one in decided) == ["llm", "llm", *["person"] * 3]
 
 
 def test_an_unknown_slice_is_refused_with_the_nearest_one(plan_for: Plans) -> None:
