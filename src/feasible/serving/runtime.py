@@ -28,8 +28,10 @@ NOBODY: Final = "nobody"
 
 _NO_DEADLINE_S: Final = 30.0
 """Longest wait for one tier under a plan without a deadline."""
-_COMMIT_AT_FIRST_S: Final = 0.01
+_COMMIT_AT_FIRST_S: Final = 0.025
 _COMMIT_FORGETS: Final = 0.999
+_COMMIT_SAFETY: Final = 2.0
+"""What is kept back for the commit, in commits as long as the longest of late."""
 _SHARE: Final = 0.25
 """Most of a deadline that is kept back for the commit, and most for the fallback."""
 _FALLBACK_AT_LEAST_S: Final = 0.01
@@ -422,7 +424,9 @@ class Runtime:
         deadline_s = min(limits)
         declared = self._policy.fallback_of(asked.slices)
         fallback_s = 0.0 if declared is None else self._tiers[declared].needs_s
-        fallback_until_s = arrived_s + deadline_s - min(self._commit_s, _SHARE * deadline_s)
+        fallback_until_s = (
+            arrived_s + deadline_s - min(_COMMIT_SAFETY * self._commit_s, _SHARE * deadline_s)
+        )
         until_s = fallback_until_s - min(fallback_s, _SHARE * deadline_s)
         return _Walk(asked, arrived_s, until_s, fallback_until_s, [])
 
