@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import backtests, ledger, routing, serving
+from bench import backtests, ledger, profiles, routing, serving
 from bench.page import Section, write_page
 
 BENCHMARKS: tuple[Callable[[], Section], ...] = (
@@ -16,6 +16,7 @@ BENCHMARKS: tuple[Callable[[], Section], ...] = (
     serving.run,
     ledger.run,
     routing.run,
+    profiles.run,
 )
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "measurements.md"
 

@@ -1,10 +1,11 @@
 """Logged outcomes of language models as a profile that `feasible plan --profile` reads.
 
-    python -m bench.bfcl_to_profile bfcl.parquet
+    python -m bench.bfcl_to_profile bfcl.parquet [--all]
 
 The rows are the data set `llm_bfcl_outcomes` in the folder that FEASIBLE_DATA_DIR names: answers of
 hosted models to queries of the Berkeley Function-Calling Leaderboard, run of 2024-08-11, with their
-correctness, price and wall-clock latency. What was not logged stays unknown.
+correctness, price and wall-clock latency. What was not logged stays unknown. With `--all` every
+model of the log is a tier, else the four of `MODELS`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def bfcl_folder() -> Path | None:
     """Give the folder of the data set, or None when there is none on this machine."""
     root = os.environ.get("FEASIBLE_DATA_DIR")
     folder = Path(root) / "llm_bfcl_outcomes" if root else None
-    return folder if folder is not None and folder.is_dir() else None
+    return folder if folder is not None and (folder / "outcomes.parquet").is_file() else None
 
 
 def bfcl_table(folder: Path, models: dict[str, str]) -> pa.Table:
@@ -70,13 +71,19 @@ def bfcl_table(folder: Path, models: dict[str, str]) -> pa.Table:
 def main(argv: Sequence[str]) -> int:
     """Write the profile to the file that is named."""
     folder = bfcl_folder()
-    if len(argv) != 1 or folder is None:
-        print("usage: FEASIBLE_DATA_DIR=DIR python -m bench.bfcl_to_profile OUT.parquet")
+    if len(argv) not in {1, 2} or argv[1:] not in ([], ["--all"]) or folder is None:
+        print("usage: FEASIBLE_DATA_DIR=DIR python -m bench.bfcl_to_profile OUT.parquet [--all]")
         return 2
-    profile = bfcl_table(folder, MODELS)
+    models = _every_model(folder) if argv[1:] else MODELS
+    profile = bfcl_table(folder, models)
     pq.write_table(profile, argv[0])
-    print(f"{argv[0]}: {profile.num_rows:,} lines, tiers {', '.join(MODELS)}")
+    print(f"{argv[0]}: {profile.num_rows:,} lines, tiers {', '.join(models)}")
     return 0
+
+
+def _every_model(folder: Path) -> dict[str, str]:
+    names = pq.read_table(folder / "outcomes.parquet", columns=["model"])["model"]
+    return {name: name for name in sorted(pc.unique(names).to_pylist())}
 
 
 if __name__ == "__main__":

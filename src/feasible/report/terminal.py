@@ -42,7 +42,7 @@ def show(value: float | None, unit: str) -> str:
 
     Examples:
         >>> show(0.93, "ratio"), show(12.5, "ms"), show(0.004, "usd"), show(None, "ms")
-        ('93.0 %', '12.5 ms', '$0.00400', 'unknown')
+        ('93.0 %', '12.5 ms', '$0.0040', 'unknown')
     """
     if value is None:
         return "unknown"

@@ -129,6 +129,7 @@ def test_a_compressed_csv_is_read(tmp_path: Path) -> None:
         (CSV.replace(",80,", ",fast,"), "p.csv:2: column `latency_ms` of p.csv is not numbers"),
         (CSV.replace(",80,", ",-80,"), "p.csv:2: latency_ms of tier `dear` for row 'a' is -80"),
         (CSV.replace("0.0001,y", "-1,y"), "p.csv:5: cost_usd of tier `cheap` for row 'b' is -1"),
+        (CSV.replace("0.0001,y", "nan,y"), "p.csv:5: cost_usd of tier `cheap` for row 'b' is nan"),
         (CSV.replace("0.0001,y", "inf,y"), "p.csv:5: cost_usd of tier `cheap` for row 'b' is inf"),
         (CSV.replace("cheap,1", "cheap,1.5"), "p.csv:3: loss of tier `cheap` for row 'a' is 1.5"),
         (CSV.replace("x,true", "x,often", 1), "p.csv:2: column `slice:risky` is not true or false"),
