@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 import uvloop
 from bench.page import Section, table
 
-from feasible.testing import Load, send_load
+from feasible.testing import Load, running_service, send_load
 
 __all__ = ["run"]
 
@@ -48,9 +48,10 @@ uvicorn.Server(config).run(sockets=[sock])
 
 
 @contextmanager
-def _running(command: list[str], folder: Path) -> Iterator[str]:
-    """Start a server and give its address."""
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True)
+def _peer() -> Iterator[str]:
+    """Start the peer and give its address."""
+    command = [sys.executable, "-c", _PEER]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         line = process.stdout.readline() if process.stdout else ""
         yield "http://" + line.split("http://", 1)[1].split()[0]
@@ -78,10 +79,9 @@ def run() -> Section:
         loads = {}
         for name, repeats in (("every question new", False), ("eight questions, cached", True)):
             ledger = f"sqlite:///{(folder / f'{repeats}.db').resolve()}"
-            serve = [*feasible, "serve", "x", "--port", "0", "--ledger", ledger]
-            with _running(serve, folder) as url:
-                loads[name] = _load(url, repeats=repeats)
-        with _running([sys.executable, "-c", _PEER], folder) as url:
+            with running_service("x", ledger=ledger, folder=folder) as service:
+                loads[name] = _load(service.url, repeats=repeats)
+        with _peer() as url:
             loads["peer: answers and nothing else"] = _load(url, repeats=False)
     peer = loads["peer: answers and nothing else"]
     rows = [

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +16,6 @@ from rich.console import Console
 from rich.progress import Progress as Bars
 
 from feasible import loop
-from feasible.errors import FeasibleError
 from feasible.folder import Feature
 from feasible.report import (
     brief_panel,
@@ -29,7 +26,7 @@ from feasible.report import (
     plan_table,
 )
 from feasible.schema import Example, HeadroomRow, PlanReport
-from feasible.testing import Load, send_load
+from feasible.testing import Load, running_service, send_load
 from feasible.units import format_ratio
 
 __all__ = ["run_demo"]
@@ -115,7 +112,13 @@ def _live(feature: Feature, console: Console, n_requests: int) -> None:
     data = feature.dataset()
     rows = [row for row in data.examples if row.split != "train"]
     console.rule("[bold]3. real HTTP load on the served plan: bursts, repeated questions")
-    with _served(feature, console) as url:
+    ledger = feature.work / "demo-ledger.db"
+    for stale in ledger.parent.glob(f"{ledger.name}*"):
+        stale.unlink()
+    url_of_ledger = f"sqlite:///{ledger.resolve()}"
+    with running_service(feature.brief.name, ledger=url_of_ledger) as service:
+        url = service.url
+        console.print(f"serving on {url}, decisions in {ledger}", highlight=False, soft_wrap=True)
         questions = _questions(feature, len(rows), n_requests)
         console.print(
             f"{n_requests:,} questions from {_CLIENTS} clients, in bursts, drawn from the "
@@ -139,40 +142,6 @@ def _live(feature: Feature, console: Console, n_requests: int) -> None:
     console.print(
         f"promises that could be judged: {sayable[0]} before the labels, {sayable[1]} with them"
     )
-
-
-@contextmanager
-def _served(feature: Feature, console: Console) -> Iterator[str]:
-    """Start a server in its own process, on a free port and a fresh ledger; stop it at the end."""
-    ledger = feature.work / "demo-ledger.db"
-    for stale in ledger.parent.glob(f"{ledger.name}*"):
-        stale.unlink()
-    command = [sys.executable, "-m", "feasible", "serve", feature.brief.name, "--port", "0"]
-    command += ["--ledger", f"sqlite:///{ledger.resolve()}"]
-    process = subprocess.Popen(  # noqa: S603  our own command line
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    try:
-        url = _address_of(process)
-        console.print(f"serving on {url}, decisions in {ledger}", highlight=False, soft_wrap=True)
-        yield url
-    finally:
-        process.terminate()
-        try:
-            process.communicate(timeout=30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-
-
-def _address_of(process: subprocess.Popen[str]) -> str:
-    """Read from a server's first line where it listens; it listens by then."""
-    assert process.stdout is not None  # noqa: S101  asked for above
-    line = process.stdout.readline()
-    if "http://" not in line:
-        said = f"{line}{process.stdout.read()}".strip()
-        raise FeasibleError("the server did not start", found=said or None)
-    return "http://" + line.split("http://", 1)[1].split()[0]
 
 
 def _questions(feature: Feature, n_rows: int, n_requests: int) -> list[int]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from feasible.testing import Service, running_service
 
 BRIEF = """\
 feasible: 1
@@ -77,24 +79,26 @@ def feasible(*argv: str) -> subprocess.CompletedProcess[str]:
 
 @dataclass
 class Server:
-    """A server that runs.
+    """A service that runs on a ledger.
 
     Attributes:
-        folder: Folder of its feature.
         url: Where it listens.
         ledger: Where its decisions go.
-        process: The process.
+        service: The service.
     """
 
-    folder: Path
     url: str
     ledger: str
-    process: subprocess.Popen[str]
+    service: Service
 
-    def stop(self, number: int = signal.SIGTERM) -> int:
+    @property
+    def process(self) -> subprocess.Popen[str]:
+        """Give its process."""
+        return self.service.process
+
+    def stop(self) -> int:
         """Tell it to stop and give its exit code."""
-        self.process.send_signal(number)
-        return self.process.wait(timeout=60)
+        return self.service.stop()
 
 
 Start = Callable[..., Server]
@@ -119,57 +123,26 @@ def odd_feature(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def started(folder: Path, ledger: str, environment: dict[str, str] | None = None) -> Server:
-    """Start a server and wait until it says where it listens."""
-    command = [sys.executable, "-m", "feasible", "serve", str(folder), "--port", "0"]
-    process = subprocess.Popen(
-        [*command, "--ledger", ledger],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environment,
-    )
-    assert process.stdout is not None
-    said = process.stdout.readline()
-    if "http://" not in said:
-        process.kill()
-        raise AssertionError(said + process.stdout.read())
-    return Server(folder, "http://" + said.split("http://", 1)[1].split()[0], ledger, process)
-
-
-def end(server: Server) -> None:
-    """Make sure that a server is gone."""
-    if server.process.poll() is None:
-        server.process.kill()
-    server.process.wait()
-    assert server.process.stdout is not None
-    server.process.stdout.close()
-
-
 @pytest.fixture(scope="session")
 def server(odd_feature: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server for every test that leaves it as it was."""
     ledger = f"sqlite:///{tmp_path_factory.mktemp('ledger') / 'decisions.db'}"
-    running = started(odd_feature, ledger)
-    yield running
-    end(running)
+    with running_service(str(odd_feature), ledger=ledger) as service:
+        yield Server(service.url, ledger, service)
 
 
 @pytest.fixture
 def start(odd_feature: Path, tmp_path: Path) -> Iterator[Start]:
     """Give the function that starts a server of the test's own."""
-    running: list[Server] = []
+    with ExitStack() as running:
 
-    def starting(
-        folder: Path = odd_feature,
-        *,
-        ledger: str | None = None,
-        environment: dict[str, str] | None = None,
-    ) -> Server:
-        url = ledger or f"sqlite:///{tmp_path / 'decisions.db'}"
-        running.append(started(folder, url, environment))
-        return running[-1]
+        def starting(
+            *, ledger: str | None = None, environment: dict[str, str] | None = None
+        ) -> Server:
+            url = ledger or f"sqlite:///{tmp_path / 'decisions.db'}"
+            service = running.enter_context(
+                running_service(str(odd_feature), ledger=url, environment=environment)
+            )
+            return Server(service.url, url, service)
 
-    yield starting
-    for one in running:
-        end(one)
+        yield starting

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from feasible.ledger import open_ledger
+from feasible.testing import running_service
 
 pytestmark = pytest.mark.slow  # each starts services of its own
 
@@ -35,17 +36,11 @@ def decide(server: Any, text: str) -> httpx.Response:
 def whole_ledger(odd_feature: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A ledger that a service wrote and closed, large enough to be cut."""
     path = tmp_path_factory.mktemp("whole") / "decisions.db"
-    command = [sys.executable, "-m", "feasible", "serve", str(odd_feature), "--port", "0"]
-    with subprocess.Popen(
-        [*command, "--ledger", f"sqlite:///{path}"], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        url = "http://" + process.stdout.readline().split("http://", 1)[1].split()[0]
+    with running_service(str(odd_feature), ledger=f"sqlite:///{path}") as service:
         for i in range(60):
             body = {"request": {"text": f"colour {i}"}}
-            assert httpx.post(f"{url}/v1/decide", json=body, timeout=30).status_code == 200
-        process.terminate()
-        assert process.wait(timeout=60) == 0
+            assert httpx.post(f"{service.url}/v1/decide", json=body, timeout=30).status_code == 200
+        assert service.stop() == 0
     return path.read_bytes()
 
 

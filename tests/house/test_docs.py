@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import typer
 from typer.main import get_command
 
 from feasible import cli
+from feasible.testing import running_service
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -138,26 +140,13 @@ def test_every_make_target_that_is_shown_exists(page: Path) -> None:
         assert wanted <= targets, str(command)
 
 
-def _serve_one_request(call: list[str], folder: Path) -> None:
-    """Start the server of a page on a free port, ask it one question, and stop it."""
-    process = subprocess.Popen(
-        [*call, "--port", "0"],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    said = process.stdout.readline()
-    try:
-        assert "http://" in said, said + process.stdout.read()
-        url = "http://" + said.split("http://", 1)[1].split()[0]
+def _serve_one_request(words: Sequence[str], folder: Path) -> None:
+    """Start the service of a page on a free port, ask it one question, and stop it."""
+    feature = words[words.index("serve") + 1]
+    with running_service(feature, folder=folder) as service:
         asked = {"request": {"text": "where is my money"}}
-        assert httpx.post(f"{url}/v1/decide", json=asked, timeout=30).status_code == 200
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
-    assert process.returncode == 0
+        assert httpx.post(f"{service.url}/v1/decide", json=asked, timeout=30).status_code == 200
+        assert service.stop() == 0
 
 
 FOLLOWED = [page for page in PAGES if _blocks(page, {"python"}) or _commands(page, "feasible")]

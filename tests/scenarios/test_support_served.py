@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -14,7 +12,7 @@ import pytest
 from feasible import loop
 from feasible.cli import open_feature
 from feasible.ledger import open_ledger
-from feasible.testing import send_load
+from feasible.testing import running_service, send_load
 
 REQUESTS, CLIENTS = 20_000, 64
 
@@ -33,18 +31,12 @@ def test_twenty_thousand_bursty_requests_are_answered_inside_the_envelope(
     # Half of the questions come with a number of their own, so that the cache cannot answer them.
     texts = [rows[row].request["text"] + (f" {i}" if i % 2 else "") for i, row in enumerate(chosen)]
     ledger = f"sqlite:///{tmp_path / 'decisions.db'}"
-    command = [sys.executable, "-m", "feasible", "serve", "support", "--port", "0"]
-    with subprocess.Popen(
-        [*command, "--ledger", ledger], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        url = "http://" + process.stdout.readline().split("http://", 1)[1].split()[0]
+    with running_service("support", ledger=ledger) as service:
         load = asyncio.run(
-            send_load(url, [{"text": text} for text in texts], clients=CLIENTS, seed=7)
+            send_load(service.url, [{"text": text} for text in texts], clients=CLIENTS, seed=7)
         )
-        metrics = httpx.get(f"{url}/metrics").text
-        process.terminate()
-        assert process.wait(timeout=60) == 0
+        metrics = httpx.get(f"{service.url}/metrics").text
+        assert service.stop() == 0
 
     assert load.errors == 0, (load.refused, load.broken[:3])
     assert len(load.decisions) == REQUESTS

@@ -1,12 +1,14 @@
 """Fakes that are real implementations, for our tests and for yours.
 
 `MemoryLedger` keeps the promises of a ledger except surviving its process; `ScriptedTier` answers,
-raises, hangs or misbehaves exactly as a script says; `send_load` asks a live server in bursts.
+raises, hangs or misbehaves exactly as a script says; `running_service` starts a real
+service and `send_load` asks it in bursts.
 """
 
 from feasible.testing.load import Load, send_load
 from feasible.testing.memory_ledger import MemoryLedger
 from feasible.testing.scripted_tier import AsyncScriptedTier, Hang, ScriptedTier, WrongLength
+from feasible.testing.service import Service, running_service
 
 __all__ = [
     "AsyncScriptedTier",
@@ -14,6 +16,8 @@ __all__ = [
     "Load",
     "MemoryLedger",
     "ScriptedTier",
+    "Service",
     "WrongLength",
+    "running_service",
     "send_load",
 ]
