@@ -131,6 +131,7 @@ def _live(feature: Feature, console: Console, n_requests: int) -> None:
         console.rule("[bold]4. labels come in, and each promise says how it stands")
         before = _headroom(url)
         labelled = _send_labels(url, rows, questions, load)
+        time.sleep(1)  # a service computes the table once a second at most
         after = _headroom(url)
         console.print(
             f"{labelled:,} decisions labelled by an audit drawn at random; the labels are those of "

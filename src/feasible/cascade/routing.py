@@ -79,8 +79,8 @@ def route(policy: Policy, state: State) -> Move:
 
     An answer is given when its probability reaches the threshold of its tier and group; a person
     takes every case that gets that far. Otherwise the next tier is asked that is not blocked, fits
-    the money and fits the time. The first tier that does not fit the time ends the walk: the
-    fallback answers.
+    the money (under a cap an unknown price does not) and fits the time. The first tier that does
+    not fit the time ends the walk: the fallback answers.
 
     Args:
         policy: The table.
@@ -132,4 +132,5 @@ def _too_slow(needed_ms: float | None, remaining_ms: float | None) -> bool:
 
 
 def _too_dear(worst_usd: float | None, remaining_usd: float | None) -> bool:
-    return remaining_usd is not None and (worst_usd or 0.0) > remaining_usd
+    """Claim that a call could break the cap; of an unknown price nobody knows that it could not."""
+    return remaining_usd is not None and (worst_usd is None or worst_usd > remaining_usd)

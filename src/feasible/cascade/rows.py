@@ -104,7 +104,8 @@ def route_rows(policy: Policy, table: Table) -> Routed:
         entered = walking.copy()
         if policy.cost_each_usd is not None:
             left_usd = policy.cost_each_usd - cost
-            entered &= ~((step.worst_cost_usd or 0.0) > left_usd)
+            worst_usd = np.inf if step.worst_cost_usd is None else step.worst_cost_usd
+            entered &= ~(worst_usd > left_usd)
         if policy.deadline_ms is not None:
             left_ms = policy.deadline_ms - latency
             late = entered & ((left_ms <= 0) | ((step.p95_ms or 0.0) > left_ms))

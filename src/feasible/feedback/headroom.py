@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -25,6 +26,7 @@ from feasible.schema import (
 __all__ = ["HeadroomTracker"]
 
 _MOST: Final = 100_000
+_LOG: Final = logging.getLogger(__name__)
 
 
 class HeadroomTracker:
@@ -66,11 +68,11 @@ class HeadroomTracker:
         most: int = _MOST,
     ) -> None:
         self._plan, self._clock, self._find = plan, clock, find
-        self._slices_of, self._loss = slices_of, loss
+        self._slices_of, self._loss = _forgiving(slices_of), loss
         self._names = frozenset(t.name for t in plan.tiers if t.kind is TierKind.PERSON) | {
             t.name for t in brief.layers.tiers if t.kind is TierKind.PERSON
         }
-        self._gauges = gauges_of(brief, plan, slices_of)
+        self._gauges = gauges_of(brief, plan, self._slices_of)
         on = {g.objective.on for g in self._gauges if g.objective.on is not None}
         self._stream = Stream(sorted(on), most=most)
         self._verdicts: dict[str, Verdicts] = {}
@@ -156,7 +158,11 @@ class HeadroomTracker:
             return 1.0
         if self._loss is zero_one_loss:
             return 0.0 if same(case.answer, truth) else 1.0
-        found = self._loss(Example(name, case.request or {}, label=truth), case.answer)
+        try:
+            found = self._loss(Example(name, case.request or {}, label=truth), case.answer)
+        except Exception:  # noqa: BLE001  the feature's own code, and a label that anybody sent
+            _LOG.warning("the feature's own `loss` cannot take a label", exc_info=True)
+            return math.nan
         return found if math.isnan(found) else min(1.0, max(0.0, found))
 
     def _evidence(self, gauge: Gauge, everything: Columns) -> Evidence:
@@ -173,3 +179,20 @@ class HeadroomTracker:
             early=len(self._early),
             strays=len(self._verdicts) - len(self._labelled),
         )
+
+
+def _forgiving(slices_of: Callable[[Any], Iterable[str]]) -> Callable[[Any], Iterable[str]]:
+    """Give the same function, for which a value that it cannot take lies in no slice.
+
+    A label is durable before it is looked at: one that the feature's own code cannot take must not
+    keep a service from answering, or from starting again.
+    """
+
+    def taken(value: Any) -> Iterable[str]:
+        try:
+            return frozenset(slices_of(value))
+        except Exception:  # noqa: BLE001  the feature's own code, and a value that anybody sent
+            _LOG.warning("the feature's own `slices` cannot take a label", exc_info=True)
+            return frozenset()
+
+    return taken

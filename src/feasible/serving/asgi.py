@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 from collections import Counter as Tally
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from feasible.errors import FeasibleError
 from feasible.schema import HeadroomRow, Label
+from feasible.serving.incoming import MOST_DEPTH, is_deeper
 from feasible.serving.keys import ApiKeys
 from feasible.serving.messages import (
     DecideRequest,
@@ -40,6 +43,9 @@ _MOST_IN_FLIGHT: Final = 1024
 _MAX_DECIDE_BYTES: Final = 64 * 1024
 _MAX_LABELS_BYTES: Final = 4 * 1024 * 1024
 _HEADROOM_EVERY_S: Final = 1.0
+_LABELS_AT_ONCE: Final = 250
+_BAD_BODY: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_LOG: Final = logging.getLogger(__name__)
 _UNAUTHORIZED: Final = 401
 _NOT_FOUND: Final = 404
 _OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
@@ -112,17 +118,12 @@ class Service:
     async def _decide(self, scope: Scope, receive: Receive, send: Send) -> None:
         arrived_s = time.monotonic()
         try:
-            if self.runtime.in_flight >= self._max_in_flight:
-                raise Refused(
-                    "too many requests are being answered",
-                    status=UNAVAILABLE,
-                    found=f"{self.runtime.in_flight:,} in flight",
-                    attempt="send it again after the time in Retry-After",
-                )
+            self._check_load()
             body = await _body(scope, receive, _MAX_DECIDE_BYTES)
+            self._check_load()  # others came in while it arrived
             try:
                 asked = self._decode(body)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            except _BAD_BODY as error:
                 raise bad_body(error, asked=_DECIDE_EXAMPLE) from error
             decided = await self.runtime.decide(asked, arrived_s=arrived_s)
         except _Gone:
@@ -138,6 +139,15 @@ class Service:
             )
         await self._send(send, 200, _JSON, self._encoder.encode(_reply(decided)))
 
+    def _check_load(self) -> None:
+        if self.runtime.in_flight >= self._max_in_flight:
+            raise Refused(
+                "too many requests are being answered",
+                status=UNAVAILABLE,
+                found=f"{self.runtime.in_flight:,} in flight",
+                attempt="send it again after the time in Retry-After",
+            )
+
     def _allowed(self, scope: Scope) -> bool:
         if not self._keys:
             return True
@@ -147,14 +157,12 @@ class Service:
 
     async def _send_problem(self, send: Send, problem: Problem) -> None:
         self._metrics.refused(problem.status)
-        retry = problem.status == UNAVAILABLE
-        close = problem.status == TOO_LARGE  # the rest of the body is not read
         await self._send(
             send,
             problem.status,
             _PROBLEM,
             self._encoder.encode(problem),
-            extra=_extra_headers(retry=retry, close=close),
+            extra=_extra_headers(problem.status),
         )
 
     async def _send(
@@ -229,17 +237,16 @@ class Service:
     async def _labels(self, request: Request) -> Response:
         body = await _body(request.scope, request.receive, _MAX_LABELS_BYTES)
         try:
-            labels = _labels_in(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            # Thousands of labels take longer to read than a decision may wait.
+            is_long = len(body) > _MAX_DECIDE_BYTES
+            labels = await asyncio.to_thread(_labels_in, body) if is_long else _labels_in(body)
+        except _BAD_BODY as error:
             raise bad_body(error, asked=_LABELS_EXAMPLE) from error
-        outcomes = await self.runtime.ledger.add_labels(labels)
-        for label, outcome in zip(labels, outcomes, strict=True):
-            self._metrics.labelled(outcome)
-            if outcome == "stored":
-                self._on_label(label)
+        outcomes: list[str] = []
+        for start in range(0, len(labels), _LABELS_AT_ONCE):  # so that decisions get their turn
+            outcomes += await self._take(labels[start : start + _LABELS_AT_ONCE])
+            await asyncio.sleep(0)
         counts = Tally[str](outcomes)
-        if counts["stored"]:
-            self._headroom_seen = None
         refused = counts["unknown_decision"] + counts["conflict"]
         if not refused:
             return self._json(
@@ -252,6 +259,18 @@ class Service:
                 )
             )
         return self._problem(_refused_labels(labels, outcomes, counts))
+
+    async def _take(self, labels: Sequence[Label]) -> Sequence[str]:
+        """Write labels, then tell of those that were new; no fault of a listener loses them."""
+        outcomes = await self.runtime.ledger.add_labels(labels)
+        for label, outcome in zip(labels, outcomes, strict=True):
+            self._metrics.labelled(outcome)
+            if outcome == "stored":
+                try:
+                    self._on_label(label)
+                except Exception:  # noqa: BLE001  it is on record: whoever sent it must hear so
+                    _LOG.exception("a durable label could not be told to everybody")
+        return outcomes
 
     async def _decision(self, request: Request) -> Response:
         decision_id = request.path_params["decision_id"]
@@ -302,8 +321,8 @@ class Service:
             )
         )
 
-    async def _no_such_method(self, request: Request, _error: Exception) -> Response:
-        return self._problem(
+    async def _no_such_method(self, request: Request, error: Exception) -> Response:
+        response = self._problem(
             Problem(
                 title="this address takes another method",
                 status=405,
@@ -311,6 +330,9 @@ class Service:
                 attempt="GET /openapi.json lists the addresses",
             )
         )
+        allowed = (getattr(error, "headers", None) or {}).get("Allow", "POST")
+        response.headers["allow"] = allowed
+        return response
 
 
 def build_app(
@@ -351,16 +373,15 @@ def _reply(decided: Decided) -> DecisionReply:
 
 def _labels_in(body: bytes) -> list[Label]:
     """Read `{"labels": [...]}`, or one label alone."""
-    try:
-        found = msgspec.json.decode(body, type=LabelsRequest).labels
-    except msgspec.ValidationError as error:
-        if b'"labels"' in body:
-            raise
-        try:
-            found = (msgspec.json.decode(body, type=LabelIn),)
-        except msgspec.ValidationError as alone:
-            raise alone from error
-    return [label.label() for label in found]
+    found = msgspec.json.decode(body)
+    if isinstance(found, dict) and "labels" in found and "decision_id" not in found:
+        many = msgspec.convert(found, LabelsRequest).labels
+    else:
+        many = (msgspec.convert(found, LabelIn),)
+    for label in many:
+        if is_deeper([label.value], MOST_DEPTH):
+            raise msgspec.ValidationError(f"a label's value is nested more than {MOST_DEPTH} deep")
+    return [label.label() for label in many]
 
 
 def _refused_labels(
@@ -426,10 +447,10 @@ def _too_large(limit: int, *, found: str) -> Refused:
     )
 
 
-def _extra_headers(*, retry: bool, close: bool) -> list[tuple[bytes, bytes]]:
-    extra = []
-    if retry:
-        extra.append((b"retry-after", b"1"))
-    if close:
-        extra.append((b"connection", b"close"))
-    return extra
+def _extra_headers(status: int) -> list[tuple[bytes, bytes]]:
+    """Give what a client needs to know beside the problem itself."""
+    return {
+        UNAVAILABLE: [(b"retry-after", b"1")],
+        TOO_LARGE: [(b"connection", b"close")],  # the rest of the body is not read
+        _UNAUTHORIZED: [(b"www-authenticate", b"Bearer")],
+    }.get(status, [])

@@ -8,6 +8,7 @@ too many of them the tier is full.
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
 from collections import deque
@@ -36,6 +37,7 @@ _BATCH_SHARE: Final = 0.1
 """Share of the deadline that a batch may take: a request that waits for the batch before its own
 and is answered with its own then spends a fifth of its time."""
 _LARGEST_BATCH: Final = 32
+_LONGEST_TEXT: Final = 500
 _SERVICE_LEARNS: Final = 0.1
 _QUEUE_SAFETY: Final = 2.0
 """A queue may take half of the time that is left: what a request takes is a mean, and varies."""
@@ -47,17 +49,20 @@ class CallTimedOut(TierError):
     Args:
         tier: The tier.
         within_s: Seconds that were left.
-        waited: The request never reached the tier: it waited behind others. The tier is busy then,
-            not broken.
+        waited: The request never reached the tier: it waited behind others and cost nothing.
+        counts: It is a failure of its own, and not one more request in a batch that hangs.
     """
 
-    def __init__(self, tier: Tier, within_s: float, *, waited: bool = False) -> None:
+    def __init__(
+        self, tier: Tier, within_s: float, *, waited: bool = False, counts: bool = True
+    ) -> None:
         left = f"{within_s * 1e3:.0f} ms were left"
         super().__init__(
             f"tier {tier.name!r} did not answer in time",
             found=f"{left}, all of them spent in its queue" if waited else left,
         )
         self.waited = waited
+        self.counts = counts
 
 
 class Calls(Protocol):
@@ -121,7 +126,8 @@ class DirectCalls:
     async def ask(self, request: Request, *, within_s: float) -> Answer:
         """Ask for one answer."""
         del within_s
-        return checked_answers(self._tier, [request], labels=self._labels)[0]
+        answer = checked_answers(self._tier, [request], labels=self._labels)[0]
+        return _as_json(self._tier, answer)
 
     def is_full(self, *, within_s: float) -> bool:
         """Claim nothing: memory is never full."""
@@ -151,7 +157,7 @@ class AwaitedCalls:
 
     async def ask(self, request: Request, *, within_s: float) -> Answer:
         """Ask for one answer."""
-        task = asyncio.create_task(self._tier.answer_async(request, timeout_s=within_s))
+        task = asyncio.create_task(self._awaited(request, within_s))
         self._running.add(task)
         task.add_done_callback(self._ended)
         try:
@@ -162,15 +168,20 @@ class AwaitedCalls:
         if not done:
             task.cancel()  # a task that does not obey stays in `_running` until it ends
             raise CallTimedOut(self._tier, within_s)
+        answer = check_answers(self._tier, [task.result()], n_requests=1, labels=self._labels)[0]
+        return _as_json(self._tier, answer)
+
+    async def _awaited(self, request: Request, within_s: float) -> Answer:
+        """Await the tier; whatever it raises, it is to blame, and nobody else ends with it."""
         try:
-            answer = task.result()
+            return await self._tier.answer_async(request, timeout_s=within_s)
         except FeasibleError:
             raise
-        except Exception as error:  # the user's own code: whatever it raises, the tier is to blame
-            raise TierError(
-                f"tier {self._tier.name!r} raised {type(error).__name__}", found=str(error) or None
-            ) from error
-        return check_answers(self._tier, [answer], n_requests=1, labels=self._labels)[0]
+        except BaseException as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise  # its time is up
+            raise _raised(self._tier, error) from error
 
     def is_full(self, *, within_s: float) -> bool:
         """Claim that too many calls are under way."""
@@ -189,14 +200,28 @@ class AwaitedCalls:
 
 
 @dataclass(slots=True, eq=False)
+class _Batch:
+    """Requests that a thread answers together.
+
+    Attributes:
+        since_s: When it began.
+        is_blamed: One of its requests has been told that it took too long.
+    """
+
+    since_s: float
+    is_blamed: bool = False
+
+
+@dataclass(slots=True, eq=False)
 class _Call:
-    """A request that waits for its answer."""
+    """A request that waits for its answer; `batch` is None until a thread has it."""
 
     request: Request
     future: asyncio.Future[Answer]
+    batch: _Batch | None = None
 
 
-_Outcome = tuple[asyncio.Future[Answer], Answer | Exception]
+_Outcome = tuple[asyncio.Future[Answer], Answer | BaseException]
 
 
 class BatchedCalls:
@@ -226,7 +251,7 @@ class BatchedCalls:
         self._waiting: deque[_Call] = deque()
         self._changed = threading.Condition()
         self._worker: object | None = None
-        self._since_s: float | None = None
+        self._running: _Batch | None = None
         self._abandoned = 0
         self._closed = False
 
@@ -239,8 +264,7 @@ class BatchedCalls:
             if self._closed:
                 raise TierError(f"tier {self._tier.name!r} is closed")
             self._waiting.append(call)
-            if self._worker is None and self._abandoned < _MOST_ABANDONED:
-                self._start()
+            self._start_if_needed()
             self._changed.notify()
         timer = loop.call_later(within_s, self._give_up, call, within_s)
         try:
@@ -266,16 +290,26 @@ class BatchedCalls:
         if call.future.done():
             return
         with self._changed:
-            since = self._since_s
-            is_hung = since is not None and time.monotonic() - since >= self._patience_s
-            waited = call in self._waiting and not is_hung
-            call.future.set_exception(CallTimedOut(self._tier, within_s, waited=waited))
-            if not is_hung:
+            batch = call.batch
+            if batch is None:
+                self._waiting.remove(call)
+            counts = batch is not None and not batch.is_blamed
+            if batch is not None:
+                batch.is_blamed = True
+            call.future.set_exception(
+                CallTimedOut(self._tier, within_s, waited=batch is None, counts=counts)
+            )
+            running = self._running
+            if running is None or time.monotonic() - running.since_s < self._patience_s:
                 return
             self._abandoned += 1
-            self._worker, self._since_s = None, None
-            if self._waiting and self._abandoned < _MOST_ABANDONED:
-                self._start()
+            self._worker, self._running = None, None
+            self._start_if_needed()
+
+    def _start_if_needed(self) -> None:
+        """Begin a thread when somebody waits and none works; the lock is held."""
+        if self._waiting and self._worker is None and self._abandoned < _MOST_ABANDONED:
+            self._start()
 
     def _start(self) -> None:
         """Begin a thread; the lock is held."""
@@ -292,9 +326,10 @@ class BatchedCalls:
                 abandoned = self._worker is not mark
                 if abandoned:
                     self._abandoned -= 1
+                    self._start_if_needed()
                 else:
                     self._learn(len(batch))
-                    self._since_s = None
+                    self._running = None
             _deliver(outcomes)
             if abandoned:
                 return
@@ -313,27 +348,57 @@ class BatchedCalls:
                     if not call.future.done():  # else whoever asked has given up
                         batch.append(call)
                 if batch:
-                    self._since_s = time.monotonic()
                     assert self._worker is mark  # noqa: S101  only a running call is abandoned
+                    self._running = _Batch(time.monotonic())
+                    for call in batch:
+                        call.batch = self._running
                     return batch
 
     def _learn(self, n_requests: int) -> None:
         """Follow how long a request takes now; the lock is held."""
-        assert self._since_s is not None  # noqa: S101  set when the batch began
-        took_s = (time.monotonic() - self._since_s) / n_requests
+        assert self._running is not None  # noqa: S101  set when the batch began
+        took_s = (time.monotonic() - self._running.since_s) / n_requests
         self._service_s += _SERVICE_LEARNS * (took_s - self._service_s)
 
     def _answer(self, batch: Sequence[_Call]) -> list[_Outcome]:
         try:
-            answers = checked_answers(
-                self._tier, [call.request for call in batch], labels=self._labels
-            )
-        except FeasibleError as error:
+            requests = [call.request for call in batch]
+            answers = checked_answers(self._tier, requests, labels=self._labels)
+            plain = [_as_json(self._tier, answer) for answer in answers]
+        except BaseException as error:  # noqa: BLE001  a thread that dies would answer nobody
             if len(batch) == 1:
-                return [(batch[0].future, error)]
+                known = isinstance(error, FeasibleError)
+                return [(batch[0].future, error if known else _raised(self._tier, error))]
             # One bad request must not fail those that happened to arrive with it.
             return [outcome for call in batch for outcome in self._answer([call])]
-        return [(call.future, answer) for call, answer in zip(batch, answers, strict=True)]
+        return [(call.future, answer) for call, answer in zip(batch, plain, strict=True)]
+
+
+def _raised(tier: Tier, error: BaseException) -> TierError:
+    text = str(error)[:_LONGEST_TEXT]
+    return TierError(f"tier {tier.name!r} raised {type(error).__name__}", found=text or None)
+
+
+def _as_json(tier: Tier, answer: Answer) -> Answer:
+    """Give an answer as everybody will read it: plain JSON that nobody else can change.
+
+    Raises:
+        TierError: Its value is not JSON.
+    """
+    value, score, cost = answer.value, answer.score, answer.cost_usd
+    if type(value) is not str or not value.isascii():
+        try:
+            text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+            value = json.loads(text.encode())
+        except (TypeError, ValueError, RecursionError) as error:
+            raise TierError(
+                f"tier {tier.name!r} gave an answer that is not JSON",
+                found=f"{type(error).__name__}: {error}"[:_LONGEST_TEXT],
+                attempt="text, numbers, true, false, null, lists and objects of these",
+            ) from error
+    return Answer(
+        value, None if score is None else float(score), None if cost is None else float(cost)
+    )
 
 
 def _largest_batch(typical_s: float, deadline_s: float | None) -> int:
@@ -355,7 +420,7 @@ def _settle(outcomes: Sequence[_Outcome]) -> None:
     for future, outcome in outcomes:
         if future.done():
             continue
-        if isinstance(outcome, Exception):
+        if isinstance(outcome, BaseException):
             future.set_exception(outcome)
         else:
             future.set_result(outcome)

@@ -55,6 +55,7 @@ def openapi() -> dict[str, Any]:
         "/v1/headroom": _get("How each promise stands", of[HeadroomReply]),
         "/healthz": _get("Whether the process lives", {"type": "object"}),
         "/readyz": _get("Whether it takes requests", {"type": "object"}),
+        "/openapi.json": _get("This description", {"type": "object"}),
         "/metrics": _get("Figures for Prometheus", {"type": "string"}, media_type="text/plain"),
     }
     return {

@@ -61,7 +61,9 @@ def problem_of(error: FeasibleError) -> Problem:
     )
 
 
-def bad_body(error: msgspec.MsgspecError | UnicodeDecodeError, *, asked: str) -> Refused:
+def bad_body(
+    error: msgspec.MsgspecError | UnicodeDecodeError | RecursionError, *, asked: str
+) -> Refused:
     """Say what is wrong with a body.
 
     Args:

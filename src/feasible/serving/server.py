@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 from typing import Final
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from feasible.errors import BadInput
 from feasible.serving.asgi import Service
@@ -19,9 +20,14 @@ from feasible.serving.asgi import Service
 __all__ = ["listen", "run"]
 
 _BACKLOG: Final = 2048
+_LAST_PORT: Final = 65_535
 _QUIET_S: Final = 0.25
 """A stopping server goes once nothing is in flight and nothing new has come for this long."""
 _LONGEST_DRAIN_S: Final = 20.0
+_GIVE_UP_S: Final = 5
+"""A client that never sends the rest of its request is dropped after this many seconds more."""
+_LONGEST_HEAD: Final = 128 * 1024
+"""Bytes; a body that comes in the same packet as its head counts once."""
 _SWITCH_S: Final = 0.001
 """How long a tier that holds the processor may keep the event loop waiting, each time; Python's own
 5 ms add up to a late answer, since a request waits for its turn several times."""
@@ -37,6 +43,12 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         BadInput: It cannot be taken.
     """
+    if not 0 <= port <= _LAST_PORT:
+        raise BadInput(
+            f"cannot listen on {host}:{port}",
+            asked=f"a port from 0 to {_LAST_PORT}",
+            attempt="--port 0 takes a free port",
+        )
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
@@ -59,7 +71,7 @@ def run(service: Service, sock: socket.socket, *, on_ready: Callable[[str], None
     config = uvicorn.Config(
         service,
         loop="uvloop",
-        http="httptools",
+        http=_BoundedHead,
         lifespan="off",
         log_level="warning",
         access_log=False,
@@ -67,11 +79,38 @@ def run(service: Service, sock: socket.socket, *, on_ready: Callable[[str], None
         server_header=False,
         proxy_headers=False,
         timeout_keep_alive=60,
+        timeout_graceful_shutdown=_GIVE_UP_S,
         backlog=_BACKLOG,
     )
     sys.setswitchinterval(_SWITCH_S)
     server = _DrainingServer(config, service, on_ready=lambda: on_ready(_address(sock)))
     server.run(sockets=[sock])
+
+
+class _BoundedHead(HttpToolsProtocol):
+    """Closes a connection whose request line and headers are longer than anybody needs."""
+
+    _head_bytes = 0
+    _in_head = True
+
+    def data_received(self, data: bytes) -> None:
+        """Count what belongs to a head."""
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > _LONGEST_HEAD:
+                self.transport.close()
+                return
+        super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        """Note that the body begins."""
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Note that the next head begins."""
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_complete()
 
 
 class _DrainingServer(uvicorn.Server):
@@ -95,7 +134,9 @@ class _DrainingServer(uvicorn.Server):
         for listener in self.servers:
             listener.close()
         give_up_s = time.monotonic() + _LONGEST_DRAIN_S
-        while time.monotonic() < give_up_s and not self._is_quiet():  # noqa: ASYNC110  many requests
+        while (  # noqa: ASYNC110  many requests, and no one event that ends them all
+            time.monotonic() < give_up_s and not self.force_exit and not self._is_quiet()
+        ):
             await asyncio.sleep(0.01)
         await super().shutdown(sockets)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -47,7 +48,9 @@ class Load:
         return len(self.broken) + sum(self.refused.values())
 
     def percentile_ms(self, share: float) -> float:
-        """Give a latency percentile. Milliseconds; `share` is a ratio."""
+        """Give a latency percentile. Milliseconds, NaN without answers; `share` is a ratio."""
+        if not self.latencies_ms:
+            return math.nan
         return float(np.quantile(self.latencies_ms, share))
 
 

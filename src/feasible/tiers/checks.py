@@ -13,6 +13,9 @@ from feasible.tiers.base import Tier
 __all__ = ["check_answers", "checked_answers"]
 
 _SHOWN: Final = 5
+_LONGEST: Final = 60
+_DEAREST_USD: Final = 1e6
+"""A call that says it cost more than that is a mistake, and would not fit into a ledger's sum."""
 
 
 def checked_answers(
@@ -102,9 +105,10 @@ def _fault(answer: object, labels: frozenset[str] | None) -> str | None:
     if not isinstance(answer, Answer):
         return f"a {type(answer).__name__} where an Answer belongs"
     if answer.score is not None and not _is_number(answer.score):
-        return f"the score {answer.score!r}"
-    if answer.cost_usd is not None and not (_is_number(answer.cost_usd) and answer.cost_usd >= 0):
-        return f"the cost {answer.cost_usd!r}"
+        return f"the score {_short(answer.score)}"
+    cost = answer.cost_usd
+    if cost is not None and not (_is_number(cost) and 0 <= cost <= _DEAREST_USD):
+        return f"the cost {_short(cost)}"
     if labels and answer.value is not None and not _is_one_of(answer.value, labels):
         return f"the unknown answer {answer.value!r}"
     return None
@@ -112,4 +116,12 @@ def _fault(answer: object, labels: frozenset[str] | None) -> str | None:
 
 def _is_number(value: object) -> bool:
     """Claim that a value is a finite number; numpy's float64 is a float."""
-    return isinstance(value, int | float) and math.isfinite(value)
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond every float
+        return False
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -1,0 +1,380 @@
+"""One request's way from tier to tier, and to the fallback when time or tiers give out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from feasible.cascade import Ask, Fallback, Finish, Policy, Seen, State, Step, route
+from feasible.clock import Clock
+from feasible.errors import FeasibleError, PlanError, RequestError
+from feasible.schema import Answer, PathStep, Plan, TierKind, TierSpec
+from feasible.serving.breaker import Breaker
+from feasible.serving.calls import Calls, CallTimedOut, calls_of
+from feasible.serving.incoming import own_copy
+from feasible.serving.messages import DecideRequest
+from feasible.tiers import RememberingTier, Tier
+
+__all__ = ["NOBODY", "Given", "Walk", "Walker"]
+
+NOBODY: Final = "nobody"
+"""Who answered when no tier could and no fallback did."""
+
+_NO_DEADLINE_S: Final = 30.0
+"""Longest wait for one tier under a plan without a deadline."""
+_LONGEST_TEXT: Final = 500
+_SHARE: Final = 0.25
+"""Most of a deadline that is kept back for the commit, and most for the fallback."""
+_FALLBACK_AT_LEAST_S: Final = 0.01
+_WARM_UP: Final = {"text": "warm up"}
+
+_Outcome: TypeAlias = Literal[
+    "answered", "deferred", "abstained", "failed", "timed_out", "skipped", "handed_off"
+]
+
+
+@dataclass(slots=True)
+class _Tier:
+    """One tier with what guards it.
+
+    Attributes:
+        tier: Whom to ask.
+        calls: How it is asked.
+        breaker: Whether it is asked.
+        needs_s: Time that is kept back for it where it is the fallback.
+        timeout_s: Longest that one call of it may take, whatever the deadline; may be infinite.
+    """
+
+    tier: Tier
+    calls: Calls
+    breaker: Breaker
+    needs_s: float
+    timeout_s: float
+
+
+@dataclass(slots=True)
+class Walk:
+    """Where one request stands.
+
+    Attributes:
+        asked: What came in.
+        arrived_s: Monotonic time of its arrival.
+        until_s: When the plan's tiers must have answered, so that the fallback and the commit still
+            fit; None without a deadline.
+        fallback_until_s: When the fallback must have answered, so that the commit still fits.
+        path: What happened so far.
+        spent_usd: Most that may have been spent so far; guards the cap.
+        cost_usd: What was spent; None once a price is unknown.
+        unreadable: What the first tier said that could not read the request.
+        is_read: Some tier gave an answer to it, sure or not.
+        accepted: A machine's answer and probability, to be remembered once it is on record.
+    """
+
+    asked: DecideRequest
+    arrived_s: float
+    until_s: float | None
+    fallback_until_s: float | None
+    path: list[PathStep]
+    spent_usd: float = 0.0
+    cost_usd: float | None = 0.0
+    unreadable: RequestError | None = None
+    is_read: bool = False
+    accepted: tuple[Any, float | None] | None = None
+
+    def note(
+        self,
+        tier: str,
+        outcome: _Outcome,
+        *,
+        latency_ms: float = 0.0,
+        cost_usd: float | None = 0.0,
+        why: str | None = None,
+    ) -> None:
+        """Add a step and its price."""
+        step = PathStep(
+            tier=tier, outcome=outcome, latency_ms=latency_ms, cost_usd=cost_usd, why=why
+        )
+        self.path.append(step)
+        if cost_usd is None or self.cost_usd is None:
+            self.cost_usd = None
+        else:
+            self.cost_usd += cost_usd
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The answer that a walk ended with."""
+
+    tier: str
+    answer: Any
+    probability: float | None
+    handed_off: bool = False
+    fell_back: str | None = None
+
+
+class Walker:
+    """Takes requests from tier to tier by `cascade.route`, each inside its time and its money.
+
+    Args:
+        plan: The plan.
+        tiers: Every tier of the feature by name, fitted.
+        specs: What the brief declares about tiers: their `timeout` and `concurrency` are kept.
+        clock: Where time comes from.
+
+    Raises:
+        PlanError: The plan names a tier that is not there.
+    """
+
+    def __init__(
+        self, plan: Plan, tiers: Mapping[str, Tier], *, specs: Iterable[TierSpec], clock: Clock
+    ) -> None:
+        self._plan = plan
+        self._policy = Policy.from_plan(plan)
+        self._clock = clock
+        self._deadline_s = None if plan.deadline_ms is None else plan.deadline_ms / 1e3
+        declared = {spec.name: spec for spec in specs}
+        self._tiers = {
+            name: self._guarded(tiers[name], declared.get(name)) for name in _needed(plan, tiers)
+        }
+        self._person = next(
+            (name for name, held in self._tiers.items() if held.tier.kind is TierKind.PERSON), None
+        )
+
+    def caches(self) -> list[RememberingTier]:
+        """Give the tiers that remember answers."""
+        tiers = [held.tier for held in self._tiers.values()]
+        return [tier for tier in tiers if isinstance(tier, RememberingTier)]
+
+    def warm_up(self) -> None:
+        """Ask every tier but people and language models something, so that models are loaded."""
+        for held in self._tiers.values():
+            if held.tier.kind in {TierKind.RULES, TierKind.MODEL}:
+                try:
+                    held.tier.answer([_WARM_UP])
+                except Exception:  # noqa: BLE001, S112  a tier may want other fields; it is only a warm-up
+                    continue
+
+    def open_breakers(self) -> list[str]:
+        """Name the tiers that are not asked now because they failed too often."""
+        return [name for name, held in self._tiers.items() if held.breaker.is_open]
+
+    def close(self) -> None:
+        """Let the tiers' threads go."""
+        for held in self._tiers.values():
+            held.calls.close()
+
+    def start(self, asked: DecideRequest, arrived_s: float, *, commit_s: float) -> Walk:
+        """Begin a walk: divide its time between the tiers, the fallback and the commit."""
+        own_s = None if asked.deadline_ms is None else asked.deadline_ms / 1e3
+        limits = [limit for limit in (self._deadline_s, own_s) if limit is not None]
+        if not limits:
+            return Walk(asked, arrived_s, None, None, [])
+        deadline_s = min(limits)
+        declared = self._policy.fallback_of(asked.slices)
+        fallback_s = 0.0 if declared is None else self._tiers[declared].needs_s
+        fallback_until_s = arrived_s + deadline_s - min(commit_s, _SHARE * deadline_s)
+        until_s = fallback_until_s - min(fallback_s, _SHARE * deadline_s)
+        return Walk(asked, arrived_s, until_s, fallback_until_s, [])
+
+    def _left_s(self, walk: Walk) -> float:
+        if walk.until_s is None:
+            return _NO_DEADLINE_S
+        return walk.until_s - self._clock.monotonic()
+
+    def _left_usd(self, walk: Walk) -> float | None:
+        cap = self._policy.cost_each_usd
+        return None if cap is None else cap - walk.spent_usd
+
+    def _blocked(self, left_s: float) -> frozenset[str]:
+        """Name the tiers that would not answer in the time that is left."""
+        return frozenset(
+            name
+            for name, held in self._tiers.items()
+            if held.breaker.is_open or held.calls.is_full(within_s=left_s)
+        )
+
+    async def go(self, walk: Walk) -> Given:
+        """Go from tier to tier until one answers or the fallback must."""
+        policy, at, seen, last = self._policy, -1, None, None
+        while True:
+            left_s = self._left_s(walk)
+            state = State(
+                at=at,
+                seen=seen,
+                remaining_ms=None if walk.until_s is None else left_s * 1e3,
+                remaining_usd=self._left_usd(walk),
+                blocked=self._blocked(left_s),
+            )
+            move = route(policy, state)
+            if isinstance(move, Finish):
+                return self._finish(walk, policy.steps[move.position], last, seen)
+            for name, why in move.skipped:
+                walk.note(name, "skipped", why=why)
+            if isinstance(move, Fallback):
+                self._refuse_unreadable(walk)
+                return await self._fall_back(walk, move.why)
+            assert isinstance(move, Ask)  # noqa: S101  the third of three moves
+            at = move.position
+            if policy.steps[at].kind is TierKind.PERSON:
+                self._refuse_unreadable(walk)
+            seen, last = await self._ask(walk, policy.steps[at], left_s)
+
+    @staticmethod
+    def _refuse_unreadable(walk: Walk) -> None:
+        """Refuse what a tier could not read and none could answer: a person could not either."""
+        if walk.unreadable is not None and not walk.is_read:
+            raise walk.unreadable
+
+    async def _ask(self, walk: Walk, step: Step, within_s: float) -> tuple[Seen, Answer | None]:
+        """Ask one tier of the plan and note what it did."""
+        answer = await self._call(walk, step.name, within_s)
+        if answer is None:
+            return Seen("failed"), None
+        if answer.abstained:
+            self._retell(walk, "abstained")
+            return Seen("abstained"), None
+        walk.is_read = True
+        group = step.group(answer.value) if isinstance(answer.value, str) else step.group("")
+        probability = step.probability(answer.score, group)
+        self._retell(walk, "deferred")  # unless the policy accepts it
+        return Seen("answered", group, probability), answer
+
+    async def _call(self, walk: Walk, name: str, within_s: float) -> Answer | None:
+        """Call one tier, note its time and price, and keep its breaker; None when it failed."""
+        held = self._tiers[name]
+        tier = held.tier
+        held.breaker.entered()
+        reserved_usd = tier.worst_usd_per_call or 0.0
+        walk.spent_usd += reserved_usd
+        began_s = self._clock.monotonic()
+        try:
+            answer = await held.calls.ask(
+                own_copy(walk.asked.request), within_s=min(within_s, held.timeout_s)
+            )
+        except FeasibleError as error:
+            took_ms = (self._clock.monotonic() - began_s) * 1e3
+            self._note_failure(walk, held, error, took_ms=took_ms)
+            return None
+        held.breaker.succeeded()
+        cost = tier.usd_per_call if answer.cost_usd is None else answer.cost_usd
+        if cost is not None:
+            walk.spent_usd += cost - reserved_usd
+        took_ms = (self._clock.monotonic() - began_s) * 1e3
+        walk.note(name, "answered", latency_ms=took_ms, cost_usd=cost)
+        return answer
+
+    @staticmethod
+    def _note_failure(walk: Walk, held: _Tier, error: FeasibleError, *, took_ms: float) -> None:
+        """Note a call that gave no answer: whose fault it was, and what it may have cost."""
+        worst_usd = held.tier.worst_usd_per_call
+        # Whether a call that failed is billed, nobody told us; one that costs nothing is free.
+        cost = 0.0 if worst_usd == 0 else None
+        late = isinstance(error, CallTimedOut)
+        if isinstance(error, CallTimedOut) and error.waited:
+            cost = 0.0
+            walk.spent_usd -= worst_usd or 0.0
+        if isinstance(error, RequestError):
+            walk.unreadable = walk.unreadable or error
+            held.breaker.succeeded()
+        elif not isinstance(error, CallTimedOut) or error.counts:
+            held.breaker.failed()
+        why = error.message if error.found is None else f"{error.message}: {error.found}"
+        walk.note(
+            held.tier.name,
+            "timed_out" if late else "failed",
+            latency_ms=took_ms,
+            cost_usd=cost,
+            why=why[:_LONGEST_TEXT],
+        )
+
+    @staticmethod
+    def _retell(walk: Walk, outcome: _Outcome) -> None:
+        """Say how the last step ended."""
+        walk.path[-1] = msgspec.structs.replace(walk.path[-1], outcome=outcome)
+
+    def _finish(self, walk: Walk, step: Step, answer: Answer | None, seen: Seen | None) -> Given:
+        """Give the answer that the policy accepted."""
+        assert answer is not None  # noqa: S101  only an answer is accepted
+        assert seen is not None  # noqa: S101  the same
+        if step.kind is TierKind.PERSON:
+            self._retell(walk, "handed_off")
+            return Given(step.name, None, None, handed_off=True)
+        self._retell(walk, "answered")
+        if step.kind is not TierKind.CACHE:
+            walk.accepted = (answer.value, seen.probability)
+        return Given(step.name, answer.value, seen.probability)
+
+    async def _fall_back(self, walk: Walk, why: str) -> Given:
+        """Let the declared fallback answer, then a person, then nobody; never fail open."""
+        told = "the deadline came too near" if why == "deadline" else "no tier was sure enough"
+        failed = [step for step in walk.path if step.outcome in {"failed", "timed_out"}]
+        if failed:
+            told = f"{told}; {failed[-1].tier} {failed[-1].outcome.replace('_', ' ')}"
+        declared = self._policy.fallback_of(walk.asked.slices)
+        for name in dict.fromkeys(name for name in (declared, self._person) if name is not None):
+            given = await self._ask_fallback(walk, name, told)
+            if given is not None:
+                return given
+        return Given(NOBODY, None, None, fell_back=told)
+
+    async def _ask_fallback(self, walk: Walk, name: str, told: str) -> Given | None:
+        held = self._tiers[name]
+        is_person = held.tier.kind is TierKind.PERSON
+        left_usd = self._left_usd(walk)
+        worst_usd = held.tier.worst_usd_per_call
+        if left_usd is not None and (worst_usd is None or worst_usd > left_usd):
+            walk.note(name, "skipped", why="cost")
+            return None
+        until_s = walk.fallback_until_s
+        within_s = _NO_DEADLINE_S if until_s is None else max(until_s - self._clock.monotonic(), 0)
+        is_blocked = held.breaker.is_open or held.calls.is_full(within_s=within_s)
+        if is_blocked and not is_person:
+            walk.note(name, "skipped", why="blocked")
+            return None
+        answer = await self._call(walk, name, within_s)
+        if answer is None:
+            return None
+        if answer.abstained:
+            self._retell(walk, "abstained")
+            return None
+        if is_person:
+            self._retell(walk, "handed_off")
+            return Given(name, None, None, handed_off=True, fell_back=told)
+        step = next((step for step in self._policy.steps if step.name == name), None)
+        group = "" if step is None else step.group(str(answer.value))
+        probability = None if step is None else step.probability(answer.score, group)
+        return Given(name, answer.value, probability, fell_back=told)
+
+    def _guarded(self, tier: Tier, spec: TierSpec | None) -> _Tier:
+        step = next((step for step in self._plan.tiers if step.name == tier.name), None)
+        p50_ms = None if step is None else step.latency_p50_ms
+        p95_ms = None if step is None else step.latency_p95_ms
+        calls = calls_of(
+            tier,
+            labels=frozenset(self._plan.labels) or None,
+            most=None if spec is None else spec.concurrency,
+            typical_s=None if p50_ms is None else p50_ms / 1e3,
+            deadline_s=self._deadline_s,
+        )
+        needs_s = max(_FALLBACK_AT_LEAST_S, (p95_ms or 0.0) / 1e3)
+        timeout_s = math.inf
+        if spec is not None and spec.timeout is not None:
+            timeout_s = spec.timeout.mid
+        return _Tier(tier, calls, Breaker(self._clock), needs_s, timeout_s)
+
+
+def _needed(plan: Plan, tiers: Mapping[str, Tier]) -> list[str]:
+    """Name the tiers of a plan and of its fallbacks, and check that they are there."""
+    names = list(dict.fromkeys([*(step.name for step in plan.tiers), *plan.fallback.values()]))
+    for name in names:
+        if name not in tiers:
+            raise PlanError(
+                f"plan {plan.id} uses a tier {name!r} that the feature does not have",
+                found=f"tiers: {', '.join(tiers) or 'none'}",
+                attempt="plan again: feasible plan NAME",
+            )
+    return names
