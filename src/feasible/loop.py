@@ -74,7 +74,8 @@ def plan(
 ) -> PlanReport:
     """Profile every tier on the feature's rows and find the cheapest cascade that keeps the brief.
 
-    The plan, its models and the profile are written to the feature's working folder.
+    The plan, its models and the profile are written to the feature's working folder. Without a plan
+    that holds, an earlier one is put aside as `plan.superseded.json`: it is not served any more.
 
     Args:
         feature: The feature.
@@ -109,6 +110,8 @@ def plan(
     write_json(report, feature.report_path)
     if report.plan is not None:
         write_json(report.plan, feature.plan_path)
+    elif feature.plan_path.exists():  # what was shown before does not hold on the rows of today
+        feature.plan_path.replace(feature.plan_path.with_name("plan.superseded.json"))
     return report
 
 

@@ -222,3 +222,17 @@ def test_an_edited_plan_is_refused(
     assert run(["backtest", "p.json", "--profile", "x.parquet"], monkeypatch) == 2
     assert "was changed after it was made" in capsys.readouterr().err
     assert feature.is_dir()
+
+
+@pytest.mark.slow
+def test_a_plan_that_does_not_hold_any_more_is_not_served(
+    feature: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was shown before is put aside once a promise cannot be shown; nothing is lost."""
+    assert run(["plan", "triage", "--quiet"], monkeypatch) == 0
+    edit(feature / "brief.yaml", "accuracy, at_least: 0.85", "accuracy, at_least: 0.9999")
+
+    assert run(["plan", "triage", "--quiet"], monkeypatch) in {3, 4}
+    assert run(["serve", "triage", "--port", "0"], monkeypatch) == 2
+    assert "no plan" in capsys.readouterr().err
+    assert (feature / ".feasible" / "plan.superseded.json").is_file()
