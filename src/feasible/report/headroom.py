@@ -35,7 +35,7 @@ def headroom_table(rows: Sequence[HeadroomRow]) -> RenderableType:
         pad_edge=False,
     )
     table.add_column("objective", min_width=14)
-    for name in ("limit", "now", "interval", "n", "slack", "headroom"):
+    for name in ("limit", "now", "interval", "slack", "headroom"):
         table.add_column(name, justify="right", no_wrap=name != "interval")
     table.add_column("", no_wrap=True)
     said = []
@@ -46,13 +46,13 @@ def headroom_table(rows: Sequence[HeadroomRow]) -> RenderableType:
             _shown(row.limit, row.unit),
             _shown(row.value, row.unit),
             _interval(row),
-            f"{row.n:,}",
             _NOTHING if row.slack is None else f"{row.slack * 100:+.0f} %",
             _NOTHING if row.headroom is None else f"{row.headroom:.3g}x",
             Text(word, style=_STYLE[row.holds]),
         )
-        if more:
-            said.append(Text(f" {spoken(row.objective)}: {more}", style="dim"))
+        told = "; ".join(part for part in (f"{row.n:,} rows" if row.n else "", more) if part)
+        if told:
+            said.append(Text(f" {spoken(row.objective)}: {told}", style="dim"))
     return Group(table, *said)
 
 

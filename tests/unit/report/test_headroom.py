@@ -49,20 +49,21 @@ def test_a_line_shows_the_value_with_its_interval_in_its_unit() -> None:
         holds=True,
         note="holds",
     )
-    line = "cost day $2,000 $1,000 $900 .. $1,100 12,345 +50 % 2x holds"
+    line = "cost day $2,000 $1,000 $900 .. $1,100 +50 % 2x holds"
     assert line in printed(known).splitlines()
+    assert "cost day: 12,345 rows" in printed(known)
 
 
 def test_what_is_not_known_is_a_dash() -> None:
     """Nothing is shown as zero that nobody has measured, and a limit without a number is none."""
-    assert "accuracy 90.0 % - - 0 - - too early" in printed(row())
-    assert "accuracy - - - 0 - - too early" in printed(row(limit=None, unit=""))
-    assert "accuracy 30 min - - 0 - -" in printed(row(limit=1800.0, unit="s"))
+    assert "accuracy 90.0 % - - - - too early" in printed(row())
+    assert "accuracy - - - - - too early" in printed(row(limit=None, unit=""))
+    assert "accuracy 30 min - - - -" in printed(row(limit=1800.0, unit="s"))
 
 
 def test_an_interval_is_shown_while_the_value_is_not() -> None:
     """Few rows bound a share although they do not tell it."""
-    assert "90.0 % - 50.0 .. 100.0 % 9" in printed(row(interval=(0.5, 1.0), n=9))
+    assert "90.0 % - 50.0 .. 100.0 %" in printed(row(interval=(0.5, 1.0), n=9))
 
 
 def test_what_there_is_to_say_about_a_figure_stands_under_the_table() -> None:
