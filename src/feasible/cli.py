@@ -143,6 +143,8 @@ def plan(
         _print_json(report)
     else:
         _show_plan(report)
+        if report.plan is not None and feature is not None:
+            print(f"every promise holds: {report.plan.id}\nnext:  feasible serve {feature}")
     if not report.feasible:
         raise typer.Exit(_verdict(report))
 
@@ -213,7 +215,10 @@ def label(
     feature: FeatureName,
     file: Annotated[
         Path,
-        typer.Argument(help="CSV or JSON lines: decision_id, value, source, known_at, label_id?"),
+        typer.Argument(
+            help="CSV or JSON lines: decision_id, value, source, known_at; selection (organic when "
+            "absent, audit, review or explored), label_id and reviewer may be there."
+        ),
     ],
     ledger: LedgerUrl = None,
     as_json: AsJson = False,
@@ -322,6 +327,7 @@ def _show_plan(report: Any) -> None:
     if report.infeasible is not None:
         parts.append(show.infeasible_panel(report))
     if report.plan is not None or report.fallback_plan is not None:
+        parts.append(show.rows_line(report))
         parts.append(show.plan_table(report))
     if report.certificate:
         parts.append(show.certificate_table(report.certificate))

@@ -24,6 +24,7 @@ from feasible.report import (
     headroom_table,
     infeasible_panel,
     plan_table,
+    rows_line,
 )
 from feasible.schema import Example, HeadroomRow, PlanReport
 from feasible.testing import Load, running_service, send_load
@@ -87,14 +88,8 @@ def _plan(feature: Feature, console: Console) -> PlanReport:
 
         report = loop.plan(feature, progress=progress)
     console.print(f"planned in {time.monotonic() - started:.0f} s")
-    made = report.plan or report.fallback_plan
-    if made is not None:
-        data = made.data
-        kind = "synthetic, written by this project" if data.synthetic else "collected"
-        console.print(
-            f"rows: {data.name} ({kind}): {data.n_fit:,} to fit, {data.n_search:,} to search, "
-            f"{data.n_cert:,} to certify"
-        )
+    if report.plan is not None or report.fallback_plan is not None:
+        console.print(rows_line(report))
         console.print(plan_table(report))
         console.print(certificate_table(report.certificate))
         console.print(comparison_table(report))

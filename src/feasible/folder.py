@@ -70,7 +70,12 @@ class Feature:
     @property
     def ledger_url(self) -> str:
         """Give the ledger that is used when none is named."""
-        return f"sqlite:///{(self.work / 'ledger.db').resolve()}"
+        return f"sqlite:///{self.ledger_path.resolve()}"
+
+    @property
+    def ledger_path(self) -> Path:
+        """Give the file of that ledger."""
+        return self.work / "ledger.db"
 
     def dataset(self, data: str | None = None) -> DataSet:
         """Give the labelled rows that `data.py` yields.

@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from feasible.clock import SystemClock
-from feasible.errors import PlanError
+from feasible.errors import LedgerError, LedgerLocked, PlanError
 from feasible.feedback import HeadroomTracker, read_labels
 from feasible.folder import Feature
 from feasible.ledger import Ledger, Verification, open_ledger
@@ -185,6 +185,12 @@ def serve(
 def headroom(feature: Feature, *, ledger_url: str | None = None) -> list[HeadroomRow]:
     """Say how each promise stands by what the ledger holds now; a live service is not disturbed."""
     made = read_plan(feature.plan_path)
+    if ledger_url is None and not feature.ledger_path.exists():
+        raise LedgerError(
+            f"nothing has been served of {feature.brief.name} yet",
+            asked=str(feature.ledger_path),
+            attempt=f"feasible serve {feature.brief.name}, or name its ledger with --ledger",
+        )
     ledger = open_ledger(ledger_url or feature.ledger_url, write=False)
     try:
         return _tracker(feature, made, ledger).rows()
@@ -203,7 +209,15 @@ def add_labels(feature: Feature, file: Path, *, ledger_url: str | None = None) -
         LedgerLocked: A service is running on this ledger: send them to its /v1/labels instead.
     """
     labels = read_labels(file)
-    ledger = open_ledger(ledger_url or feature.ledger_url)
+    try:
+        ledger = open_ledger(ledger_url or feature.ledger_url)
+    except LedgerLocked as error:
+        raise LedgerLocked(
+            error.message,
+            asked=error.asked,
+            found=error.found,
+            attempt="send them to the running service: POST /v1/labels",
+        ) from error
     try:
         return dict(Counter(asyncio.run(ledger.add_labels(labels))))
     finally:

@@ -9,6 +9,7 @@ from feasible.report.terminal import (
     frontier_table,
     infeasible_panel,
     plan_table,
+    rows_line,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "headroom_table",
     "infeasible_panel",
     "plan_table",
+    "rows_line",
 ]

@@ -28,6 +28,7 @@ __all__ = [
     "frontier_table",
     "infeasible_panel",
     "plan_table",
+    "rows_line",
 ]
 
 _MARK: Final = {
@@ -118,6 +119,8 @@ def certificate_table(lines: Sequence[CertificateLine]) -> Table:
     table.add_column("", no_wrap=True)
     for line in lines:
         word, style = _MARK[line.holds]
+        if line.holds is False and _is_inside(line):
+            word, style = "not shown", "yellow"  # the value is fine, its bound is not
         sign = "<=" if line.is_ceiling else ">="
         table.add_row(
             spoken(line.objective),
@@ -149,6 +152,26 @@ def _table(title: str, *, caption: str | None = None) -> Table:
     )
 
 
+def _is_inside(line: CertificateLine) -> bool:
+    """Claim that the value itself keeps its limit."""
+    if line.value is None:
+        return False
+    return line.value <= line.limit if line.is_ceiling else line.value >= line.limit
+
+
+def rows_line(report: PlanReport) -> str:
+    """Say which rows a plan was made from, and whether they were made up."""
+    made = report.plan or report.fallback_plan
+    if made is None:
+        return "no rows were used: nothing was planned"
+    data = made.data
+    kind = " (synthetic: made up, not collected)" if data.synthetic else ""
+    return (
+        f"rows: {data.name}{kind}: {data.n_fit:,} to fit, {data.n_search:,} to search, "
+        f"{data.n_cert:,} to certify"
+    )
+
+
 def _ms(ms: float | None) -> str:
     """Show milliseconds, whole ones from a hundred on."""
     if ms is None:
@@ -172,7 +195,11 @@ def comparison_table(report: PlanReport) -> Table:
     """
     found = dict.fromkeys(name for c in report.comparisons for name in c.quality)
     qualities = [name for name in found if not name.endswith("_machines")] or list(found)
-    table = _table("instead of the plan, on the same rows")
+    table = _table(
+        "instead of the plan, on the same rows",
+        caption="people's work is in the dollars; `breaks` looks at the figures alone, and only "
+        "the plan was certified",
+    )
     table.add_column("design", max_width=22)
     for name in (*qualities, "$ a decision", "p50 ms", "p99 ms"):
         table.add_column(spoken(name), justify="right", max_width=10)

@@ -57,7 +57,8 @@ class DecisionReply(msgspec.Struct, frozen=True, kw_only=True):
     """From the request's arrival to this answer, the ledger's commit included."""
     plan: str
     within: dict[str, bool | None]
-    """`deadline` and `cost_each`, where the plan has them; None when the cost is unknown."""
+    """`deadline` (the plan's, or the caller's when shorter) and `cost_each`, where there are any;
+    None when the cost is unknown."""
     handed_off: bool
     """A person answers later."""
     fell_back: str | None = None

@@ -109,12 +109,12 @@ class Runtime:
             if running[0] != content:
                 raise _key_taken(key, "a decision that is under way")
             earlier = await asyncio.shield(running[1])
-            return self._decided(earlier.decision, arrived, is_repeat=True)
+            return self._decided(earlier.decision, asked, arrived, is_repeat=True)
         found = self.ledger.decision_by_key(key)
         if found is not None:
             if content_of(found.request) != content:
                 raise _key_taken(key, f"decision {found.decision_id}")
-            return self._decided(found, arrived, is_repeat=True)
+            return self._decided(found, asked, arrived, is_repeat=True)
         task = asyncio.ensure_future(self._decide(asked, arrived))
         self._by_key[key] = (content, task)
         task.add_done_callback(lambda done: self._key_done(key, done))
@@ -137,7 +137,7 @@ class Runtime:
             self._commit.note(self._clock.monotonic() - committing_s)
         finally:
             self.in_flight -= 1
-        decided = self._decided(decision, arrived_s)
+        decided = self._decided(decision, asked, arrived_s)
         self._tell(walk, msgspec.structs.replace(decision, latency_ms=decided.latency_ms))
         return decided
 
@@ -172,11 +172,19 @@ class Runtime:
             idempotency_key=walk.asked.idempotency_key,
         )
 
-    def _decided(self, decision: Decision, arrived_s: float, *, is_repeat: bool = False) -> Decided:
+    def _decided(
+        self,
+        decision: Decision,
+        asked: DecideRequest,
+        arrived_s: float,
+        *,
+        is_repeat: bool = False,
+    ) -> Decided:
         latency_ms = (self._clock.monotonic() - arrived_s) * 1e3
         within: dict[str, bool | None] = {}
-        if self.plan.deadline_ms is not None:
-            within["deadline"] = latency_ms <= self.plan.deadline_ms
+        limits = [ms for ms in (self.plan.deadline_ms, asked.deadline_ms) if ms is not None]
+        if limits:
+            within["deadline"] = latency_ms <= min(limits)
         if self.plan.cost_each_usd is not None:
             cost = decision.cost_nusd
             within["cost_each"] = None if cost is None else cost <= self.plan.cost_each_usd * 1e9

@@ -297,3 +297,15 @@ def test_a_plan_with_a_tier_that_is_not_there_is_refused(plan_for: Plans) -> Non
 
     with pytest.raises(PlanError, match="'person'"):
         runtime_of(plan, [model])
+
+
+def test_a_caller_is_told_whether_its_own_deadline_was_kept(plan_for: Plans) -> None:
+    """A deadline that was too short even for a hand-off is not called kept."""
+    person = PersonQueue(usd=1.0)
+    plan = plan_for([], fallback={"default": "person"})
+    runtime = runtime_of(plan, [person])
+
+    (decided,) = decide(runtime, DecideRequest(request={"text": "x"}, deadline_ms=0.000_001))
+
+    assert decided.decision.handed_off
+    assert decided.within == {"deadline": False}
