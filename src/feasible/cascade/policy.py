@@ -116,7 +116,10 @@ def calibrate(calibrator: Calibrator, score: float | None) -> float | None:
         return y[0]
     if right == len(x):
         return y[-1]
-    # Spelt as numpy.interp computes it, so that the array evaluator gives the same last bit.
+    # Spelt as numpy.interp computes it, so that the array evaluator gives the same last bit; on a
+    # point itself there is nothing to interpolate, and two points may lie too close for a slope.
+    if score == x[right - 1]:
+        return y[right - 1]
     slope = (y[right] - y[right - 1]) / (x[right] - x[right - 1])
     return slope * (score - x[right - 1]) + y[right - 1]
 

@@ -90,6 +90,13 @@ def test_calibrating_one_score_or_many_gives_the_same_probability(
     assert [calibrate(calibrator, value) for value in values] == many.tolist()
 
 
+def test_two_points_too_close_for_a_slope_still_give_a_probability() -> None:
+    """A score on a point has that point's probability, never NaN."""
+    close = Calibrator(method="isotonic", x=(0.0, 5e-324), y=(0.0, 1.0), n=100)
+
+    assert calibrate(close, 0.0) == calibrate_all(close, np.array([0.0]))[0] == 0.0
+
+
 @given(st.data())
 def test_one_case_and_many_cases_are_routed_the_same_way(data: st.DataObject) -> None:
     """Planning (arrays) and serving (one at a time) never disagree about a case."""
