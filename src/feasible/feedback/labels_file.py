@@ -77,7 +77,11 @@ def _text(path: Path) -> str:
         raw = path.read_bytes()
     except OSError as error:
         raise DataError(
-            "the labels cannot be read", found=error.strerror or str(error), where=str(path)
+            "the labels cannot be read",
+            asked="a CSV file with a header, or JSON lines",
+            found=error.strerror or str(error),
+            attempt="check the name of the file and who may read it",
+            where=str(path),
         ) from error
     try:
         return raw.decode("utf-8-sig")

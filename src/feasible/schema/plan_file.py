@@ -36,7 +36,10 @@ def read_plan(path: Path) -> Plan:
         plan = msgspec.json.decode(path.read_bytes(), type=Plan)
     except FileNotFoundError as error:
         raise PlanError(
-            f"no plan at {path}", attempt="make one with `feasible plan NAME`"
+            f"no plan at {path}",
+            asked=str(path.absolute()),
+            found="no such file",
+            attempt="make one with `feasible plan NAME`, or go to the folder where it was made",
         ) from error
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise PlanError(
