@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy.stats import binom
@@ -12,7 +10,8 @@ from feasible.planning import backtest, plan_profile
 from feasible.planning.calibration import Fit
 from feasible.planning.candidates import Candidate
 from feasible.planning.certify import judge
-from feasible.planning.chain import Chain, Ingredients, policy_of
+from feasible.planning.chain import Chain, Ingredients
+from feasible.planning.sheet import Sheet
 from feasible.schema import Brief, Calibrator, Profile, parse_brief
 
 BRIEF = parse_brief("""\
@@ -138,8 +137,7 @@ def test_a_value_at_its_limit_is_rarely_certified(promise: str) -> None:
             capped=frozenset({"m"}),
         )
         chain, cuts = Chain(("m",)), {"m": {"*": 0.5 if person else 0.0}}
-        policy = replace(policy_of(chain, kit, cuts), deadline_ms=None)
-        wrong += judge(kit, Candidate(chain, cuts, policy, 0.0, {}, {}), profile).passed
+        wrong += judge(Candidate(chain, cuts, 0.0, {}), Sheet(kit, profile)).passed
 
     assert wrong <= MOST_WRONG, f"{promise}: {wrong} of {DRAWS} certified at seed 11"
 

@@ -16,10 +16,10 @@ from typing import Final
 import numpy as np
 
 from feasible.planning.candidates import Candidate
-from feasible.planning.chain import Ingredients, exits_of, walk
-from feasible.planning.constraints import Constraint, Exits, constraints, percentile_of
+from feasible.planning.constraints import Constraint, Exits, percentile_of
 from feasible.planning.judgement import verdict_on
-from feasible.schema import AnsweredBy, CertificateLine, FloatArray, IntArray, Profile
+from feasible.planning.sheet import Sheet
+from feasible.schema import AnsweredBy, CertificateLine, FloatArray, IntArray
 from feasible.stats import quantile_upper_bound
 
 __all__ = ["Judged", "certify", "certify_in_part", "judge"]
@@ -39,24 +39,38 @@ class Judged:
 
     Attributes:
         candidate: The policy.
-        exits: What rows would get at each exit.
+        sheet: The rows.
         exit_of_row: shape (n_rows,).
-        lines: One per objective.
-        passed: Every objective holds.
+        held: Ids of the objectives that are shown to hold.
     """
 
     candidate: Candidate
-    exits: Exits
+    sheet: Sheet
     exit_of_row: IntArray
-    lines: tuple[CertificateLine, ...]
-    passed: bool
+    held: frozenset[str]
+
+    @property
+    def exits(self) -> Exits:
+        """Give what rows would get at each exit."""
+        return self.sheet.exits(self.candidate.chain)
+
+    @property
+    def passed(self) -> bool:
+        """Claim that every objective is shown to hold."""
+        return all(c.id in self.held for c in self.sheet.constraints(self.candidate.chain))
+
+    def lines(self) -> tuple[CertificateLine, ...]:
+        """Give what was shown, one line per objective, with its bound."""
+        return tuple(
+            _line(constraint, self.exits, self.exit_of_row)
+            for constraint in self.sheet.constraints(self.candidate.chain)
+        )
 
 
-def certify(kit: Ingredients, sequence: Sequence[Candidate], cert: Profile) -> tuple[Judged, ...]:
+def certify(sequence: Sequence[Candidate], cert: Sheet) -> tuple[Judged, ...]:
     """Walk the sequence and stop at the first candidate that fails.
 
     Args:
-        kit: What the candidates are made of.
         sequence: Candidates in an order fixed on SEARCH rows.
         cert: Rows that nothing was chosen on.
 
@@ -65,16 +79,14 @@ def certify(kit: Ingredients, sequence: Sequence[Candidate], cert: Profile) -> t
     """
     out: list[Judged] = []
     for candidate in sequence:
-        judged = judge(kit, candidate, cert)
+        judged = judge(candidate, cert)
         out.append(judged)
         if not judged.passed:
             break
     return tuple(out)
 
 
-def certify_in_part(
-    kit: Ingredients, sequence: Sequence[Candidate], cert: Profile
-) -> Judged | None:
+def certify_in_part(sequence: Sequence[Candidate], cert: Sheet) -> Judged | None:
     """Walk the sequence again for the promises that the safest candidate keeps.
 
     Each of these promises alone is tested along the fixed order until the walk stops, so that each
@@ -84,31 +96,31 @@ def certify_in_part(
     Returns:
         The cheapest candidate of the walk; None when the safest one keeps no promise at all.
     """
-    first = judge(kit, sequence[0], cert)
-    held = {line.objective for line in first.lines if line.holds}
-    if not held:
+    first = judge(sequence[0], cert)
+    if not first.held:
         return None
-    aimed = [name for name in first.candidate.slack if name not in held]
+    aimed = [name for name in first.candidate.slack if name not in first.held]
     least = min(_STILL_LIKELY, first.candidate.least_over(aimed))
     last = first
     for candidate in sequence[1:]:
         if candidate.least_over(aimed) < least:
             break
-        judged = judge(kit, candidate, cert)
-        if not held <= {line.objective for line in judged.lines if line.holds}:
+        judged = judge(candidate, cert)
+        if not first.held <= judged.held:
             break
         last = judged
     return last
 
 
-def judge(kit: Ingredients, candidate: Candidate, cert: Profile) -> Judged:
+def judge(candidate: Candidate, cert: Sheet) -> Judged:
     """Test every objective of one candidate on the rows that judge."""
-    exits = exits_of(candidate.chain, kit, cert)
-    exit_of_row = walk(candidate.policy, cert, exits.is_person.shape[1])
-    lines = tuple(
-        _line(constraint, exits, exit_of_row) for constraint in constraints(kit.brief, cert, exits)
+    leaves = cert.leaves(candidate.chain, candidate.thresholds)
+    held = frozenset(
+        c.id
+        for c in cert.constraints(candidate.chain)
+        if verdict_on(c, leaves, c.objective.confidence_level).holds
     )
-    return Judged(candidate, exits, exit_of_row, lines, all(line.holds for line in lines))
+    return Judged(candidate, cert, leaves, held)
 
 
 def _line(constraint: Constraint, exits: Exits, exit_of_row: IntArray) -> CertificateLine:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -38,6 +38,7 @@ __all__ = [
     "exits_of",
     "group_names",
     "labelled_rows",
+    "machines_only",
     "policy_of",
     "probabilities",
     "shares_of",
@@ -101,11 +102,19 @@ class Chain:
     machines: tuple[str, ...]
 
 
-def exits_of(chain: Chain, kit: Ingredients, profile: Profile) -> Exits:
+def exits_of(
+    chain: Chain, kit: Ingredients, profile: Profile, *, labelled: BoolArray | None = None
+) -> Exits:
     """Say what every row would get at every exit of a chain.
 
     The last exit is for rows that no machine answers by threshold: a person takes them, or, where
     there is none or time is up, the declared fallback does.
+
+    Args:
+        chain: The order of tiers.
+        kit: What plans are made of.
+        profile: The rows.
+        labelled: `labelled_rows` of them, where it is known already.
     """
     policy = policy_of(chain, kit, {name: {DEFAULT_GROUP: NEVER} for name in chain.machines})
     asked = _asked(policy, profile)
@@ -131,7 +140,7 @@ def exits_of(chain: Chain, kit: Ingredients, profile: Profile) -> Exits:
         answer_class=np.hstack([profile.answer_class[:, columns], last.answer_class[:, None]]),
         is_open=np.hstack([asked[:, :k] & profile.answered[:, columns], start == 0]),
         is_person=is_person,
-        labelled=labelled_rows(kit, profile),
+        labelled=labelled_rows(kit, profile) if labelled is None else labelled,
         last_tier=last.tier,
         person_loss=kit.person_loss,
         worst_usd=None if worst is None else worst + kit.person_usd,
@@ -150,7 +159,7 @@ def labelled_rows(kit: Ingredients, profile: Profile) -> BoolArray:
     complete = ~(answered & np.isnan(loss)).any(axis=1)
     known = ~np.isnan(profile.loss).all(axis=1)
     if profile.label is not None:
-        known |= np.array([label is not None for label in profile.label], dtype=np.bool_)
+        known |= profile.truth.code >= 0
     return np.asarray(complete & known)
 
 
@@ -169,6 +178,8 @@ class _Last:
 def _asked(policy: Policy, profile: Profile) -> BoolArray:
     """Say which steps a row enters that nobody answers: those that fit its time and money."""
     n = len(profile)
+    if policy.deadline_ms is None and policy.cost_each_usd is None:
+        return np.ones((n, len(policy.steps)), dtype=np.bool_)
     nothing = np.zeros(n)
     columns = [
         (profile.latency_ms[:, c], profile.cost_usd[:, c])
@@ -297,14 +308,19 @@ def cost_cap_usd(brief: Brief) -> float | None:
     return min(caps) if caps else None
 
 
+def machines_only(policy: Policy) -> Policy:
+    """Give the same table without its person, who takes what the machines leave."""
+    machines = tuple(step for step in policy.steps if step.kind is not TierKind.PERSON)
+    return replace(policy, steps=machines)
+
+
 def walk(policy: Policy, profile: Profile, n_exits: int) -> IntArray:
     """Route every row and give its exit; a row that fell back leaves by the last exit.
 
     Returns:
         shape (n_rows,), 0 <= exit < n_exits.
     """
-    machines = tuple(step for step in policy.steps if step.kind is not TierKind.PERSON)
-    asked = Policy(machines, policy.fallback, policy.deadline_ms, policy.cost_each_usd)
+    asked = machines_only(policy)
     position = route_rows(asked, table_of(asked, profile)).position
     return np.where(position == FELL_BACK, n_exits - 1, position)
 

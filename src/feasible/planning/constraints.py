@@ -27,6 +27,7 @@ from feasible.schema import (
 __all__ = [
     "Constraint",
     "Exits",
+    "Yardstick",
     "blocks_of",
     "constraints",
     "mix_weights",
@@ -196,31 +197,66 @@ def constraints(brief: Brief, profile: Profile, exits: Exits) -> tuple[Constrain
     Raises:
         DataError: An objective is a number a day and the brief gives no traffic rate.
     """
-    every = mix_weights(brief, profile)
-    labelled = mix_weights(brief, profile, among=exits.labelled)
-    block = blocks_of(profile)
-    return tuple(
-        replace(
-            _constraint(
-                brief, objective, profile, exits, labelled if objective.kind == "quality" else every
-            ),
-            block=block,
+    return Yardstick(brief, profile, exits.labelled).constraints(exits)
+
+
+class Yardstick:
+    """What rows are judged by, worked out once for all chains: weights, entities, slices.
+
+    Args:
+        brief: The declaration.
+        profile: The rows.
+        labelled: shape (n_rows,). Whether the row may judge quality.
+        stands_for: shape (n_rows,). Rows that each row stands for, where only some of many are
+            looked at; 1 when absent.
+    """
+
+    def __init__(
+        self,
+        brief: Brief,
+        profile: Profile,
+        labelled: BoolArray,
+        *,
+        stands_for: FloatArray | None = None,
+    ) -> None:
+        self.brief, self.profile = brief, profile
+        ones = np.ones(len(profile))
+        self.stands_for = ones if stands_for is None else stands_for
+        self.every = mix_weights(brief, profile, stands_for=stands_for)
+        self.labelled = mix_weights(brief, profile, among=labelled, stands_for=stands_for)
+        self.block = blocks_of(profile)
+
+    def constraints(self, exits: Exits) -> tuple[Constraint, ...]:
+        """Turn every objective that rows can judge into losses at the exits of one chain."""
+        return tuple(
+            replace(self._constraint(objective, exits), block=self.block)
+            for objective in self.brief.envelope
+            if objective.kind in _JUDGED_KINDS
         )
-        for objective in brief.envelope
-        if objective.kind in _JUDGED_KINDS
-    )
+
+    def _constraint(self, objective: Objective, exits: Exits) -> Constraint:
+        mix = self.labelled if objective.kind == "quality" else self.every
+        if objective.on is not None:
+            mix = self.stands_for
+        return _constraint(self.brief, objective, self.profile, exits, mix)
 
 
 def blocks_of(profile: Profile) -> IntArray | None:
     """Number the entities of rows; None when no entity has two rows."""
-    if profile.entity is None:
+    if profile.entity is None or len(set(profile.entity)) == len(profile):
         return None
     names = np.array(profile.entity, dtype=object).astype(str)
     found, number = np.unique(names, return_inverse=True)
     return None if len(found) == len(names) else number.astype(np.int64)
 
 
-def mix_weights(brief: Brief, profile: Profile, *, among: BoolArray | None = None) -> FloatArray:
+def mix_weights(
+    brief: Brief,
+    profile: Profile,
+    *,
+    among: BoolArray | None = None,
+    stands_for: FloatArray | None = None,
+) -> FloatArray:
     """Weigh rows so that disjoint declared slices have their declared share of traffic.
 
     Slices that overlap an earlier one, and slices that no row has, are passed over.
@@ -229,26 +265,28 @@ def mix_weights(brief: Brief, profile: Profile, *, among: BoolArray | None = Non
         brief: The declaration.
         profile: The rows.
         among: shape (n_rows,). The rows that judge; the others weigh 0. All rows when absent.
+        stands_for: shape (n_rows,). Rows that each row stands for; 1 when absent.
 
     Returns:
         shape (n_rows,), with mean 1 over the rows that judge.
     """
     judging = np.ones(len(profile), dtype=np.bool_) if among is None else among
-    weight = judging.astype(np.float64)
+    count = judging.astype(np.float64) if stands_for is None else judging * stands_for
+    weight = count.copy()
     taken = np.zeros(len(profile), dtype=np.bool_)
     left = 1.0
     for name, share in brief.traffic.slices.items():
         member = profile.slices.get(name)
         if member is None or (member & taken).any() or not (member & judging).any():
             continue
-        weight[member & judging] = share.mid / (member & judging).sum()
+        weight[member] *= share.mid / count[member].sum()
         taken |= member
         left -= share.mid
     rest = judging & ~taken
     if not taken.any() or not judging.any():
         return weight
     if rest.any():
-        weight[rest] = max(left, 0.0) / rest.sum()
+        weight[rest] *= max(left, 0.0) / count[rest].sum()
     total = float(weight[judging].mean())
     return np.asarray(weight / total) if total > 0 else judging.astype(np.float64)
 
@@ -274,14 +312,13 @@ def _constraint(
         counts &= ~exits.is_person
     elif objective.by is AnsweredBy.PEOPLE:
         counts &= exits.is_person
-    weight = np.ones(len(profile)) if objective.on is not None else mix
     if objective.kind == "quality":
-        return _quality(objective, profile, exits, counts, weight)
+        return _quality(objective, profile, exits, counts, mix)
     if objective.kind == "latency":
-        return _latency(objective, exits, counts, weight)
+        return _latency(objective, exits, counts, mix)
     if objective.kind == "people":
-        return _people(brief, objective, exits, counts, weight)
-    return _cost(brief, objective, exits, counts, weight)
+        return _people(brief, objective, exits, counts, mix)
+    return _cost(brief, objective, exits, counts, mix)
 
 
 def _slice(objective: Objective, profile: Profile) -> BoolArray:
@@ -307,7 +344,8 @@ def _quality(
     limit_value = objective.limit.mid if objective.limit is not None else 0.0
     limit = limit_value if objective.is_ceiling else 1.0 - limit_value
     loss = np.clip(np.nan_to_num(loss), 0.0, 1.0)
-    is_binary = bool(np.isin(loss[counts & ~exits.is_person], (0.0, 1.0)).all())
+    judged = loss[counts & ~exits.is_person]
+    is_binary = bool(((judged == 0.0) | (judged == 1.0)).all())
     judges_people = bool((counts & exits.is_person).any()) and exits.person_loss > 0
     found = _made(objective, loss, counts, limit, weight, is_binary=is_binary and not judges_people)
     rate = exits.person_loss if is_binary and judges_people else None
@@ -332,8 +370,7 @@ def _recall_of(
 def positives_of(objective: Objective, profile: Profile) -> BoolArray:
     """Say which rows are of the class, or of a class of the slice, that recall is about."""
     wanted = _classes_of(str(objective.of), profile)
-    labels = profile.label or (None,) * len(profile)
-    return np.array([label in wanted for label in labels], dtype=np.bool_)
+    return profile.truth.among(wanted)
 
 
 def _classes_of(name: str, profile: Profile) -> frozenset[str]:
@@ -341,9 +378,9 @@ def _classes_of(name: str, profile: Profile) -> frozenset[str]:
     member = profile.slices.get(name)
     if member is None or profile.label is None:
         return frozenset({name})
-    return frozenset(
-        label for label, inside in zip(profile.label, member, strict=True) if inside and label
-    )
+    truth = profile.truth
+    inside = truth.code[member]
+    return frozenset(truth.names[i] for i in np.unique(inside[inside >= 0]))
 
 
 def _answers(name: str, profile: Profile, exits: Exits) -> BoolArray:
@@ -422,8 +459,10 @@ def _made(
     *,
     is_binary: bool,
 ) -> Constraint:
-    judging = weight[counts.any(axis=1)]
-    equal = not len(judging) or bool(np.allclose(judging, judging[0]))
+    equal = not len(weight) or bool((weight == weight[0]).all())
+    if not equal:
+        judging = weight[counts.any(axis=1)]
+        equal = not len(judging) or bool(np.allclose(judging, judging[0]))
     return Constraint(
         objective=objective,
         loss=loss,

@@ -8,9 +8,8 @@ from typing import Final
 import numpy as np
 
 from feasible.planning.candidates import Candidate
-from feasible.planning.chain import Chain, Ingredients, exits_of, walk
-from feasible.planning.constraints import Exits, mix_weights
-from feasible.schema import FloatArray, Profile
+from feasible.planning.sheet import Sheet
+from feasible.schema import FloatArray
 
 __all__ = ["shallowest"]
 
@@ -20,7 +19,7 @@ _AMPLE: Final = 4.0
 
 
 def shallowest(
-    kit: Ingredients, sequence: Sequence[Candidate], candidates: Sequence[Candidate], rows: Profile
+    sequence: Sequence[Candidate], candidates: Sequence[Candidate], sheet: Sheet
 ) -> list[Candidate]:
     """Replace each candidate by a shallower one that costs the same within one standard error.
 
@@ -29,12 +28,11 @@ def shallowest(
     that no longer save anything are dropped.
 
     Args:
-        kit: What the candidates are made of.
         sequence: From the safest towards cheaper ones.
         candidates: Everything that was found.
-        rows: SEARCH rows.
+        sheet: SEARCH rows.
     """
-    costs = _Costs(kit, rows)
+    costs = _Costs(sheet)
     out: list[Candidate] = []
     for one in sequence:
         found = _shallower(one, candidates, costs)
@@ -57,22 +55,21 @@ def _shallower(one: Candidate, candidates: Sequence[Candidate], costs: _Costs) -
 
 
 class _Costs:
-    """What each candidate pays for each row, worked out once per chain."""
+    """What each candidate pays for each row, worked out once."""
 
-    def __init__(self, kit: Ingredients, rows: Profile) -> None:
-        self.kit, self.rows = kit, rows
-        self.weight = mix_weights(kit.brief, rows)
-        self.exits: dict[Chain, Exits] = {}
+    def __init__(self, sheet: Sheet) -> None:
+        self.sheet = sheet
+        self.known: dict[int, FloatArray] = {}
 
     def of(self, candidate: Candidate) -> FloatArray:
         """Give weighted dollars, shape (n_rows,)."""
-        exits = self.exits.setdefault(
-            candidate.chain, exits_of(candidate.chain, self.kit, self.rows)
-        )
-        leaves = walk(candidate.policy, self.rows, exits.is_person.shape[1])
-        return np.asarray(exits.cost_usd[np.arange(len(leaves)), leaves] * self.weight)
+        if id(candidate) not in self.known:
+            leaves = self.sheet.leaves(candidate.chain, candidate.thresholds)
+            cost = self.sheet.exits(candidate.chain).cost_usd[np.arange(len(leaves)), leaves]
+            self.known[id(candidate)] = np.nan_to_num(cost * self.sheet.mix)
+        return self.known[id(candidate)]
 
     def are_level(self, one: Candidate, other: Candidate) -> bool:
         """Claim that the first costs no more than the other, within one standard error."""
-        gap = np.nan_to_num(self.of(one) - self.of(other))
+        gap = self.of(one) - self.of(other)
         return bool(gap.mean() <= gap.std() / np.sqrt(max(1, len(gap))))

@@ -17,6 +17,7 @@ from feasible.planning.constraints import Constraint, Exits, constraints
 from feasible.planning.evidence import earliest_date, labels_needed
 from feasible.planning.judgement import interval_of
 from feasible.planning.search import search
+from feasible.planning.sheet import Sheet
 from feasible.schema import (
     AnsweredBy,
     Brief,
@@ -98,7 +99,7 @@ def _oracle(made: Sequence[Constraint], singles: Sequence[Exits]) -> Constraint:
 def explain(
     kit: Ingredients,
     judged: Judged,
-    profile: Profile,
+    sheet: Sheet,
     n_cert: int,
     *,
     too_few: Mapping[str, int],
@@ -109,13 +110,14 @@ def explain(
     Args:
         kit: What plans are made of.
         judged: The safest candidate on the rows that certify.
-        profile: SEARCH rows.
+        sheet: SEARCH rows.
         n_cert: Rows that certify.
         too_few: Objective id -> most rows that could judge it, for those with too few rows.
         today: From when on labels are counted.
     """
-    failed = [line for line in judged.lines if not line.holds]
-    missing = labels_needed(kit.brief, judged.lines, too_few=too_few)
+    lines = judged.lines()
+    failed = [line for line in lines if not line.holds]
+    missing = labels_needed(kit.brief, lines, too_few=too_few)
     if all(line.objective in missing for line in failed):
         return Infeasible(
             kind="evidence",
@@ -124,13 +126,13 @@ def explain(
             labels_needed={name: missing[name] for name in missing},
             earliest_date=earliest_date(kit.brief, missing, today=today),
         )
-    binding = _conflict(kit, profile, n_cert, [line.objective for line in failed])
+    binding = _conflict(kit, sheet, n_cert, [line.objective for line in failed])
     return Infeasible(
         kind="tradeoff",
         binding=tuple(binding),
         because=tuple(_missed(line) for line in failed),
         relaxations=tuple(
-            r for name in binding if (r := _relax(kit, name, profile, n_cert)) is not None
+            r for name in binding if (r := _relax(kit, name, sheet, n_cert)) is not None
         ),
         labels_needed=missing,
     )
@@ -163,21 +165,21 @@ def _without(brief: Brief, names: Sequence[str]) -> Brief:
     return msgspec.structs.replace(brief, envelope=kept)
 
 
-def _best_slack(kit: Ingredients, profile: Profile, n_cert: int) -> float:
+def _best_slack(kit: Ingredients, sheet: Sheet, n_cert: int) -> float:
     """Give the largest least slack of any candidate, by a search for slack alone."""
-    found = search(kit, profile, n_cert=n_cert, for_slack=True)
+    found = search(kit, sheet.under(kit), n_cert=n_cert, for_slack=True)
     return max((c.least_slack for c in found), default=-np.inf)
 
 
-def _conflict(kit: Ingredients, profile: Profile, n_cert: int, failed: Sequence[str]) -> list[str]:
+def _conflict(kit: Ingredients, sheet: Sheet, n_cert: int, failed: Sequence[str]) -> list[str]:
     """Give a smallest set of promises that cannot hold together: drop what is not needed for it.
 
     Where SEARCH rows see no conflict, those that failed are all that can be named.
     """
-    if _best_slack(kit, profile, n_cert) >= _SHOWABLE:
+    if _best_slack(kit, sheet, n_cert) >= _SHOWABLE:
         return list(failed)
     chain = Chain(kit.machines[:1])
-    judged = [c.id for c in constraints(kit.brief, profile, exits_of(chain, kit, profile))]
+    judged = [c.id for c in sheet.constraints(chain)]
     binding = list(judged)
     for name in judged:
         rest = [other for other in binding if other != name]
@@ -185,12 +187,12 @@ def _conflict(kit: Ingredients, profile: Profile, n_cert: int, failed: Sequence[
         brief = _without(kit.brief, dropped)
         if not rest or not brief.envelope:
             continue
-        if _best_slack(replace(kit, brief=brief), profile, n_cert) < _SHOWABLE:
+        if _best_slack(replace(kit, brief=brief), sheet, n_cert) < _SHOWABLE:
             binding = rest
     return binding
 
 
-def _relax(kit: Ingredients, name: str, profile: Profile, n_cert: int) -> Relaxation | None:
+def _relax(kit: Ingredients, name: str, sheet: Sheet, n_cert: int) -> Relaxation | None:
     """Find the smallest change of one limit that makes the rest hold, by planning again.
 
     Everything here is on SEARCH rows, by the slack that a certificate of this size would need: the
@@ -207,7 +209,7 @@ def _relax(kit: Ingredients, name: str, profile: Profile, n_cert: int) -> Relaxa
         return ceiling if objective.is_ceiling else 1 - ceiling
 
     def holds(ceiling: float) -> bool:
-        return _holds_with(kit, objective, limit_at(ceiling), profile, n_cert)
+        return _holds_with(kit, objective, limit_at(ceiling), sheet, n_cert)
 
     if low >= high or not holds(high):
         return None
@@ -240,7 +242,7 @@ def _rounded_up(ceiling: float) -> list[float]:
 
 
 def _holds_with(
-    kit: Ingredients, objective: Objective, limit: float, profile: Profile, n_cert: int
+    kit: Ingredients, objective: Objective, limit: float, sheet: Sheet, n_cert: int
 ) -> bool:
     text = {"latency": f"{limit * 1e3:.9g} ms", "cost": f"${limit:.9g}"}.get(
         objective.kind, f"{limit * 100:.9g} %"
@@ -249,7 +251,7 @@ def _holds_with(
     changed = msgspec.structs.replace(objective, **{key: Quantity(text)})
     envelope = tuple(changed if o.id == objective.id else o for o in kit.brief.envelope)
     brief = msgspec.structs.replace(kit.brief, envelope=envelope)
-    return _best_slack(replace(kit, brief=brief), profile, n_cert) >= _SHOWABLE
+    return _best_slack(replace(kit, brief=brief), sheet, n_cert) >= _SHOWABLE
 
 
 def _sentence(objective: Objective, value: float) -> str:

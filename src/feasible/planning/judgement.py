@@ -31,14 +31,18 @@ class Verdict:
 
     Attributes:
         holds: The mean loss is shown to be within its limit.
-        bound: One-sided upper bound on the mean loss, on the scale of the losses; None without
-            any.
         method: In words.
+        find_bound: Works out the bound, which takes longer than to say whether the promise holds.
     """
 
     holds: bool
-    bound: float | None
     method: str
+    find_bound: Callable[[], float | None]
+
+    @property
+    def bound(self) -> float | None:
+        """Give a one-sided upper bound on the mean loss, on its scale; None without any."""
+        return self.find_bound()
 
 
 def verdict_on(constraint: Constraint, exit_of_row: IntArray, level: float) -> Verdict:
@@ -55,7 +59,7 @@ def verdict_on(constraint: Constraint, exit_of_row: IntArray, level: float) -> V
     """
     losses = constraint.losses(exit_of_row)
     if len(losses) == 0:
-        return Verdict(False, None, "no row judges")
+        return Verdict(False, "no row judges", lambda: None)
     if not 0 < constraint.limit < 1:
         return _at_the_edge(constraint.limit, losses)
     if not constraint.is_plain:
@@ -68,22 +72,29 @@ def verdict_on(constraint: Constraint, exit_of_row: IntArray, level: float) -> V
 def _at_the_edge(limit: float, losses: FloatArray) -> Verdict:
     """Judge a limit that needs no statistics: no loss at all is allowed, or any is."""
     if limit >= 1:
-        return Verdict(True, 1.0, "cannot be broken below the enforced cap")
+        return Verdict(True, "cannot be broken below the enforced cap", lambda: 1.0)
     worst = float(losses.max())
-    return Verdict(worst == 0, worst, "every row that judges")
+    return Verdict(worst == 0, "every row that judges", lambda: worst)
 
 
 def _of_rows(constraint: Constraint, losses: FloatArray, level: float) -> Verdict:
     """Judge independent rows that weigh the same."""
     if constraint.is_binary:
         misses = round(float(losses.sum()))
-        bound = upper_bound(misses, len(losses), confidence_level=level)
-        p = binomial_p_value(misses, len(losses), limit=constraint.limit)
-        return Verdict(p <= 1 - level, bound, "exact binomial")
+        n = len(losses)
+        p = binomial_p_value(misses, n, limit=constraint.limit)
+        return Verdict(
+            p <= 1 - level,
+            "exact binomial",
+            lambda: upper_bound(misses, n, confidence_level=level),
+        )
     shuffled = losses[np.random.default_rng(_SHUFFLE).permutation(len(losses))]
     p = betting_p_value(shuffled, limit=constraint.limit, delta=1 - level)
-    bound = betting_upper_bound(shuffled, confidence_level=level)
-    return Verdict(p <= 1 - level, bound, "betting")
+    return Verdict(
+        p <= 1 - level,
+        "betting",
+        lambda: betting_upper_bound(shuffled, confidence_level=level),
+    )
 
 
 def interval_of(
@@ -109,24 +120,21 @@ def _fixed_stake(constraint: Constraint, exit_of_row: IntArray, level: float) ->
     excess, masses = constraint.excesses(exit_of_row), constraint.masses(exit_of_row)
     limit = constraint.limit
     if masses.max(initial=0.0) <= 0:
-        return Verdict(False, None, "no row judges")
+        return Verdict(False, "no row judges", lambda: None)
     spread = limit * (1 - limit) * float(np.mean((masses / masses.max()) ** 2))
     p = fixed_stake_p_value(excess, limit=limit, spread=spread, delta=1 - level)
     mean = limit + (float(excess.mean()) - limit) * float(masses.max() / masses.mean())
-    bound = _smallest_shown(
-        lambda at: (
-            fixed_stake_p_value(
-                np.clip(excess + (at - limit) * (1 - masses / masses.max()), 0.0, 1.0),
-                limit=at,
-                spread=spread,
-                delta=1 - level,
-            )
-            <= 1 - level
-        ),
-        low=mean,
-    )
+
+    def is_shown(at: float) -> bool:
+        shifted = np.clip(excess + (at - limit) * (1 - masses / masses.max()), 0.0, 1.0)
+        return fixed_stake_p_value(shifted, limit=at, spread=spread, delta=1 - level) <= 1 - level
+
     kind = "entities" if constraint.block is not None else "weighted rows"
-    return Verdict(p <= 1 - level, bound, f"betting at a fixed stake over {kind}")
+    return Verdict(
+        p <= 1 - level,
+        f"betting at a fixed stake over {kind}",
+        lambda: _smallest_shown(is_shown, low=mean),
+    )
 
 
 def _smallest_shown(is_shown: Callable[[float], bool], *, low: float) -> float:
@@ -153,4 +161,4 @@ def _with_people(constraint: Constraint, exit_of_row: IntArray, level: float) ->
     missed = upper_bound(misses, n, confidence_level=1 - delta * 9 / 10)
     bound = missed + (constraint.person_rate or 0.0) * share
     method = "exact binomial, people at their declared error rate"
-    return Verdict(bound <= constraint.limit, bound, method)
+    return Verdict(bound <= constraint.limit, method, lambda: bound)

@@ -19,6 +19,7 @@ from feasible.planning.chain import (
     cost_cap_usd,
     deadline_ms,
     labelled_rows,
+    policy_of,
     probabilities,
     shares_of,
 )
@@ -31,13 +32,16 @@ from feasible.planning.infeasible import explain, structural
 from feasible.planning.leftout import usable_tiers
 from feasible.planning.results import comparisons_of, forecast_of, frontier_points, slices_of
 from feasible.planning.search import search
+from feasible.planning.sheet import Sheet
 from feasible.planning.splits import Split, split_rows
 from feasible.schema import (
     DEFAULT_GROUP,
     Brief,
     Calibrator,
+    CertificateLine,
     DataUsed,
     FloatArray,
+    IntArray,
     LeftOut,
     Plan,
     PlanReport,
@@ -93,10 +97,12 @@ def plan_profile(
     split = split_rows(profile, seed=seed)
     profile, filled_in = filled(brief, specs, profile, judging=split.cert)
     fit, cert = profile.take(split.fit), profile.take(split.cert)
-    found = profile.take(_subsample(profile, split.search, seed))
+    searched, stands_for = _subsample(profile, split.search, seed)
+    found = profile.take(searched)
     usable, left_out = usable_tiers(brief, specs, profile)
     kit = _ingredients(brief, specs, profile, split, fit, usable, worst_usd or {})
     kit = replace(kit, fits=_held_out_fits(kit, found))
+    judging = Sheet(kit, cert)
     report = PlanReport(
         feasible=False,
         plan=None,
@@ -105,7 +111,7 @@ def plan_profile(
         frontier=(),
         minimum_evidence=minimum_evidence(brief),
         left_out=(*left_out, *_without_fit(usable, kit)),
-        comparisons=comparisons_of(kit, profile, cert),
+        comparisons=comparisons_of(kit, profile, judging),
         notes=(
             *(f"{name}: {why}" for name, why in unjudged(brief)),
             *_empty_slices(brief, profile),
@@ -117,19 +123,21 @@ def plan_profile(
     blocked = structural(kit, found)
     if blocked is not None:
         return msgspec.structs.replace(report, infeasible=blocked)
+    sheet = Sheet(kit, found, stands_for=stands_for)
     candidates = search(
         kit,
-        found,
+        sheet,
         n_cert=len(cert),
         progress=None if progress is None else lambda i, n: progress("searching plans", i, n),
     )
     too_few = unshowable(brief, cert, labelled_rows(kit, cert))
     sequence = sequence_of(candidates, apart=too_few)
-    sequence = shallowest(kit, sequence, candidates, found)
-    judged = certify(kit, sequence, cert)
+    sequence = shallowest(sequence, candidates, sheet)
+    judged = certify(sequence, judging)
     passed = [one for one in judged if one.passed]
-    partial = None if passed else certify_in_part(kit, sequence, cert)
+    partial = None if passed else certify_in_part(sequence, judging)
     chosen = passed[-1] if passed else partial or judged[0]
+    lines = chosen.lines()
     used = DataUsed(
         name=data,
         synthetic=synthetic,
@@ -143,30 +151,35 @@ def plan_profile(
     report = msgspec.structs.replace(
         report,
         feasible=bool(passed),
-        forecast=forecast_of(kit, chosen, cert),
-        certificate=chosen.lines,
-        frontier=frontier_points(kit, candidates, found, chosen.candidate),
+        forecast=forecast_of(chosen, lines),
+        certificate=lines,
+        frontier=frontier_points(candidates, sheet, chosen.candidate),
         extras={**report.extras, **extras},
     )
-    made = _plan(kit, chosen, cert, used, labels, versions or {}, seed, now)
+    made = _plan(kit, chosen, lines, used, labels, versions or {}, seed, now)
     if passed:
         return msgspec.structs.replace(report, plan=made)
-    why = explain(kit, judged[0], found, len(cert), too_few=too_few, today=now.date())
+    why = explain(kit, judged[0], sheet, len(cert), too_few=too_few, today=now.date())
     return msgspec.structs.replace(
         report, infeasible=why, fallback_plan=None if partial is None else made
     )
 
 
-def _subsample(profile: Profile, rows: np.ndarray, seed: int) -> np.ndarray:
-    """Take some SEARCH rows when there are very many, and every row of a rare slice."""
+def _subsample(profile: Profile, rows: IntArray, seed: int) -> tuple[IntArray, FloatArray]:
+    """Take some SEARCH rows when there are very many, and every row of a rare slice.
+
+    Returns:
+        Row numbers, and the rows that each of them stands for.
+    """
     if len(rows) <= _SEARCH_ROWS:
-        return rows
-    keep = np.random.default_rng([_SEARCH_ROWS, seed]).random(len(rows)) < _SEARCH_ROWS / len(rows)
+        return rows, np.ones(len(rows))
+    share = np.full(len(rows), _SEARCH_ROWS / len(rows))
     for member in profile.slices.values():
         inside = member[rows]
         if inside.mean() < 0.05:  # noqa: PLR2004  rare
-            keep |= inside
-    return rows[keep]
+            share[inside] = 1.0
+    keep = np.random.default_rng([_SEARCH_ROWS, seed]).random(len(rows)) < share
+    return rows[keep], 1.0 / share[keep]
 
 
 def _ingredients(
@@ -281,21 +294,22 @@ def _calibration(kit: Ingredients) -> dict[str, dict[str, float]]:
 def _plan(
     kit: Ingredients,
     judged: Judged,
-    cert: Profile,
+    lines: tuple[CertificateLine, ...],
     used: DataUsed,
     labels: tuple[str, ...],
     versions: Mapping[str, str],
     seed: int,
     now: datetime,
 ) -> Plan:
-    candidate = judged.candidate
+    candidate, cert = judged.candidate, judged.sheet.profile
+    policy = policy_of(candidate.chain, kit, candidate.thresholds)
     share = shares_of(candidate.chain, judged.exits, judged.exit_of_row)
     steps = [
         _cache_step(name, spec, versions)
         for name, spec in kit.specs.items()
         if spec.kind is TierKind.CACHE
     ]
-    for step in candidate.policy.steps:
+    for step in policy.steps:
         column = cert.tiers.index(step.name) if step.name in cert.tiers else None
         took = np.array([]) if column is None else cert.latency_ms[:, column]
         took = took[~np.isnan(took)]
@@ -320,11 +334,11 @@ def _plan(
         brief_fingerprint="",
         made_at=now,
         tiers=tuple(steps),
-        fallback=dict(candidate.policy.fallback),
+        fallback=dict(policy.fallback),
         deadline_ms=deadline_ms(kit.brief),
         cost_each_usd=cost_cap_usd(kit.brief),
-        forecast=forecast_of(kit, judged, cert),
-        certificate=judged.lines,
+        forecast=forecast_of(judged, lines),
+        certificate=lines,
         data=used,
         labels=labels,
         seed=seed,

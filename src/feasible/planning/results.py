@@ -11,13 +11,15 @@ import numpy as np
 
 from feasible.planning.candidates import Candidate, frontier_of
 from feasible.planning.certify import Judged, judge
-from feasible.planning.chain import Chain, Ingredients, exits_of, policy_of, walk
-from feasible.planning.constraints import Exits, mix_weights, percentile_of
+from feasible.planning.chain import Chain, Ingredients
+from feasible.planning.constraints import Constraint, Exits, percentile_of
+from feasible.planning.sheet import Sheet
 from feasible.schema import (
     DEFAULT_GROUP,
     AnsweredBy,
     BoolArray,
     Brief,
+    CertificateLine,
     Comparison,
     FloatArray,
     Forecast,
@@ -31,14 +33,14 @@ from feasible.schema import (
 __all__ = ["comparisons_of", "forecast_of", "frontier_points", "percentiles", "slices_of"]
 
 
-def forecast_of(kit: Ingredients, judged: Judged, cert: Profile) -> Forecast:
+def forecast_of(judged: Judged, lines: Sequence[CertificateLine]) -> Forecast:
     """Say what to expect on the declared traffic mix, from the rows that judged."""
-    rows = np.arange(len(judged.exit_of_row))
-    weight = mix_weights(kit.brief, cert)
+    rows, brief = np.arange(len(judged.exit_of_row)), judged.sheet.kit.brief
+    weight = judged.sheet.mix
     by_person = judged.exits.is_person[rows, judged.exit_of_row]
     quality: dict[str, float | None] = {}
-    for line in judged.lines:
-        if kit.brief.objective(line.objective).kind == "quality":
+    for line in lines:
+        if brief.objective(line.objective).kind == "quality":
             quality[line.objective] = line.value
     return Forecast(
         cost_usd=_mean(judged.exits.cost_usd[rows, judged.exit_of_row], weight),
@@ -66,60 +68,72 @@ def percentiles(latency_ms: FloatArray, weight: FloatArray | None = None) -> Lat
 
 
 def frontier_points(
-    kit: Ingredients,
-    candidates: Sequence[Candidate],
-    profile: Profile,
-    chosen: Candidate | None,
+    candidates: Sequence[Candidate], sheet: Sheet, chosen: Candidate | None
 ) -> tuple[FrontierPoint, ...]:
     """Give the cascades that no other beats at once in cost and quality, on SEARCH rows."""
+    brief = sheet.kit.brief
     main = next(
-        (o.id for o in kit.brief.envelope if o.kind == "quality" and o.by is AnsweredBy.ALL), None
+        (o.id for o in brief.envelope if o.kind == "quality" and o.by is AnsweredBy.ALL), None
     )
     if main is None:
         return ()
-    sign = kit.brief.objective(main).is_ceiling
+    sign = brief.objective(main).is_ceiling
 
     def quality(candidate: Candidate) -> float | None:
-        value = candidate.value.get(main)
+        leaves = sheet.leaves(candidate.chain, candidate.thresholds)
+        value = next(c for c in sheet.constraints(candidate.chain) if c.id == main).value(leaves)
         return None if value is None else -value if sign else 1 - value
 
-    points = frontier_of(list(candidates), quality)
+    hopeful = _unbeaten(candidates, main)
+    points = frontier_of(hopeful, quality)
     if chosen is not None and all(c is not chosen for c, _ in points):
         points.append((chosen, quality(chosen) or 0.0))
         points.sort(key=lambda item: item[0].cost_usd)
-    exits = {candidate.chain: exits_of(candidate.chain, kit, profile) for candidate, _ in points}
     return tuple(
         FrontierPoint(
             cost_usd=candidate.cost_usd,
             quality=abs(value),
-            latency_ms=_p95(exits[candidate.chain], candidate, profile),
-            tiers=tuple(step.name for step in candidate.policy.steps),
+            latency_ms=_p95(candidate, sheet),
+            tiers=_names(candidate, sheet.kit),
             is_chosen=candidate is chosen,
         )
         for candidate, value in points
     )
 
 
-def _p95(exits: Exits, candidate: Candidate, profile: Profile) -> float | None:
-    leaves = walk(candidate.policy, profile, exits.is_person.shape[1])
-    return percentiles(exits.latency_ms[np.arange(len(leaves)), leaves]).p95
+def _unbeaten(candidates: Sequence[Candidate], main: str) -> list[Candidate]:
+    """Give the candidates that no cheaper one beats in slack: few of very many."""
+    out: list[Candidate] = []
+    best = -np.inf
+    for candidate in sorted(candidates, key=lambda c: (c.cost_usd, -c.slack[main])):
+        if candidate.slack[main] > best:
+            out.append(candidate)
+            best = candidate.slack[main]
+    return out
 
 
-def comparisons_of(kit: Ingredients, profile: Profile, cert: Profile) -> tuple[Comparison, ...]:
+def _names(candidate: Candidate, kit: Ingredients) -> tuple[str, ...]:
+    person = () if kit.person is None else (kit.person,)
+    return (*candidate.chain.machines, *person)
+
+
+def _p95(candidate: Candidate, sheet: Sheet) -> float | None:
+    leaves = sheet.leaves(candidate.chain, candidate.thresholds)
+    took = sheet.exits(candidate.chain).latency_ms
+    return percentiles(took[np.arange(len(leaves)), leaves]).p95
+
+
+def comparisons_of(kit: Ingredients, profile: Profile, cert: Sheet) -> tuple[Comparison, ...]:
     """Judge what a team would otherwise do on the rows that certify: nothing is chosen by it."""
-    alone = replace(kit, person=None, brief=_without_fallback(kit.brief))
-    weight = mix_weights(kit.brief, cert)
+    alone = Sheet(replace(kit, person=None, brief=_without_fallback(kit.brief)), cert.profile)
     out = []
     for name in kit.machines:
-        thresholds = {name: {DEFAULT_GROUP: 0.0}}
-        chain = Chain((name,))
-        candidate = Candidate(chain, thresholds, policy_of(chain, alone, thresholds), 0.0, {}, {})
-        out.append(_comparison(f"{name} alone", judge(alone, candidate, cert), kit, weight))
+        candidate = Candidate(Chain((name,)), {name: {DEFAULT_GROUP: 0.0}}, 0.0, {})
+        out.append(_comparison(f"{name} alone", judge(candidate, alone)))
     out.extend(_simulated(kit, profile, name) for name in sorted(profile.simulated))
     if kit.person is not None:
-        chain = Chain(())
-        candidate = Candidate(chain, {}, policy_of(chain, kit, {}), 0.0, {}, {})
-        out.append(_comparison("every case to a person", judge(kit, candidate, cert), kit, weight))
+        candidate = Candidate(Chain(()), {}, 0.0, {})
+        out.append(_comparison("every case to a person", judge(candidate, cert)))
     return tuple(out)
 
 
@@ -160,21 +174,25 @@ def _without_fallback(brief: Brief) -> Brief:
     return msgspec.structs.replace(brief, layers=layers)
 
 
-def _comparison(name: str, judged: Judged, kit: Ingredients, weight: FloatArray) -> Comparison:
+def _comparison(name: str, judged: Judged) -> Comparison:
     rows = np.arange(len(judged.exit_of_row))
-    quality = {
-        line.objective: line.value
-        for line in judged.lines
-        if kit.brief.objective(line.objective).kind == "quality"
-    }
+    made = judged.sheet.constraints(judged.candidate.chain)
     return Comparison(
         name=name,
-        quality=quality,
-        cost_usd=_mean(judged.exits.cost_usd[rows, judged.exit_of_row], weight),
-        latency_ms=percentiles(judged.exits.latency_ms[rows, judged.exit_of_row], weight),
-        breaks=tuple(line.objective for line in judged.lines if not line.holds),
+        quality={
+            c.id: _good(c, c.value(judged.exit_of_row))
+            for c in made
+            if c.objective.kind == "quality"
+        },
+        cost_usd=_mean(judged.exits.cost_usd[rows, judged.exit_of_row], judged.sheet.mix),
+        latency_ms=percentiles(judged.exits.latency_ms[rows, judged.exit_of_row], judged.sheet.mix),
+        breaks=tuple(c.id for c in made if c.id not in judged.held),
         note="judged by the same bounds as the plan",
     )
+
+
+def _good(constraint: Constraint, value: float | None) -> float | None:
+    return value if value is None or constraint.objective.is_ceiling else 1 - value
 
 
 def _simulated(kit: Ingredients, profile: Profile, name: str) -> Comparison:

@@ -1,4 +1,4 @@
-"""Finding candidates: every useful order of tiers, its family from safe to cheap, then polish.
+"""Finding candidates: the useful orders of tiers, and of each a family from safe to cheap.
 
 Everything here looks at SEARCH rows only. Which candidate is deployed is decided on CERT rows,
 elsewhere.
@@ -8,38 +8,85 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
+import numpy as np
+
+from feasible.planning.board import Cuts, Standing
 from feasible.planning.candidates import Candidate
 from feasible.planning.chain import Chain, Ingredients
+from feasible.planning.sheet import Sheet
 from feasible.planning.solver import Solver
-from feasible.schema import Profile
+from feasible.schema import FloatArray, IntArray
 
 __all__ = ["chains_of", "search"]
 
-_LEVELS: Final = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
-"""Least slacks at which candidates are polished. Standard errors."""
-_POLISHED: Final = 4
-"""Chains that are polished at each level."""
+_LEVELS: Final = (5.0, 4.0, 3.0, 2.5, 2.0, 1.5, 1.0, 0.5, 0.0)
+"""Least slacks for which policies are looked for. Standard errors."""
+_FEWER_LEVELS: Final = (4.0, 2.8, 2.2, 1.7, 1.2, 0.6)
+"""The same for many rows, of which one standard error is little."""
+_MANY_ROWS: Final = 2_000
+_FIRST_ROUNDS: Final = 6
+_ROUNDS: Final = 3
+"""Changes of prices at each level of slack."""
+_POLISHED: Final = 2
+"""Orders of tiers that are polished at each level of slack."""
+_POLISHED_SAFE: Final = 2
+_AMPLE: Final = 6.0
+"""Standard errors of slack beyond which more is no safer in practice."""
+_GLANCE: Final = 2.0
+"""Level of slack by which orders of tiers are compared at a glance."""
+_GLANCE_ROWS: Final = 1_000
+_GLANCE_ROUNDS: Final = 5
+_KEPT: Final = 4
+"""Orders of tiers that are worked out in full."""
 _LONGEST: Final = 4
 """Machine tiers in one chain at most."""
-_TIE: Final = 1e-9
+_ALL_ORDERS: Final = 6
+"""Machine tiers up to which every subset is tried; of more, chains are grown tier by tier."""
+_STREAM: Final = 7_919
 
 
-def chains_of(kit: Ingredients) -> tuple[Chain, ...]:
-    """Give every order worth trying: subsets of the tiers, cheapest first."""
+_Policy: TypeAlias = tuple[Cuts, Standing]
+
+
+@dataclass(frozen=True, slots=True)
+class _Glance:
+    """What a first look at one order of tiers found.
+
+    Attributes:
+        chain: The order.
+        cost: Of its cheapest policy with enough slack; infinite when there is none.
+        least: Most slack of any policy that was seen.
+        price: Prices of slack at which it was found.
+    """
+
+    chain: Chain
+    cost: float
+    least: float
+    price: FloatArray
+
+
+def chains_of(machines: Sequence[str], *, with_nobody: bool) -> tuple[Chain, ...]:
+    """Give every subset of tiers in their order, cheapest first.
+
+    Args:
+        machines: Tiers, cheapest first.
+        with_nobody: Whether the chain without a machine is one of them: a person answers all.
+    """
     return tuple(
-        Chain(machines)
-        for size in range(min(_LONGEST, len(kit.machines)) + 1)
-        for machines in itertools.combinations(kit.machines, size)
-        if size or kit.person is not None
+        Chain(some)
+        for size in range(min(_LONGEST, len(machines)) + 1)
+        for some in itertools.combinations(machines, size)
+        if size or with_nobody
     )
 
 
 def search(
     kit: Ingredients,
-    profile: Profile,
+    sheet: Sheet,
     *,
     n_cert: int,
     for_slack: bool = False,
@@ -49,65 +96,167 @@ def search(
 
     Args:
         kit: What a plan can be made of.
-        profile: SEARCH rows.
+        sheet: SEARCH rows.
         n_cert: Rows that the certificate will have; only their number is looked at.
         for_slack: Look for the safest candidates only, whatever they cost.
         progress: Told chains done and chains in all.
     """
-    solvers = {}
-    found: list[Candidate] = []
-    chains = chains_of(kit)
-    for index, chain in enumerate(chains):
-        solvers[chain] = Solver(kit, chain, profile, n_cert)
-        found.extend(solvers[chain].family(for_slack=for_slack))
+    ratio = n_cert / float(sheet.stands_for.sum())
+    few = _glimpse(sheet)
+    chosen = _promising(_glances(kit, few, n_cert / float(few.stands_for.sum())))
+    levels = _LEVELS if len(sheet) < _MANY_ROWS else _FEWER_LEVELS
+    families = []
+    for index, glance in enumerate(chosen):
+        families.append(_Family(Solver(kit, glance.chain, sheet, ratio), glance.price))
+        families[-1].climb(levels[:1] if for_slack else levels)
         if progress is not None:
-            progress(index + 1, len(chains) + 1)
-    found.extend(_safest(solvers, found))
+            progress(index + 1, len(chosen) + 1)
+    _polish_safest(families)
     if not for_slack:
-        found.extend(_polished(solvers, found))
+        _polish_levels(families, levels)
     if progress is not None:
-        progress(len(chains) + 1, len(chains) + 1)
-    return found
+        progress(len(chosen) + 1, len(chosen) + 1)
+    return [candidate for family in families for candidate in family.candidates()]
 
 
-def _safest(solvers: Mapping[Chain, Solver], candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Make the candidates with most slack of a few chains safer still."""
-    best: dict[Chain, Candidate] = {}
-    for candidate in candidates:
-        held = best.get(candidate.chain)
-        if held is None or candidate.least_slack > held.least_slack:
-            best[candidate.chain] = candidate
-    few = sorted(best.values(), key=lambda c: -c.least_slack)[:_POLISHED]
-    return [solvers[c.chain].polish(c, math.inf) for c in few if c.chain.machines]
+def _glimpse(sheet: Sheet) -> Sheet:
+    """Take a few of very many rows, more of those that are in rare slices."""
+    n = len(sheet)
+    if n <= _GLANCE_ROWS * 3 // 2:
+        return sheet
+    rows, stands_for = thinned(sheet, _GLANCE_ROWS)
+    return sheet.some(rows, stands_for=stands_for)
 
 
-def _polished(solvers: Mapping[Chain, Solver], candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Make the cheapest candidates of each level of slack cheaper, from the safest level down.
+def thinned(sheet: Sheet, most: int) -> tuple[IntArray, FloatArray]:
+    """Draw about so many rows, half of them evenly from the rows of rare slices and classes.
 
-    Each level starts anew and, of the same chain, also from where the level above ended.
+    Returns:
+        Row numbers, rising; and the rows that each of them stands for.
     """
-    out: list[Candidate] = []
-    above: dict[Chain, Candidate] = {}
-    for level in reversed(_LEVELS):
-        for start in _cheapest_at(level, candidates):
-            if not start.chain.machines:
-                continue
-            solver = solvers[start.chain]
-            ends = [solver.polish(start, level)]
-            if start.chain in above:
-                ends.append(solver.polish(above[start.chain], level))
-            kept = [end for end in ends if end.least_slack >= level - _TIE] or ends
-            above[start.chain] = min(kept, key=lambda c: c.cost_usd)
-            out.extend(ends)
+    n = len(sheet)
+    rare = np.zeros(n, dtype=np.bool_)
+    for member in sheet.rare():
+        rare |= member
+    share = np.full(n, min(1.0, most / max(1, n)))
+    if rare.any():
+        share[rare] = min(1.0, most / 2 / rare.sum())
+        share[~rare] = min(1.0, most / 2 / max(1, int((~rare).sum())))
+    kept = np.random.default_rng([_STREAM, n]).random(n) < share
+    rows = np.flatnonzero(kept)
+    return rows, sheet.stands_for[rows] / share[rows]
+
+
+def _glances(kit: Ingredients, sheet: Sheet, ratio: float) -> list[_Glance]:
+    """Look at every order of tiers, or, of very many tiers, grow the most promising ones."""
+    nobody = kit.person is not None
+    if len(kit.machines) <= _ALL_ORDERS:
+        chains = chains_of(kit.machines, with_nobody=nobody)
+        return _looked_at(kit, sheet, ratio, chains)
+    place = {name: i for i, name in enumerate(kit.machines)}
+    chains = chains_of((), with_nobody=nobody) + tuple(Chain((name,)) for name in kit.machines)
+    seen = _looked_at(kit, sheet, ratio, chains)
+    grown = seen
+    for _ in range(_LONGEST - 1):
+        best = {glance.chain for glance in _promising(grown)}
+        longer = {
+            Chain(tuple(sorted((*chain.machines, name), key=place.__getitem__)))
+            for chain in best
+            for name in kit.machines
+            if name not in chain.machines
+        } - {glance.chain for glance in seen}
+        chains = tuple(sorted(longer, key=lambda c: [place[name] for name in c.machines]))
+        grown = _looked_at(kit, sheet, ratio, chains)
+        before = {glance.chain for glance in _promising(seen)}
+        seen = seen + grown
+        if {glance.chain for glance in _promising(seen)} == before:
+            break
+    return seen
+
+
+def _looked_at(
+    kit: Ingredients, sheet: Sheet, ratio: float, chains: Sequence[Chain]
+) -> list[_Glance]:
+    out = []
+    price: FloatArray | None = None
+    for chain in sorted(chains, key=lambda c: -len(c.machines)):
+        solver = Solver(kit, chain, sheet, ratio)
+        start = solver.start() if price is None else price
+        cuts = solver.board.never()
+        rounds = _GLANCE_ROUNDS if chain.machines else 1
+        policies, after = solver.climb(_GLANCE, start, cuts, rounds=rounds)
+        least = max(standing.least for _, standing in policies)
+        costs = [s.cost for _, s in policies if s.least >= _GLANCE]
+        if price is None and costs:
+            price = after
+        out.append(_Glance(chain, min(costs, default=math.inf), least, after))
     return out
 
 
-def _cheapest_at(level: float, candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Give the cheapest candidates that have a level of slack, of different chains."""
-    cheapest: dict[Chain, Candidate] = {}
-    for candidate in candidates:
-        held = cheapest.get(candidate.chain)
-        if candidate.least_slack >= level and (held is None or candidate.cost_usd < held.cost_usd):
-            cheapest[candidate.chain] = candidate
-    few = sorted(cheapest.values(), key=lambda c: (c.cost_usd, len(c.chain.machines)))
-    return few[:_POLISHED]
+def _promising(glances: Sequence[_Glance]) -> list[_Glance]:
+    """Give the cheapest orders with enough slack, and those with most slack of all."""
+    cheap = sorted(glances, key=lambda g: (g.cost, -g.least, len(g.chain.machines)))[:_KEPT]
+    safe = sorted(glances, key=lambda g: (-min(g.least, 6.0), g.cost, len(g.chain.machines)))[:2]
+    alone = [g for g in glances if not g.chain.machines]
+    return list({glance.chain: glance for glance in [*cheap, *safe, *alone]}.values())
+
+
+class _Family:
+    """The policies of one order of tiers, from safe to cheap."""
+
+    def __init__(self, solver: Solver, price: FloatArray) -> None:
+        self.solver, self.board, self.price = solver, solver.board, price
+        self.policies: list[_Policy] = []
+        if not solver.k:
+            self.policies.append(([], self.board.stand([])))
+
+    def climb(self, levels: Sequence[float]) -> None:
+        """Look for a policy at each level of slack, each from where the last one ended."""
+        if not self.solver.k:
+            return
+        cuts, price = self.board.never(), self.price
+        for level in levels:
+            rounds = _FIRST_ROUNDS if not self.policies else _ROUNDS
+            found, price = self.solver.climb(level, price, cuts, rounds=rounds)
+            self.policies += found
+            cuts = self.best(level)[0]
+
+    def best(self, level: float) -> _Policy:
+        """Give the cheapest policy at a level of slack, or the one with most slack."""
+        return min(self.policies, key=lambda found: _rank(found[1], level))
+
+    def polish(self, level: float) -> None:
+        """Make the best policy at a level of slack better."""
+        if self.solver.k:
+            self.policies.append(self.board.polish(self.best(level)[0], level))
+
+    def candidates(self) -> list[Candidate]:
+        """Describe what was found, and what common floors make of the safest of it."""
+        if not self.policies:
+            return []
+        distinct = {tuple(cut.tobytes() for cut in cuts): (cuts, s) for cuts, s in self.policies}
+        out = [self.solver.candidate(*found) for found in distinct.values()]
+        if self.solver.k:
+            safe = max(self.policies, key=lambda found: min(found[1].least, _AMPLE))
+            out.extend(self.solver.candidate(raised) for raised in self.solver.floored(safe[0]))
+        return out
+
+
+def _polish_safest(families: Sequence[_Family]) -> None:
+    """Make the safest policies of the safest orders safer still."""
+    by_slack = sorted(families, key=lambda f: -min(f.best(math.inf)[1].least, _AMPLE))
+    for family in by_slack[:_POLISHED_SAFE]:
+        family.polish(math.inf)
+
+
+def _polish_levels(families: Sequence[_Family], levels: Sequence[float]) -> None:
+    """Make the cheapest policies of each level of slack cheaper, from the safest level down."""
+    for level in levels:
+        by_cost = sorted(families, key=lambda f: _rank(f.best(level)[1], level))
+        for family in [f for f in by_cost if f.solver.k][:_POLISHED]:
+            family.polish(level)
+
+
+def _rank(standing: Standing, level: float) -> tuple[float, float]:
+    """Order policies: those that have the slack by cost, then the others by slack."""
+    return (0.0, standing.cost) if standing.least >= level else (1.0, -standing.least)

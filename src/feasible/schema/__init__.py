@@ -59,7 +59,7 @@ from feasible.schema.plan import (
     TierShare,
 )
 from feasible.schema.plan_file import brief_fingerprint, brief_of, read_plan, write_json
-from feasible.schema.profile import BoolArray, FloatArray, IntArray, Profile
+from feasible.schema.profile import BoolArray, FloatArray, IntArray, Profile, Truth
 from feasible.schema.rows import (
     ABSTAIN,
     Answer,
@@ -132,6 +132,7 @@ __all__ = [
     "TierSpec",
     "Tradeoff",
     "Traffic",
+    "Truth",
     "brief_fingerprint",
     "brief_of",
     "brief_schema",

@@ -3,16 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from operator import itemgetter
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BoolArray", "FloatArray", "IntArray", "Profile"]
+__all__ = ["BoolArray", "FloatArray", "IntArray", "Profile", "Truth"]
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """The labels of rows as numbers.
+
+    Attributes:
+        names: Labels that occur, here or in the rows that these were taken from, sorted.
+        code: shape (n_rows,). Index into `names`; -1 where the label is unknown.
+    """
+
+    names: tuple[str, ...]
+    code: IntArray
+
+    def among(self, names: frozenset[str]) -> BoolArray:
+        """Say which rows have one of these labels."""
+        wanted = np.array([*(name in names for name in self.names), False])
+        return np.asarray(wanted[self.code])
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +76,26 @@ class Profile:
     entity: tuple[str, ...] | None = None
     text: tuple[str, ...] | None = None
     simulated: frozenset[str] = frozenset()
+    _truth: Truth | None = field(init=False, default=None, compare=False, repr=False)
 
     def __len__(self) -> int:
         """Give the number of rows."""
         return len(self.row_ids)
 
+    @property
+    def truth(self) -> Truth:
+        """Give the labels as numbers, worked out once."""
+        if self._truth is None:
+            object.__setattr__(self, "_truth", _truth_of(self.label, len(self)))
+        assert self._truth is not None  # noqa: S101  set above
+        return self._truth
+
     def take(self, rows: IntArray | BoolArray) -> Profile:
         """Give the profile of some rows, in the order asked for."""
         index = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
-
-        def some(values: tuple[str, ...] | None) -> tuple[str, ...] | None:
-            return None if values is None else tuple(values[i] for i in index)
-
-        return Profile(
-            row_ids=tuple(self.row_ids[i] for i in index),
+        places = index.tolist()
+        out = Profile(
+            row_ids=_some(self.row_ids, places),
             tiers=self.tiers,
             loss=self.loss[index],
             answered=self.answered[index],
@@ -78,10 +105,29 @@ class Profile:
             latency_ms=self.latency_ms[index],
             cost_usd=self.cost_usd[index],
             slices={name: member[index] for name, member in self.slices.items()},
-            label=None if self.label is None else tuple(self.label[i] for i in index),
+            label=None if self.label is None else _some(self.label, places),
             is_test=None if self.is_test is None else self.is_test[index],
             time_s=None if self.time_s is None else self.time_s[index],
-            entity=some(self.entity),
-            text=some(self.text),
+            entity=None if self.entity is None else _some(self.entity, places),
+            text=None if self.text is None else _some(self.text, places),
             simulated=self.simulated,
         )
+        truth = self.truth
+        object.__setattr__(out, "_truth", Truth(truth.names, truth.code[index]))
+        return out
+
+
+def _some(values: tuple[T, ...], places: list[int]) -> tuple[T, ...]:
+    if len(places) > 1:
+        found: tuple[T, ...] = itemgetter(*places)(values)
+        return found
+    return tuple(values[place] for place in places)
+
+
+def _truth_of(labels: tuple[str | None, ...] | None, n: int) -> Truth:
+    if labels is None:
+        return Truth((), np.full(n, -1, dtype=np.int64))
+    names = tuple(sorted({label for label in labels if label is not None}))
+    number: dict[str | None, int] = {name: i for i, name in enumerate(names)}
+    number[None] = -1
+    return Truth(names, np.fromiter(map(number.__getitem__, labels), dtype=np.int64, count=n))

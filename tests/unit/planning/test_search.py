@@ -10,11 +10,17 @@ import pytest
 from scipy.special import ndtr
 
 from feasible.planning.calibration import Fit
-from feasible.planning.candidates import Candidate, frontier_of, margin_of, sequence_of
+from feasible.planning.candidates import (
+    Candidate,
+    Margin,
+    frontier_of,
+    margin_of,
+    sequence_of,
+)
 from feasible.planning.chain import Chain, Ingredients, exits_of, policy_of, walk
-from feasible.planning.constraints import constraints
 from feasible.planning.depth import shallowest
 from feasible.planning.search import search
+from feasible.planning.sheet import Sheet
 from feasible.planning.solver import Solver
 from feasible.schema import Calibrator, Profile, parse_brief
 
@@ -73,12 +79,12 @@ def test_two_gates_match_brute_force(seed: int, level: float) -> None:
     """
     profile = two_gates(seed, 400)
     ingredients = kit(profile)
-    solver = Solver(ingredients, Chain(profile.tiers), profile, 400)
-    cuts = [i / 13 for i in range(1, 15)]
-    pairs = [solver._candidate([[a], [b]]) for a, b in itertools.product(cuts, cuts)]
-    best = min(c.cost_usd for c in pairs if c.least_slack >= level)
+    board = Solver(ingredients, Chain(profile.tiers), Sheet(ingredients, profile), 1.0).board
+    pairs = itertools.product(range(13), range(13))
+    stand = [board.stand([np.array([a]), np.array([b])]) for a, b in pairs]
+    best = min(one.cost for one in stand if one.least >= level)
 
-    found = search(ingredients, profile, n_cert=400)
+    found = search(ingredients, Sheet(ingredients, profile), n_cert=400)
 
     assert min(c.cost_usd for c in found if c.least_slack >= level) <= best * (1 + 1e-9)
 
@@ -88,30 +94,30 @@ def test_what_a_candidate_says_of_itself_is_what_routing_does() -> None:
     profile = two_gates(7)
     ingredients = kit(profile)
 
-    for candidate in search(ingredients, profile, n_cert=100)[::40]:
+    for candidate in search(ingredients, Sheet(ingredients, profile), n_cert=100)[::10]:
+        policy = policy_of(candidate.chain, ingredients, candidate.thresholds)
         exits = exits_of(candidate.chain, ingredients, profile)
-        leaves = walk(candidate.policy, profile, exits.is_person.shape[1])
+        leaves = walk(policy, profile, exits.is_person.shape[1])
         cost = exits.cost_usd[np.arange(len(profile)), leaves].mean()
-        (accuracy,) = constraints(BRIEF, profile, exits)
         assert candidate.cost_usd == pytest.approx(cost)
-        assert candidate.value["accuracy"] == pytest.approx(accuracy.value(leaves))
+        sheet = Sheet(ingredients, profile)
+        assert (sheet.leaves(candidate.chain, candidate.thresholds) == leaves).all()
 
 
 def test_without_a_person_the_last_tier_answers_everything() -> None:
     """A case that nobody comes after is answered, however unsure the tier is."""
     profile = two_gates(3)
 
-    for candidate in search(kit(profile, person=None), profile, n_cert=100):
-        last = candidate.policy.steps[-1]
-        assert set(last.thresholds.values()) == {0.0}
+    alone = kit(profile, person=None)
+    for candidate in search(alone, Sheet(alone, profile), n_cert=100):
+        assert set(candidate.thresholds[candidate.chain.machines[-1]].values()) == {0.0}
 
 
 def fake(cost: float, slack: dict[str, float], machines: tuple[str, ...] = ("small",)) -> Candidate:
     """Make a candidate of which only cost, slack and the chance that comes with it matter."""
     thresholds = {name: {"*": 0.5} for name in machines}
-    policy = policy_of(Chain(machines), kit(two_gates(0)), thresholds)
     margin = {name: one - 1.64 for name, one in slack.items()}
-    return Candidate(Chain(machines), thresholds, policy, cost, slack, {}, margin)
+    return Candidate(Chain(machines), thresholds, cost, slack, margin)
 
 
 def test_the_sequence_goes_from_the_safest_to_the_cheapest() -> None:
@@ -142,26 +148,15 @@ def test_a_promise_that_cannot_be_shown_does_not_dictate_the_order() -> None:
 
 def test_a_longer_chain_must_save_more_than_luck() -> None:
     """Of two policies that send every row the same way the one with fewer tiers is taken."""
-    profile = two_gates(1)
-    ingredients = kit(profile)
+    sheet = Sheet(kit(two_gates(1)), two_gates(1))
     short = fake(0.5, {"accuracy": 3.0})
     cuts = {"small": {"*": 0.5}, "large": {"*": 1.01}}
-    chain = Chain(("small", "large"))
-    same_way = Candidate(
-        chain, cuts, policy_of(chain, ingredients, cuts), 0.499, {"accuracy": 3.0}, {}
-    )
+    same_way = Candidate(Chain(("small", "large")), cuts, 0.499, {"accuracy": 3.0})
     # Asking the dear tier in vain costs ten cents a doubtful case, well beyond luck.
-    assert shallowest(ingredients, [same_way], [short, same_way], profile) == [short]
+    assert shallowest([same_way], [short, same_way], sheet) == [short]
     everyone = {"small": {"*": 1.01}}
-    dear = Candidate(
-        Chain(("small",)),
-        everyone,
-        policy_of(Chain(("small",)), ingredients, everyone),
-        1.01,
-        {"accuracy": 9.0},
-        {},
-    )
-    assert shallowest(ingredients, [same_way], [dear, same_way], profile) == [same_way]
+    dear = Candidate(Chain(("small",)), everyone, 1.01, {"accuracy": 9.0})
+    assert shallowest([same_way], [dear, same_way], sheet) == [same_way]
 
 
 def test_the_likeliest_to_be_certified_comes_first_though_a_dearer_one_spends_more() -> None:
@@ -186,12 +181,9 @@ def test_a_margin_is_the_chance_of_being_certified() -> None:
 
 def test_every_threshold_that_lets_rows_pass_costs_some_margin() -> None:
     """At the same miss rate the policy that placed fewer thresholds is likelier to hold."""
-    profile = two_gates(2, 400)
-    solver = Solver(kit(profile), Chain(profile.tiers), profile, 400)
-    (accuracy,) = solver.constraints
+    margin = Margin.of_share(0.15, 0.95, 400, 400, per_threshold=0.5 / 400)
+    margins = [margin.of(0.1, 0.0, placed) for placed in range(3)]
 
-    assert [solver._placed(cuts) for cuts in ([[1.01], [1.01]], [[1.01], [0.0]])] == [0, 1]
-    margins = [solver._margin(accuracy, 0.1, 0.0, placed) for placed in range(3)]
     assert margins == sorted(margins, reverse=True)
     assert len(set(margins)) == 3
 

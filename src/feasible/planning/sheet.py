@@ -1,0 +1,192 @@
+"""Rows as the search and the certificate look at them: worked out once, shared by all chains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from feasible.cascade import FELL_BACK, Table, route_rows
+from feasible.planning.chain import (
+    NEVER,
+    Chain,
+    Ingredients,
+    exits_of,
+    group_names,
+    labelled_rows,
+    machines_only,
+    policy_of,
+    probabilities,
+)
+from feasible.planning.constraints import Constraint, Exits, Yardstick, positives_of
+from feasible.schema import DEFAULT_GROUP, BoolArray, FloatArray, IntArray, Profile
+
+__all__ = ["Places", "Sheet"]
+
+_MOST_PLACES: Final = 256
+"""Thresholds of one tier and answer group that are tried, evenly spread over its rows."""
+_RARE: Final = 0.05
+"""Share of the rows below which a slice or class keeps every row it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the thresholds of one tier may stand, and where its rows stand between them.
+
+    Attributes:
+        probability: Group -> probabilities, rising: an answer is given at or above one of them.
+        level: shape (n_rows,). The highest of its group's places that a row reaches; -1 for a row
+            whose answer cannot be given.
+        group: shape (n_rows,). Index of the answer's group.
+    """
+
+    probability: tuple[FloatArray, ...]
+    level: IntArray
+    group: IntArray
+
+    @property
+    def width(self) -> int:
+        """Give the number of places of the group that has most."""
+        return max(len(found) for found in self.probability)
+
+    def threshold(self, group: int, place: int) -> float:
+        """Give the probability at a place; above the last one nothing is accepted."""
+        found = self.probability[group]
+        return float(found[place]) if place < len(found) else NEVER
+
+    def at_least(self, group: int, probability: float) -> int:
+        """Give the lowest place that is at or above a probability."""
+        return int(np.searchsorted(self.probability[group], probability))
+
+
+class Sheet:
+    """One set of rows, with everything that does not depend on the policy.
+
+    Args:
+        kit: What plans are made of.
+        profile: The rows.
+        stands_for: shape (n_rows,). Rows that each row stands for, where only some of many are
+            here; 1 when absent.
+    """
+
+    def __init__(
+        self, kit: Ingredients, profile: Profile, *, stands_for: FloatArray | None = None
+    ) -> None:
+        self.kit, self.profile = kit, profile
+        self.labelled = labelled_rows(kit, profile)
+        self.yardstick = Yardstick(kit.brief, profile, self.labelled, stands_for=stands_for)
+        self._places: dict[str, Places] = {}
+        self._scores: dict[str, tuple[FloatArray, IntArray]] = {}
+        self._exits: dict[Chain, Exits] = {}
+        self._constraints: dict[Chain, tuple[Constraint, ...]] = {}
+
+    def __len__(self) -> int:
+        """Give the number of rows."""
+        return len(self.profile)
+
+    @property
+    def stands_for(self) -> FloatArray:
+        """Give how many rows each row stands for, shape (n_rows,)."""
+        return self.yardstick.stands_for
+
+    @property
+    def mix(self) -> FloatArray:
+        """Give the weight of each row in a mean over all traffic, shape (n_rows,)."""
+        return self.yardstick.every
+
+    def some(self, rows: IntArray, *, stands_for: FloatArray) -> Sheet:
+        """Give the sheet of some rows, each standing for so many."""
+        return Sheet(self.kit, self.profile.take(rows), stands_for=stands_for)
+
+    def under(self, kit: Ingredients) -> Sheet:
+        """Give the same rows under another brief."""
+        return Sheet(kit, self.profile, stands_for=self.stands_for)
+
+    def rare(self) -> list[BoolArray]:
+        """Give the rows of each slice, and of each class with a promise, that has few."""
+        found = [*self.profile.slices.values()]
+        found += [
+            positives_of(objective, self.profile)
+            for objective in self.kit.brief.envelope
+            if objective.kind == "quality" and objective.of is not None
+        ]
+        return [member for member in found if 0 < member.mean() < _RARE]
+
+    def exits(self, chain: Chain) -> Exits:
+        """Say what every row would get at every exit of a chain."""
+        found = self._exits.get(chain)
+        if found is None:
+            found = exits_of(chain, self.kit, self.profile, labelled=self.labelled)
+            self._exits[chain] = found
+        return found
+
+    def constraints(self, chain: Chain) -> tuple[Constraint, ...]:
+        """Give every promise as losses at the exits of a chain."""
+        found = self._constraints.get(chain)
+        if found is None:
+            found = self.yardstick.constraints(self.exits(chain))
+            self._constraints[chain] = found
+        return found
+
+    def scores(self, name: str) -> tuple[FloatArray, IntArray]:
+        """Give a tier's calibrated probabilities and the group of each answer."""
+        if name not in self._scores:
+            self._scores[name] = probabilities(self.kit, name, self.profile)
+        return self._scores[name]
+
+    def leaves(self, chain: Chain, thresholds: Mapping[str, Mapping[str, float]]) -> IntArray:
+        """Route every row and give its exit; a row that fell back leaves by the last exit.
+
+        Returns:
+            shape (n_rows,), 0 <= exit <= number of machines.
+        """
+        machines = machines_only(policy_of(chain, self.kit, thresholds))
+        position = route_rows(machines, self._table(chain, thresholds)).position
+        return np.where(position == FELL_BACK, len(chain.machines), position)
+
+    def _table(self, chain: Chain, thresholds: Mapping[str, Mapping[str, float]]) -> Table:
+        """Say what every machine of a chain would do with every row."""
+        columns = [self.profile.tiers.index(name) for name in chain.machines]
+        shape = (len(self), len(columns))
+        probability, threshold = np.empty(shape), np.empty(shape)
+        for k, name in enumerate(chain.machines):
+            probability[:, k], group = self.scores(name)
+            names, given = group_names(self.kit, name), thresholds[name]
+            threshold[:, k] = np.array([given.get(g, given[DEFAULT_GROUP]) for g in names])[group]
+        return Table(
+            answered=self.profile.answered[:, columns],
+            probability=probability,
+            threshold=threshold,
+            latency_ms=self.profile.latency_ms[:, columns],
+            cost_usd=self.profile.cost_usd[:, columns],
+        )
+
+    def places(self, name: str) -> Places:
+        """Give where the thresholds of a tier may stand."""
+        if name not in self._places:
+            probability, group = self.scores(name)
+            answered = self.profile.answered[:, self.profile.tiers.index(name)]
+            usable = answered & ~np.isnan(probability)
+            self._places[name] = _places(
+                probability, group, usable, len(group_names(self.kit, name))
+            )
+        return self._places[name]
+
+
+def _places(probability: FloatArray, group: IntArray, usable: BoolArray, groups: int) -> Places:
+    level = np.full(len(probability), -1, dtype=np.int64)
+    found = []
+    for index in range(groups):
+        rows = np.flatnonzero(usable & (group == index))
+        values = np.sort(probability[rows])
+        is_new = np.concatenate([[True], values[1:] > values[:-1]])[: len(values)]
+        distinct = values[is_new]
+        if len(distinct) > _MOST_PLACES:
+            # Evenly over the rows, so that every step moves as many of them.
+            at = np.linspace(0, len(values) - 1, _MOST_PLACES).round().astype(np.int64)
+            distinct = np.unique(values[at])
+        found.append(distinct)
+        level[rows] = np.searchsorted(distinct, probability[rows], side="right") - 1
+    return Places(tuple(found), level, group)
