@@ -39,6 +39,7 @@ def cases(draw: DrawFn) -> tuple[Policy, Table]:
             {"*": draw(UNIT)},
             p95_ms=draw(st.none() | SIZE),
             worst_cost_usd=draw(st.none() | SIZE),
+            gated=kind is not TierKind.PERSON and draw(st.booleans()),
         )
         for i, kind in enumerate(kinds)
     )
@@ -59,7 +60,14 @@ def alone(policy: Policy, table: Table, row: int) -> tuple[int, float, float, li
     """Route one row step by step: exit, latency, cost and the steps asked."""
     latency = cost = 0.0
     asked = [False] * len(policy.steps)
-    state = State(remaining_ms=policy.deadline_ms, remaining_usd=policy.cost_each_usd)
+    foreseen = {
+        step.name: float(table.probability[row, k])
+        for k, step in enumerate(policy.steps)
+        if step.gated and not np.isnan(table.probability[row, k])
+    }
+    state = State(
+        remaining_ms=policy.deadline_ms, remaining_usd=policy.cost_each_usd, foreseen=foreseen
+    )
     while True:
         move = route(policy, state)
         if isinstance(move, Finish):
@@ -77,6 +85,7 @@ def alone(policy: Policy, table: Table, row: int) -> tuple[int, float, float, li
             seen=seen if table.answered[row, at] else Seen("abstained"),
             remaining_ms=None if policy.deadline_ms is None else policy.deadline_ms - latency,
             remaining_usd=None if policy.cost_each_usd is None else policy.cost_each_usd - cost,
+            foreseen=foreseen,
         )
 
 

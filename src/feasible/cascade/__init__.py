@@ -4,15 +4,35 @@ Planning, simulation and serving call these and nothing else to decide what happ
 room never calls a tier, reads a clock or does I/O.
 """
 
-from feasible.cascade.policy import Policy, Step, calibrate, calibrate_all
+from feasible.cascade.calibrate import calibrate, calibrate_all
+from feasible.cascade.policy import Policy, Step
+from feasible.cascade.posterior import (
+    Heard,
+    HeardAll,
+    log_odds_all,
+    logistic_all,
+    posterior_all,
+    term_of,
+)
+from feasible.cascade.router import foresee, foresee_all, words_of
 from feasible.cascade.routing import Ask, Fallback, Finish, Move, Seen, State, route
-from feasible.cascade.rows import FELL_BACK, Routed, Table, route_rows, table_of
+from feasible.cascade.rows import (
+    FELL_BACK,
+    Routed,
+    Table,
+    groups_of,
+    judged_all,
+    route_rows,
+    table_of,
+)
 
 __all__ = [
     "FELL_BACK",
     "Ask",
     "Fallback",
     "Finish",
+    "Heard",
+    "HeardAll",
     "Move",
     "Policy",
     "Routed",
@@ -22,7 +42,16 @@ __all__ = [
     "Table",
     "calibrate",
     "calibrate_all",
+    "foresee",
+    "foresee_all",
+    "groups_of",
+    "judged_all",
+    "log_odds_all",
+    "logistic_all",
+    "posterior_all",
     "route",
     "route_rows",
     "table_of",
+    "term_of",
+    "words_of",
 ]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import bisect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
+from feasible.cascade.calibrate import calibrate
+from feasible.cascade.posterior import Heard, gain, posterior_of
 from feasible.schema.brief import TierKind
-from feasible.schema.plan import DEFAULT_GROUP, Calibrator, Plan
-from feasible.schema.profile import FloatArray
+from feasible.schema.plan import DEFAULT_GROUP, Calibrator, Plan, Posterior
 
-__all__ = ["Policy", "Step", "calibrate", "calibrate_all"]
+__all__ = ["Policy", "Step"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +26,11 @@ class Step:
         p95_ms: Time that must be left for the tier to be entered. Milliseconds; None: not known,
         enter.
         worst_cost_usd: Most that one call can cost. Dollars; None: not known.
+        posterior: How the answer's probability follows from all that was heard; None: from its
+            score alone.
+        rival: P(the next tier is right), to be weighed against.
+        gated: Whether the router decides if the tier is asked. Thresholds are on what it foresees,
+            and any answer of a tier that was asked is given.
     """
 
     name: str
@@ -37,6 +40,9 @@ class Step:
     calibrators: Mapping[str, Calibrator] = field(default_factory=dict)
     p95_ms: float | None = None
     worst_cost_usd: float | None = None
+    posterior: Posterior | None = None
+    rival: Posterior | None = None
+    gated: bool = False
 
     def group(self, value: str) -> str:
         """Give the answer group of an answer value."""
@@ -48,9 +54,29 @@ class Step:
         return self.thresholds[DEFAULT_GROUP] if found is None else found
 
     def probability(self, score: float | None, group: str) -> float | None:
-        """Give calibrated P(this answer is right), or None without a calibrator for it."""
+        """Give calibrated P(right) from the score alone, or None without a calibrator for it."""
         calibrator = self.calibrators.get(group) or self.calibrators.get(DEFAULT_GROUP)
         return None if calibrator is None else calibrate(calibrator, score)
+
+    def judged(self, own: Heard, earlier: Mapping[str, Heard]) -> float | None:
+        """Give the probability that thresholds are compared with.
+
+        Args:
+            own: What this tier said, with its calibrated probability.
+            earlier: Tier -> what it said, of those asked before that answered.
+        """
+        if self.posterior is None:
+            return own.probability
+        group = self.group(own.value)
+        found = posterior_of(self.posterior, own, group, earlier)
+        if self.rival is None or found is None:
+            return found
+        other = posterior_of(self.rival, own, group, earlier)
+        return None if other is None else gain(found, other)
+
+    def foresees(self, foreseen: Mapping[str, float]) -> bool:
+        """Claim that the tier may be asked: it is not gated, or enough is foreseen of it."""
+        return not self.gated or foreseen.get(self.name, -1.0) >= self.threshold(DEFAULT_GROUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +108,9 @@ class Policy:
                     calibrators=tier.calibrators,
                     p95_ms=tier.latency_p95_ms,
                     worst_cost_usd=tier.worst_cost_usd,
+                    posterior=tier.posterior,
+                    rival=tier.rival,
+                    gated=tier.gated,
                 )
                 for tier in plan.tiers
             ),
@@ -96,37 +125,3 @@ class Policy:
             if name in self.fallback:
                 return self.fallback[name]
         return self.fallback.get("default")
-
-
-def calibrate(calibrator: Calibrator, score: float | None) -> float | None:
-    """Turn one raw score into P(right); None when the calibrator needs a score and there is none.
-
-    Examples:
-        >>> rising = Calibrator(method="isotonic", x=(0.0, 1.0), y=(0.5, 0.9), n=100)
-        >>> calibrate(rising, 0.5), calibrate(rising, 2.0), calibrate(rising, None)
-        (0.7, 0.9, None)
-    """
-    x, y = calibrator.x, calibrator.y
-    if calibrator.method == "constant":
-        return y[0]
-    if score is None or score != score:  # noqa: PLR0124  NaN is the one value unequal to itself
-        return None
-    right = bisect.bisect_right(x, score)
-    if right == 0:
-        return y[0]
-    if right == len(x):
-        return y[-1]
-    # Spelt as numpy.interp computes it, so that the array evaluator gives the same last bit; on a
-    # point itself there is nothing to interpolate, and two points may lie too close for a slope.
-    if score == x[right - 1]:
-        return y[right - 1]
-    slope = (y[right] - y[right - 1]) / (x[right] - x[right - 1])
-    return slope * (score - x[right - 1]) + y[right - 1]
-
-
-def calibrate_all(calibrator: Calibrator, scores: FloatArray) -> FloatArray:
-    """Turn raw scores into P(right), shape kept; NaN where the score is NaN and one is needed."""
-    if calibrator.method == "constant":
-        return np.full(scores.shape, calibrator.y[0])
-    out = np.interp(scores, calibrator.x, calibrator.y)
-    return np.where(np.isnan(scores), np.nan, out)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from feasible.cascade.policy import Policy
@@ -39,6 +40,7 @@ class State:
         remaining_ms: Time left of the deadline; None: no deadline.
         remaining_usd: Money left of this decision's cap; None: no cap.
         blocked: Names of tiers that may not be asked now (breaker open, full, no budget).
+        foreseen: Tier -> what the router foresees, where tiers are gated.
     """
 
     at: int = -1
@@ -46,6 +48,7 @@ class State:
     remaining_ms: float | None = None
     remaining_usd: float | None = None
     blocked: AbstractSet[str] = frozenset()
+    foreseen: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +81,10 @@ def route(policy: Policy, state: State) -> Move:
     """Give the next move of one decision.
 
     An answer is given when its probability reaches the threshold of its tier and group; a person
-    takes every case that gets that far. Otherwise the next tier is asked that is not blocked, fits
-    the money (under a cap an unknown price does not) and fits the time. The first tier that does
-    not fit the time ends the walk: the fallback answers.
+    takes every case that gets that far, and a gated tier, once asked, always answers. Otherwise the
+    next tier is asked that is not blocked, is foreseen to be right often enough, fits the money
+    (under a cap an unknown price does not) and fits the time. The first tier that does not fit the
+    time ends the walk: the fallback answers.
 
     Args:
         policy: The table.
@@ -106,6 +110,8 @@ def route(policy: Policy, state: State) -> Move:
         step = policy.steps[position]
         if step.name in state.blocked:
             skipped.append((step.name, "blocked"))
+        elif not step.foresees(state.foreseen):
+            skipped.append((step.name, "router"))
         elif _too_dear(step.worst_cost_usd, state.remaining_usd):
             skipped.append((step.name, "cost"))
         elif _too_slow(step.p95_ms, state.remaining_ms):
@@ -120,7 +126,7 @@ def _accepts(policy: Policy, state: State) -> bool:
     step, seen = policy.steps[state.at], state.seen
     if seen is None or seen.outcome != "answered":
         return False
-    if step.kind is TierKind.PERSON:
+    if step.kind is TierKind.PERSON or step.gated:
         return True
     if seen.probability is None or seen.group is None:
         return False

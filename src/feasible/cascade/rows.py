@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from feasible.cascade.policy import Policy, calibrate_all
+from feasible.cascade.calibrate import calibrate_all
+from feasible.cascade.policy import Policy, Step
+from feasible.cascade.posterior import HeardAll, posterior_all
+from feasible.cascade.router import foresee_all
 from feasible.schema.brief import TierKind
-from feasible.schema.plan import DEFAULT_GROUP
+from feasible.schema.plan import DEFAULT_GROUP, Router
 from feasible.schema.profile import BoolArray, FloatArray, IntArray, Profile
 
-__all__ = ["FELL_BACK", "Routed", "Table", "route_rows", "table_of"]
+__all__ = ["FELL_BACK", "Routed", "Table", "groups_of", "judged_all", "route_rows", "table_of"]
 
 FELL_BACK = -1
 """Exit position of a row that no tier of the policy answered."""
@@ -23,7 +27,8 @@ class Table:
 
     Attributes:
         answered: shape (n_rows, n_steps). False where a step abstains.
-        probability: shape (n_rows, n_steps). Calibrated P(right); NaN when a step has none.
+        probability: shape (n_rows, n_steps). What thresholds are compared with: P(right), or what
+            the router foresees of a gated step; NaN when there is none.
         threshold: shape (n_rows, n_steps). The threshold of the answer's group.
         latency_ms: shape (n_rows, n_steps).
         cost_usd: shape (n_rows, n_steps).
@@ -53,8 +58,13 @@ class Routed:
     asked: BoolArray
 
 
-def table_of(policy: Policy, profile: Profile) -> Table:
+def table_of(policy: Policy, profile: Profile, *, router: Router | None = None) -> Table:
     """Look every step of a policy up in a profile.
+
+    Args:
+        policy: The table of tiers.
+        profile: The rows.
+        router: What is foreseen from a row's text, where a step is gated.
 
     Raises:
         KeyError: The profile lacks a tier of the policy.
@@ -62,20 +72,27 @@ def table_of(policy: Policy, profile: Profile) -> Table:
     n_rows, n_steps = len(profile), len(policy.steps)
     probability = np.full((n_rows, n_steps), np.nan)
     threshold = np.full((n_rows, n_steps), np.inf)
-    columns = []
+    columns, heard = [], dict[str, HeardAll]()
     for k, step in enumerate(policy.steps):
         if step.name not in profile.tiers:
             raise KeyError(step.name)
         column = profile.tiers.index(step.name)
         columns.append(column)
-        groups = [step.group(value) for value in profile.classes] + [DEFAULT_GROUP]
-        group_of_row = np.array(groups, dtype=object)[profile.answer_class[:, column]]
-        for group in set(groups):
-            rows = group_of_row == group
-            threshold[rows, k] = step.threshold(group)
-            calibrator = step.calibrators.get(group) or step.calibrators.get(DEFAULT_GROUP)
+        names = (DEFAULT_GROUP, *sorted(set(step.groups.values()) - {DEFAULT_GROUP}))
+        group = groups_of(step, profile, column, names)
+        threshold[:, k] = np.array([step.threshold(name) for name in names])[group]
+        own = np.full(n_rows, np.nan)
+        for index, name in enumerate(names):
+            rows = group == index
+            calibrator = step.calibrators.get(name) or step.calibrators.get(DEFAULT_GROUP)
             if calibrator is not None:
-                probability[rows, k] = calibrate_all(calibrator, profile.score[rows, column])
+                own[rows] = calibrate_all(calibrator, profile.score[rows, column])
+        said = HeardAll(profile.answered[:, column], profile.answer_class[:, column], own)
+        probability[:, k] = judged_all(step, said, group, names, heard)
+        if step.gated:
+            threshold[:, k] = step.threshold(DEFAULT_GROUP)
+            probability[:, k] = foresee_all(router, step.name, profile)
+        heard[step.name] = said
     return Table(
         answered=profile.answered[:, columns],
         probability=probability,
@@ -83,6 +100,29 @@ def table_of(policy: Policy, profile: Profile) -> Table:
         latency_ms=profile.latency_ms[:, columns],
         cost_usd=profile.cost_usd[:, columns],
     )
+
+
+def groups_of(step: Step, profile: Profile, column: int, names: tuple[str, ...]) -> IntArray:
+    """Give the answer group of every row as an index into names, shape (n_rows,)."""
+    index = {name: i for i, name in enumerate(names)}
+    of_class = [index[step.group(value)] for value in profile.classes]
+    return np.array([*of_class, index[DEFAULT_GROUP]])[profile.answer_class[:, column]]
+
+
+def judged_all(
+    step: Step,
+    own: HeardAll,
+    group: IntArray,
+    names: tuple[str, ...],
+    earlier: Mapping[str, HeardAll],
+) -> FloatArray:
+    """Give the probabilities that thresholds are compared with, as `Step.judged` gives each."""
+    if step.posterior is None:
+        return own.probability
+    found = posterior_all(step.posterior, own, group, names, earlier)
+    if step.rival is None:
+        return found
+    return (1.0 + found - posterior_all(step.rival, own, group, names, earlier)) / 2.0
 
 
 def route_rows(policy: Policy, table: Table) -> Routed:
@@ -102,6 +142,8 @@ def route_rows(policy: Policy, table: Table) -> Routed:
     walking = np.ones(n_rows, dtype=np.bool_)
     for k, step in enumerate(policy.steps):
         entered = walking.copy()
+        if step.gated:
+            entered &= table.probability[:, k] >= table.threshold[:, k]
         if policy.cost_each_usd is not None:
             left_usd = policy.cost_each_usd - cost
             worst_usd = np.inf if step.worst_cost_usd is None else step.worst_cost_usd
@@ -115,7 +157,7 @@ def route_rows(policy: Policy, table: Table) -> Routed:
         latency[entered] += table.latency_ms[entered, k]
         cost[entered] += table.cost_usd[entered, k]
         accepted = entered & table.answered[:, k]
-        if step.kind is not TierKind.PERSON:
+        if step.kind is not TierKind.PERSON and not step.gated:
             accepted &= table.probability[:, k] >= table.threshold[:, k]
         position[accepted] = k
         walking &= ~accepted

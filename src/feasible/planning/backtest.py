@@ -42,7 +42,7 @@ def backtest(plan: Plan, brief: Brief, profile: Profile) -> Backtest:
     """
     kit, chain, policy = _kit(plan, brief, profile)
     exits = exits_of(chain, kit, profile)
-    leaves = walk(policy, profile, exits.is_person.shape[1])
+    leaves = walk(policy, profile, exits.is_person.shape[1], router=plan.router)
     rows = np.arange(len(leaves))
     made = constraints(brief, profile, exits)
     cost = exits.cost_usd[rows, leaves]
@@ -83,7 +83,8 @@ def _kit(plan: Plan, brief: Brief, profile: Profile) -> tuple[Ingredients, Chain
     )
     policy = Policy.from_plan(plan)
     asked = tuple(s for s in policy.steps if s.kind is not TierKind.CACHE)
-    return kit, Chain(kit.machines), replace(policy, steps=asked)
+    by: Literal["router", "score"] = "router" if plan.router is not None else "score"
+    return kit, Chain(kit.machines, by), replace(policy, steps=asked)
 
 
 def _good(constraint: Constraint, leaves: IntArray) -> float | None:

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from scipy.optimize import isotonic_regression
 
-from feasible.schema import DEFAULT_GROUP, BoolArray, Brief, Calibrator, FloatArray, Profile
+from feasible.cascade import calibrate_all
+from feasible.schema import (
+    DEFAULT_GROUP,
+    BoolArray,
+    Brief,
+    Calibrator,
+    FloatArray,
+    IntArray,
+    Profile,
+)
 
-__all__ = ["Fit", "answer_groups", "brier_and_ece", "fit_calibrators", "held_out"]
+__all__ = [
+    "Fit",
+    "answer_groups",
+    "brier_and_ece",
+    "fit_calibrators",
+    "held_out",
+    "own_probabilities",
+]
 
 _ISOTONIC_ROWS: Final = 500
 _ISOTONIC_ERRORS: Final = 50
@@ -56,12 +73,14 @@ def answer_groups(brief: Brief, profile: Profile, tier: int) -> dict[str, str]:
     """
     groups: dict[str, str] = {}
     given = profile.answer_class[:, tier]
+    known, count = given >= 0, len(profile.classes)
+    times = np.bincount(given[known], minlength=count)
     for name, member in _protected(brief, profile).items():
+        inside = np.bincount(given[known & member], minlength=count)
         for index, value in enumerate(profile.classes):
-            rows = given == index
-            if value in groups or not rows.any():
+            if value in groups or not times[index]:
                 continue
-            share = float(member[rows].mean())
+            share = float(inside[index] / times[index])
             if share >= _CORE:
                 groups[value] = name
             elif share >= _NEAR:
@@ -71,7 +90,6 @@ def answer_groups(brief: Brief, profile: Profile, tier: int) -> dict[str, str]:
 
 def _protected(brief: Brief, profile: Profile) -> dict[str, BoolArray]:
     """Give the rows of each slice or class that a quality promise is about, where it is a part."""
-    labels = np.array(profile.label or (None,) * len(profile), dtype=object)
     out = {}
     for objective in brief.envelope:
         if objective.kind != "quality":
@@ -79,7 +97,9 @@ def _protected(brief: Brief, profile: Profile) -> dict[str, BoolArray]:
         for name in (objective.on, objective.of):
             if name is None or name in out:
                 continue
-            member = profile.slices.get(name, labels == name)
+            member = profile.slices.get(name)
+            if member is None:
+                member = profile.truth.among(frozenset({name}))
             if member.any() and member.mean() <= _CORE:
                 out[name] = np.asarray(member, dtype=np.bool_)
     return out
@@ -113,6 +133,38 @@ def fit_calibrators(profile: Profile, tier: int, groups: dict[str, str]) -> Fit 
             probability[rows] = _apply(calibrators[group], score[rows])
     brier, ece = brier_and_ece(probability[usable], right[usable])
     return Fit(calibrators, brier, ece, int(usable.sum()))
+
+
+def own_probabilities(
+    fit: Fit,
+    groups: Mapping[str, str],
+    names: tuple[str, ...],
+    profile: Profile,
+    column: int,
+) -> tuple[FloatArray, IntArray]:
+    """Give a tier's probabilities from its scores alone, and the group of each answer.
+
+    Args:
+        fit: The tier's calibrators.
+        groups: Answer value -> group.
+        names: Its groups, `*` first.
+        profile: The rows.
+        column: The tier's column.
+
+    Returns:
+        shape (n_rows,) probabilities, NaN without one; shape (n_rows,) indices into `names`.
+    """
+    index = {name: i for i, name in enumerate(names)}
+    of_class = [index[groups.get(value, DEFAULT_GROUP)] for value in profile.classes]
+    group = np.array([*of_class, index[DEFAULT_GROUP]])[profile.answer_class[:, column]]
+    if len(names) == 1:
+        return calibrate_all(fit.calibrators[DEFAULT_GROUP], profile.score[:, column]), group
+    out = np.full(len(profile), np.nan)
+    for i, name in enumerate(names):
+        rows = group == i
+        chosen = fit.calibrators.get(name) or fit.calibrators[DEFAULT_GROUP]
+        out[rows] = calibrate_all(chosen, profile.score[rows, column])
+    return out, group
 
 
 def held_out(fit: Fit, probability: FloatArray, right: FloatArray) -> Fit:

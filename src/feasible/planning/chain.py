@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
@@ -12,19 +13,21 @@ from feasible.cascade import (
     Policy,
     Step,
     Table,
-    calibrate_all,
     route_rows,
     table_of,
 )
-from feasible.planning.calibration import Fit
+from feasible.planning.calibration import Fit, own_probabilities
 from feasible.planning.constraints import Exits
+from feasible.planning.scores import Scores
 from feasible.schema import (
     DEFAULT_GROUP,
     BoolArray,
     Brief,
     FloatArray,
     IntArray,
+    Posterior,
     Profile,
+    Router,
     TierKind,
     TierSpec,
 )
@@ -68,6 +71,7 @@ class Ingredients:
         worst_usd: Tier name -> highest price of one call; None when unknown.
         capped: Tiers whose highest price is declared, rather than the highest that was seen.
         answered: Tier name -> share of rows that it answers.
+        scores: What thresholds may stand on besides scores; None: nothing.
     """
 
     brief: Brief
@@ -81,6 +85,7 @@ class Ingredients:
     worst_usd: Mapping[str, float | None]
     capped: frozenset[str] = frozenset()
     answered: Mapping[str, float] = field(default_factory=dict)
+    scores: Scores | None = None
 
     @property
     def person_usd(self) -> float:
@@ -97,9 +102,23 @@ class Ingredients:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Machine tiers in the order in which they are asked; a person, if any, comes last."""
+    """Machine tiers in the order in which they are asked; a person, if any, comes last.
+
+    Attributes:
+        machines: Names.
+        by: What thresholds stand on: each tier's own `score`; the `posterior` given what earlier
+            tiers said; the `gain` over the next tier; or what the `router` foresees.
+    """
 
     machines: tuple[str, ...]
+    by: Literal["score", "posterior", "gain", "router"] = "score"
+
+    def is_gated(self, place: int, *, with_person: bool) -> bool:
+        """Claim that a tier is asked only where enough is foreseen of it.
+
+        The last tier takes every case where no person comes after it.
+        """
+        return self.by == "router" and (with_person or place < len(self.machines) - 1)
 
 
 def exits_of(
@@ -123,10 +142,10 @@ def exits_of(
     paid = np.where(asked[:, :k], profile.cost_usd[:, columns], 0.0)
     took = np.where(asked[:, :k], profile.latency_ms[:, columns], 0.0)
     start = np.zeros((len(profile), 1))
-    spent = np.cumsum(np.hstack([start, paid]), axis=1)
-    waited = np.cumsum(np.hstack([start, took]), axis=1)
+    gated = [chain.is_gated(i, with_person=kit.person is not None) for i in range(k)]
+    spent, waited = _so_far(start, paid, gated), _so_far(start, took, gated)
     last = _last(policy, kit, profile, asked, chain)
-    machine_usd = np.hstack([spent[:, 1:], spent[:, -1:] + last.machine_usd[:, None]])
+    machine_usd = np.hstack([spent[:, :-1] + paid, spent[:, -1:] + last.machine_usd[:, None]])
     is_person = np.zeros((len(profile), k + 1), dtype=np.bool_)
     is_person[:, k] = last.is_person
     cost = machine_usd.copy()
@@ -134,7 +153,7 @@ def exits_of(
     worst = _worst(chain, kit)
     return Exits(
         loss=np.hstack([profile.loss[:, columns], last.loss[:, None]]),
-        latency_ms=np.hstack([waited[:, 1:], waited[:, -1:] + last.latency_ms[:, None]]),
+        latency_ms=np.hstack([waited[:, :-1] + took, waited[:, -1:] + last.latency_ms[:, None]]),
         cost_usd=cost,
         machine_usd=machine_usd,
         answer_class=np.hstack([profile.answer_class[:, columns], last.answer_class[:, None]]),
@@ -146,6 +165,12 @@ def exits_of(
         worst_usd=None if worst is None else worst + kit.person_usd,
         worst_machine_usd=worst,
     )
+
+
+def _so_far(start: FloatArray, each: FloatArray, gated: Sequence[bool]) -> FloatArray:
+    """Add up what was spent before each exit: a gated tier that was not asked takes nothing."""
+    passed = np.where(gated, 0.0, each) if gated else each
+    return np.cumsum(np.hstack([start, passed]), axis=1)
 
 
 def labelled_rows(kit: Ingredients, profile: Profile) -> BoolArray:
@@ -176,14 +201,19 @@ class _Last:
 
 
 def _asked(policy: Policy, profile: Profile) -> BoolArray:
-    """Say which steps a row enters that nobody answers: those that fit its time and money."""
+    """Say which steps a row enters that nobody answers: those that fit its time and money.
+
+    Whoever gets past a gated tier was not asked by it, so that it takes neither.
+    """
     n = len(profile)
     if policy.deadline_ms is None and policy.cost_each_usd is None:
         return np.ones((n, len(policy.steps)), dtype=np.bool_)
     nothing = np.zeros(n)
     columns = [
         (profile.latency_ms[:, c], profile.cost_usd[:, c])
-        if step.kind is not TierKind.PERSON
+        if step.kind is not TierKind.PERSON and not step.gated
+        else (nothing, nothing)
+        if step.gated
         else (nothing + _PERSON_MS, nothing + (step.worst_cost_usd or 0.0))
         for step in policy.steps
         for c in [profile.tiers.index(step.name) if step.name in profile.tiers else -1]
@@ -193,7 +223,9 @@ def _asked(policy: Policy, profile: Profile) -> BoolArray:
     cost = np.array([paid for _, paid in columns]).T.reshape(shape)
     unanswered = np.zeros(shape, dtype=np.bool_)
     unknown = np.full(shape, np.nan)
-    return route_rows(policy, Table(unanswered, unknown, unknown, latency, cost)).asked
+    steps = tuple(replace(step, gated=False) for step in policy.steps)
+    table = Table(unanswered, unknown, unknown, latency, cost)
+    return route_rows(replace(policy, steps=steps), table).asked
 
 
 def _last(
@@ -260,8 +292,11 @@ def policy_of(
             calibrators=kit.fits[name].calibrators,
             p95_ms=kit.p95_ms[name],
             worst_cost_usd=kit.worst_usd[name],
+            posterior=_posterior(chain, kit, place),
+            rival=_rival(chain, kit, place),
+            gated=chain.is_gated(place, with_person=kit.person is not None),
         )
-        for name in chain.machines
+        for place, name in enumerate(chain.machines)
     ]
     if kit.person is not None:
         steps.append(
@@ -278,6 +313,20 @@ def policy_of(
     if "default" not in fallback and steps:
         fallback["default"] = kit.person or _most_answering(chain, kit)
     return Policy(tuple(steps), fallback, deadline_ms(kit.brief), cost_cap_usd(kit.brief))
+
+
+def _posterior(chain: Chain, kit: Ingredients, place: int) -> Posterior | None:
+    if kit.scores is None or chain.by not in {"posterior", "gain"}:
+        return None
+    if place == 0 and chain.by == "posterior":
+        return None  # nothing was heard before
+    return kit.scores.posterior(chain.machines[: place + 1])
+
+
+def _rival(chain: Chain, kit: Ingredients, place: int) -> Posterior | None:
+    if kit.scores is None or chain.by != "gain" or place + 1 >= len(chain.machines):
+        return None
+    return kit.scores.posterior(chain.machines[: place + 1], of=chain.machines[place + 1])
 
 
 def _most_answering(chain: Chain, kit: Ingredients) -> str:
@@ -314,14 +363,16 @@ def machines_only(policy: Policy) -> Policy:
     return replace(policy, steps=machines)
 
 
-def walk(policy: Policy, profile: Profile, n_exits: int) -> IntArray:
+def walk(
+    policy: Policy, profile: Profile, n_exits: int, *, router: Router | None = None
+) -> IntArray:
     """Route every row and give its exit; a row that fell back leaves by the last exit.
 
     Returns:
         shape (n_rows,), 0 <= exit < n_exits.
     """
     asked = machines_only(policy)
-    position = route_rows(asked, table_of(asked, profile)).position
+    position = route_rows(asked, table_of(asked, profile, router=router)).position
     return np.where(position == FELL_BACK, n_exits - 1, position)
 
 
@@ -340,18 +391,13 @@ def probabilities(kit: Ingredients, name: str, profile: Profile) -> tuple[FloatA
     Returns:
         shape (n_rows,) probabilities; shape (n_rows,) indices into `group_names(kit, name)`.
     """
-    column = profile.tiers.index(name)
-    names = group_names(kit, name)
-    index = {group: i for i, group in enumerate(names)}
-    of_class = [index[kit.groups[name].get(v, DEFAULT_GROUP)] for v in profile.classes]
-    group = np.array([*of_class, index[DEFAULT_GROUP]])[profile.answer_class[:, column]]
-    out = np.full(len(profile), np.nan)
-    calibrators = kit.fits[name].calibrators
-    for i, label in enumerate(names):
-        rows = group == i
-        chosen = calibrators.get(label) or calibrators[DEFAULT_GROUP]
-        out[rows] = calibrate_all(chosen, profile.score[rows, column])
-    return out, group
+    return own_probabilities(
+        kit.fits[name],
+        kit.groups[name],
+        group_names(kit, name),
+        profile,
+        profile.tiers.index(name),
+    )
 
 
 def group_names(kit: Ingredients, name: str) -> tuple[str, ...]:

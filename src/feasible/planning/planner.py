@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from feasible.cascade import Policy
 from feasible.planning.calibration import Fit, answer_groups, fit_calibrators, held_out
 from feasible.planning.candidates import sequence_of
 from feasible.planning.certify import Judged, certify, certify_in_part
@@ -31,6 +32,7 @@ from feasible.planning.gaps import filled
 from feasible.planning.infeasible import explain, structural
 from feasible.planning.leftout import usable_tiers
 from feasible.planning.results import comparisons_of, forecast_of, frontier_points, slices_of
+from feasible.planning.scores import Scores
 from feasible.planning.search import search
 from feasible.planning.sheet import Sheet
 from feasible.planning.splits import Split, split_rows
@@ -47,6 +49,7 @@ from feasible.schema import (
     PlanReport,
     PlanTier,
     Profile,
+    Router,
     TierKind,
     TierSpec,
 )
@@ -101,7 +104,7 @@ def plan_profile(
     found = profile.take(searched)
     usable, left_out = usable_tiers(brief, specs, profile)
     kit = _ingredients(brief, specs, profile, split, fit, usable, worst_usd or {})
-    kit = replace(kit, fits=_held_out_fits(kit, found))
+    kit = replace(kit, fits=_held_out_fits(kit, found), scores=_scores(kit, fit))
     judging = Sheet(kit, cert)
     report = PlanReport(
         feasible=False,
@@ -284,6 +287,12 @@ def _held_out_fits(kit: Ingredients, rows: Profile) -> dict[str, Fit]:
     return out
 
 
+def _scores(kit: Ingredients, fit: Profile) -> Scores:
+    """Fit what thresholds may stand on besides scores, of tiers that answer every row."""
+    always = [name for name in kit.machines if kit.answered.get(name, 0.0) >= 1.0]
+    return Scores(fit, kit.groups, kit.fits, tiers=always)
+
+
 def _calibration(kit: Ingredients) -> dict[str, dict[str, float]]:
     return {
         name: {"brier": round(fit.brier, 5), "ece": round(fit.ece, 5), "n": fit.n}
@@ -326,6 +335,9 @@ def _plan(
                 latency_p95_ms=step.p95_ms,
                 cost_usd=kit.mean_usd.get(step.name),
                 worst_cost_usd=step.worst_cost_usd,
+                posterior=step.posterior,
+                rival=step.rival,
+                gated=step.gated,
             )
         )
     return Plan(
@@ -342,7 +354,21 @@ def _plan(
         data=used,
         labels=labels,
         seed=seed,
+        router=_router(kit, policy),
     ).with_id()
+
+
+def _router(kit: Ingredients, policy: Policy) -> Router | None:
+    """Give the router with what it foresees of the plan's gated tiers alone."""
+    gated = [step.name for step in policy.steps if step.gated]
+    if not gated or kit.scores is None or kit.scores.router is None:
+        return None
+    found = kit.scores.router
+    return msgspec.structs.replace(
+        found,
+        weights={name: found.weights[name] for name in gated},
+        offset={name: found.offset[name] for name in gated},
+    )
 
 
 def _cache_step(name: str, spec: TierSpec, versions: Mapping[str, str]) -> PlanTier:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -152,7 +152,8 @@ def _glances(kit: Ingredients, sheet: Sheet, ratio: float) -> list[_Glance]:
     nobody = kit.person is not None
     if len(kit.machines) <= _ALL_ORDERS:
         chains = chains_of(kit.machines, with_nobody=nobody)
-        return _looked_at(kit, sheet, ratio, chains)
+        seen = _looked_at(kit, sheet, ratio, chains)
+        return seen + _looked_at(kit, sheet, ratio, _variants(kit, seen))
     place = {name: i for i, name in enumerate(kit.machines)}
     chains = chains_of((), with_nobody=nobody) + tuple(Chain((name,)) for name in kit.machines)
     seen = _looked_at(kit, sheet, ratio, chains)
@@ -171,7 +172,27 @@ def _glances(kit: Ingredients, sheet: Sheet, ratio: float) -> list[_Glance]:
         seen = seen + grown
         if {glance.chain for glance in _promising(seen)} == before:
             break
-    return seen
+    return seen + _looked_at(kit, sheet, ratio, _variants(kit, seen))
+
+
+def _variants(kit: Ingredients, glances: Sequence[_Glance]) -> list[Chain]:
+    """Give other things that thresholds may stand on: for promising orders, or for all."""
+    if kit.scores is None:
+        return []
+    out = []
+    if kit.scores.knows_answers:
+        longer = [g.chain for g in _promising(glances) if len(g.chain.machines) > 1]
+        out += [replace(chain, by=by) for chain in longer for by in ("posterior", "gain")]
+    if kit.scores.router is not None:
+        fewest = 1 if kit.person is not None else 2
+        foreseen = kit.scores.router.weights
+        out += [
+            replace(g.chain, by="router")
+            for g in glances
+            if len(g.chain.machines) >= fewest
+            and foreseen.keys() >= set(g.chain.machines[: None if kit.person else -1])
+        ]
+    return out
 
 
 def _looked_at(

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from feasible.cascade import FELL_BACK, Table, route_rows
+from feasible.cascade import FELL_BACK, HeardAll, Table, foresee_all, judged_all, route_rows
 from feasible.planning.chain import (
     NEVER,
     Chain,
@@ -130,12 +130,6 @@ class Sheet:
             self._constraints[chain] = found
         return found
 
-    def scores(self, name: str) -> tuple[FloatArray, IntArray]:
-        """Give a tier's calibrated probabilities and the group of each answer."""
-        if name not in self._scores:
-            self._scores[name] = probabilities(self.kit, name, self.profile)
-        return self._scores[name]
-
     def leaves(self, chain: Chain, thresholds: Mapping[str, Mapping[str, float]]) -> IntArray:
         """Route every row and give its exit; a row that fell back leaves by the last exit.
 
@@ -152,8 +146,8 @@ class Sheet:
         shape = (len(self), len(columns))
         probability, threshold = np.empty(shape), np.empty(shape)
         for k, name in enumerate(chain.machines):
-            probability[:, k], group = self.scores(name)
-            names, given = group_names(self.kit, name), thresholds[name]
+            probability[:, k], group = self.scores(chain, k)
+            names, given = self.groups(chain, k), thresholds[name]
             threshold[:, k] = np.array([given.get(g, given[DEFAULT_GROUP]) for g in names])[group]
         return Table(
             answered=self.profile.answered[:, columns],
@@ -163,16 +157,72 @@ class Sheet:
             cost_usd=self.profile.cost_usd[:, columns],
         )
 
-    def places(self, name: str) -> Places:
+    def is_gated(self, chain: Chain, place: int) -> bool:
+        """Claim that a tier of a chain is asked only where enough is foreseen of it."""
+        return chain.is_gated(place, with_person=self.kit.person is not None)
+
+    def groups(self, chain: Chain, place: int) -> tuple[str, ...]:
+        """Give the answer groups of a tier's thresholds: one before it is asked."""
+        if self.is_gated(chain, place):
+            return (DEFAULT_GROUP,)
+        return group_names(self.kit, chain.machines[place])
+
+    def scores(self, chain: Chain, place: int) -> tuple[FloatArray, IntArray]:
+        """Give what the thresholds of a tier stand on, and the group of each answer.
+
+        Returns:
+            shape (n_rows,) probabilities, NaN without one; shape (n_rows,) indices into `groups`.
+        """
+        key = self._key(chain, place)
+        if key not in self._scores:
+            self._scores[key] = self._scored(chain, place)
+        return self._scores[key]
+
+    def _key(self, chain: Chain, place: int) -> str:
+        """Name what scores depend on: chains that share it share the scores."""
+        if self.is_gated(chain, place):
+            return f"router {chain.machines[place]}"
+        if chain.by in {"score", "router"} or (chain.by == "posterior" and place == 0):
+            return f"score {chain.machines[place]}"
+        upto = place + 2 if chain.by == "gain" else place + 1
+        return f"{chain.by} {place} {' '.join(chain.machines[:upto])}"
+
+    def own(self, name: str) -> tuple[FloatArray, IntArray]:
+        """Give a tier's probabilities from its scores alone, and the group of each answer."""
+        key = f"score {name}"
+        if key not in self._scores:
+            self._scores[key] = probabilities(self.kit, name, self.profile)
+        return self._scores[key]
+
+    def _scored(self, chain: Chain, place: int) -> tuple[FloatArray, IntArray]:
+        name = chain.machines[place]
+        if self.is_gated(chain, place):
+            router = None if self.kit.scores is None else self.kit.scores.router
+            return foresee_all(router, name, self.profile), np.zeros(len(self), dtype=np.int64)
+        group = self.own(name)[1]
+        step = policy_of(chain, self.kit, {n: {DEFAULT_GROUP: 0.0} for n in chain.machines})
+        earlier = {other: self._heard(other) for other in chain.machines[:place]}
+        names = group_names(self.kit, name)
+        return judged_all(step.steps[place], self._heard(name), group, names, earlier), group
+
+    def _heard(self, name: str) -> HeardAll:
+        column = self.profile.tiers.index(name)
+        return HeardAll(
+            self.profile.answered[:, column],
+            self.profile.answer_class[:, column],
+            self.own(name)[0],
+        )
+
+    def places(self, chain: Chain, place: int) -> Places:
         """Give where the thresholds of a tier may stand."""
-        if name not in self._places:
-            probability, group = self.scores(name)
-            answered = self.profile.answered[:, self.profile.tiers.index(name)]
-            usable = answered & ~np.isnan(probability)
-            self._places[name] = _places(
-                probability, group, usable, len(group_names(self.kit, name))
-            )
-        return self._places[name]
+        key = self._key(chain, place)
+        if key not in self._places:
+            probability, group = self.scores(chain, place)
+            column = self.profile.tiers.index(chain.machines[place])
+            usable = self.profile.answered[:, column] & ~np.isnan(probability)
+            groups = len(self.groups(chain, place))
+            self._places[key] = _places(probability, group, usable, groups)
+        return self._places[key]
 
 
 def _places(probability: FloatArray, group: IntArray, usable: BoolArray, groups: int) -> Places:

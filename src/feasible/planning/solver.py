@@ -11,7 +11,7 @@ from scipy.special import ndtri
 
 from feasible.planning.board import Board, Cuts, Standing
 from feasible.planning.candidates import Candidate, Margin
-from feasible.planning.chain import Chain, Ingredients, group_names
+from feasible.planning.chain import Chain, Ingredients
 from feasible.planning.constraints import Constraint
 from feasible.planning.sheet import Sheet
 from feasible.schema import FloatArray
@@ -49,7 +49,8 @@ class Solver:
         self.constraints = sheet.constraints(chain)
         self.k = len(chain.machines)
         n, count = len(sheet), len(self.constraints)
-        self.places = [sheet.places(name) for name in chain.machines]
+        self.places = [sheet.places(chain, place) for place in range(self.k)]
+        self.groups = [sheet.groups(chain, place) for place in range(self.k)]
         cost = np.nan_to_num(exits.cost_usd) * sheet.mix[:, None] / n
         shape = (count, n, self.k + 1)
         mass, expected = np.empty(shape), np.empty(shape)
@@ -106,8 +107,7 @@ class Solver:
         out = []
         for near, rest in itertools.product(_NEAR_FLOORS, _FLOORS):
             raised = []
-            for name, places, cut in zip(self.chain.machines, self.places, cuts, strict=True):
-                names = group_names(self.kit, name)
+            for names, places, cut in zip(self.groups, self.places, cuts, strict=True):
                 least = [
                     places.at_least(g, rest if group == "*" else near)
                     for g, group in enumerate(names)
@@ -131,11 +131,10 @@ class Solver:
             )
         }
         thresholds = {
-            name: {
-                group: places.threshold(g, int(cut[g]))
-                for g, group in enumerate(group_names(self.kit, name))
-            }
-            for name, places, cut in zip(self.chain.machines, self.places, cuts, strict=True)
+            name: {group: places.threshold(g, int(cut[g])) for g, group in enumerate(names)}
+            for name, names, places, cut in zip(
+                self.chain.machines, self.groups, self.places, cuts, strict=True
+            )
         }
         if self.k and self.kit.person is None:
             # Nobody comes after the last tier: its answer is given, however sure it is.
@@ -155,8 +154,8 @@ class Solver:
             return seen
         out = seen.copy()
         stands_for = self.sheet.stands_for
-        for tier, name in enumerate(self.chain.machines):
-            probability, group = self.sheet.scores(name)
+        for tier in range(self.k):
+            probability, group = self.sheet.scores(self.chain, tier)
             mine = self.places[tier].level >= 0
             doubt = np.where(mine, 1 - probability, 0.0)
             groups = len(self.places[tier].probability)

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from feasible.cascade import Ask, Fallback, Finish, Policy, Seen, State, Step, route
+from feasible.cascade import (
+    Ask,
+    Fallback,
+    Finish,
+    Heard,
+    Policy,
+    Seen,
+    State,
+    Step,
+    foresee,
+    route,
+)
 from feasible.clock import Clock
 from feasible.errors import FeasibleError, PlanError, RequestError
 from feasible.schema import Answer, PathStep, Plan, TierKind, TierSpec
@@ -72,6 +83,8 @@ class Walk:
         unreadable: What the first tier said that could not read the request.
         is_read: Some tier gave an answer to it, sure or not.
         accepted: A machine's answer and probability, to be remembered once it is on record.
+        heard: Tier -> what it said, of those that answered, sure or not.
+        foreseen: Tier -> what the router foresees.
     """
 
     asked: DecideRequest
@@ -84,6 +97,8 @@ class Walk:
     unreadable: RequestError | None = None
     is_read: bool = False
     accepted: tuple[Any, float | None] | None = None
+    heard: dict[str, Heard] = field(default_factory=dict)
+    foreseen: dict[str, float] = field(default_factory=dict)
 
     def note(
         self,
@@ -200,6 +215,8 @@ class Walker:
     async def go(self, walk: Walk) -> Given:
         """Go from tier to tier until one answers or the fallback must."""
         policy, at, seen, last = self._policy, -1, None, None
+        if self._plan.router is not None:
+            walk.foreseen = foresee(self._plan.router, str(walk.asked.request.get("text", "")))
         while True:
             left_s = self._left_s(walk)
             state = State(
@@ -208,6 +225,7 @@ class Walker:
                 remaining_ms=None if walk.until_s is None else left_s * 1e3,
                 remaining_usd=self._left_usd(walk),
                 blocked=self._blocked(left_s),
+                foreseen=walk.foreseen,
             )
             move = route(policy, state)
             if isinstance(move, Finish):
@@ -239,7 +257,9 @@ class Walker:
             return Seen("abstained"), None
         walk.is_read = True
         group = step.group(answer.value) if isinstance(answer.value, str) else step.group("")
-        probability = step.probability(answer.score, group)
+        own = Heard(str(answer.value), step.probability(answer.score, group))
+        probability = own.probability if step.gated else step.judged(own, walk.heard)
+        walk.heard[step.name] = own
         self._retell(walk, "deferred")  # unless the policy accepts it
         return Seen("answered", group, probability), answer
 
