@@ -91,6 +91,6 @@ def test_one_text_and_many_texts_are_foreseen_alike(texts: list[str]) -> None:
         text=tuple(texts),
     )
 
-    many = foresee_all(router, "small", profile)
+    many = foresee_all(router, profile)["small"]
 
     assert [foresee(router, text)["small"] for text in texts] == many.tolist()

@@ -45,12 +45,18 @@ def foresee(router: Router, text: str) -> dict[str, float]:
     return {tier: _probability(router, tier, places, values) for tier in router.weights}
 
 
-def foresee_all(router: Router | None, tier: str, profile: Profile) -> FloatArray:
-    """Give P(a tier would be right) for many rows, shape (n_rows,); NaN without router or text."""
-    if router is None or profile.text is None or tier not in router.weights:
-        return np.full(len(profile), np.nan)
-    found = (_row(router, text) for text in profile.text)
-    return np.array([_probability(router, tier, places, values) for places, values in found])
+def foresee_all(router: Router | None, profile: Profile) -> dict[str, FloatArray]:
+    """Give, per tier, P(it would be right) about many rows, shape (n_rows,).
+
+    Without a router or texts nothing is foreseen of any tier.
+    """
+    if router is None or profile.text is None:
+        return {}
+    rows = [_row(router, text) for text in profile.text]
+    return {
+        tier: np.array([_probability(router, tier, places, values) for places, values in rows])
+        for tier in router.weights
+    }
 
 
 def _probability(router: Router, tier: str, places: list[int], values: list[float]) -> float:

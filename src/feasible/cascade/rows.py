@@ -73,6 +73,7 @@ def table_of(policy: Policy, profile: Profile, *, router: Router | None = None) 
     probability = np.full((n_rows, n_steps), np.nan)
     threshold = np.full((n_rows, n_steps), np.inf)
     columns, heard = [], dict[str, HeardAll]()
+    foreseen = foresee_all(router, profile)
     for k, step in enumerate(policy.steps):
         if step.name not in profile.tiers:
             raise KeyError(step.name)
@@ -91,7 +92,7 @@ def table_of(policy: Policy, profile: Profile, *, router: Router | None = None) 
         probability[:, k] = judged_all(step, said, group, names, heard)
         if step.gated:
             threshold[:, k] = step.threshold(DEFAULT_GROUP)
-            probability[:, k] = foresee_all(router, step.name, profile)
+            probability[:, k] = foreseen.get(step.name, np.nan)
         heard[step.name] = said
     return Table(
         answered=profile.answered[:, columns],

@@ -130,12 +130,12 @@ class Board:
 
     def stand(self, cuts: Cuts) -> Standing:
         """Say what a policy costs and how much slack it has."""
-        return self._standing(self._at(self.leaves(cuts)).sum(axis=1))
+        return self._standing(self.at(self.leaves(cuts)).sum(axis=1))
 
     def _standing(self, totals: FloatArray) -> Standing:
         return Standing(float(totals[0]), self._slack(totals), totals)
 
-    def _at(self, leaves: IntArray) -> FloatArray:
+    def at(self, leaves: IntArray) -> FloatArray:
         """Give what every row adds at its exit, shape (1 + 2 * n_promises, n_rows)."""
         return np.asarray(self.sums.take(self.first + leaves, axis=1))
 
@@ -208,7 +208,7 @@ class Board:
         leaves = self.leaves(off)
         reach = self._reach(cuts)[tier]
         rows = np.flatnonzero(reach & (self.level[tier] >= 0))
-        base = self._at(leaves)
+        base = self.at(leaves)
         total = base.sum(axis=1)
         first = self.first[rows]
         moved = self.sums.take(first + tier, axis=1) - base.take(rows, axis=1)
@@ -262,7 +262,7 @@ class Board:
         off[tier][group] = self.last[tier][group]
         off[after][other] = self.last[after][other]
         leaves = self.leaves(off)
-        base = self._at(leaves)
+        base = self.at(leaves)
         reach = self._reach(off)
         at_one = self._places_of(tier, group, cuts)
         at_two = self._places_of(after, other, cuts)

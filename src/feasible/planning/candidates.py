@@ -6,17 +6,14 @@ Everything here rests on SEARCH rows and on the number of CERT rows, never on wh
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final
-
-import numpy as np
-from scipy.special import log_ndtr
 
 from feasible.planning.chain import Chain
 from feasible.stats import binomial_quantile
 
-__all__ = ["Candidate", "Margin", "frontier_of", "margin_of", "sequence_of"]
+__all__ = ["Candidate", "Margin", "frontier_of", "margin_of"]
 
 _AMPLE: Final = 6.0
 """Normal score beyond which more is no likelier in practice."""
@@ -123,45 +120,6 @@ def margin_of(
         5.99
     """
     return Margin.of_share(limit, confidence_level, n_search, n_cert).of(mean, 0.0, 0)
-
-
-def sequence_of(
-    candidates: Sequence[Candidate],
-    *,
-    apart: Collection[str] = (),
-    most: int = 30,
-) -> list[Candidate]:
-    """Order candidates for fixed-sequence testing: from the safest towards cheaper ones.
-
-    Starts at the candidate that is likeliest to be certified and goes on to cheaper ones: the next
-    is the likeliest of those that cost less. Of two with the same cost the shallower chain wins.
-
-    Args:
-        candidates: What the search found.
-        apart: Objectives that the rows are too few to show. They are aimed at, and left out of the
-            order, which they would otherwise dictate.
-        most: Length at most.
-    """
-    aimed = [c for c in candidates if c.least_over(apart) >= 0] or list(candidates)
-    names = sorted({name for c in aimed for name in c.margin} - set(apart))
-    margins = np.array([[c.margin[name] for name in names] for c in aimed])
-    chance = log_ndtr(margins.reshape(len(aimed), -1)).sum(axis=1)
-    order = sorted(
-        range(len(aimed)),
-        key=lambda i: (
-            -round(float(chance[i]), 3),
-            aimed[i].cost_usd,
-            len(aimed[i].chain.machines),
-        ),
-    )
-    out: list[Candidate] = []
-    for candidate in (aimed[i] for i in order):
-        if not out or candidate.cost_usd < out[-1].cost_usd * (1 - 1e-3) - 1e-12:
-            out.append(candidate)
-    if len(out) <= most:
-        return out
-    keep = np.unique(np.linspace(0, len(out) - 1, most).round().astype(int))
-    return [out[int(i)] for i in keep]
 
 
 def frontier_of(

@@ -22,8 +22,8 @@ def filled(
 ) -> tuple[Profile, tuple[str, ...]]:
     """Fill in what is safe to fill in: declared prices, and what an abstention takes.
 
-    A tier whose price or latency is unknown throughout keeps its gaps and is left out later, where
-    a promise needs them.
+    A tier whose price or latency is unknown throughout, or for some rows that it answered, has
+    none and is left out later, where a promise needs them.
 
     Args:
         brief: What is promised.
@@ -35,7 +35,8 @@ def filled(
         The profile, and one note for everything that was filled in.
 
     Raises:
-        DataError: A tier answered a row at an unknown price or latency that it has for others.
+        DataError: A tier answered a row at an unknown price or latency that it has for others, and
+            there is no other tier to plan with.
     """
     cost, latency = profile.cost_usd.copy(), profile.latency_ms.copy()
     learning = np.ones(len(profile), dtype=np.bool_)
@@ -86,6 +87,11 @@ def _fill(
     bad = unknown & answered
     if bad.any():
         first = profile.row_ids[int(np.flatnonzero(bad)[0])]
+        others = np.delete(np.isnan(values) & profile.answered, column, axis=1)
+        if others.size and not others.any(axis=0).all():
+            values[:, column] = np.nan
+            where = f"{int(bad.sum()):,} rows that it answered (row {first!r} first)"
+            return [f"{name}: {what} of {where} is unknown, so that it is left out"]
         raise DataError(
             f"{what} of tier `{name}` is unknown for row {first!r}, which it answered",
             asked=f"{what} for every row that a tier answered, or for none",

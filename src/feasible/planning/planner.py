@@ -13,7 +13,6 @@ import numpy as np
 
 from feasible.cascade import Policy
 from feasible.planning.calibration import Fit, answer_groups, fit_calibrators, held_out
-from feasible.planning.candidates import sequence_of
 from feasible.planning.certify import Judged, certify, certify_in_part
 from feasible.planning.chain import (
     Ingredients,
@@ -32,8 +31,10 @@ from feasible.planning.gaps import filled
 from feasible.planning.infeasible import explain, structural
 from feasible.planning.leftout import usable_tiers
 from feasible.planning.results import comparisons_of, forecast_of, frontier_points, slices_of
-from feasible.planning.scores import Scores
+from feasible.planning.scores import Scores, joined
+from feasible.planning.screening import screened
 from feasible.planning.search import search
+from feasible.planning.sequence import sequence_of
 from feasible.planning.sheet import Sheet
 from feasible.planning.splits import Split, split_rows
 from feasible.schema import (
@@ -104,7 +105,10 @@ def plan_profile(
     found = profile.take(searched)
     usable, left_out = usable_tiers(brief, specs, profile)
     kit = _ingredients(brief, specs, profile, split, fit, usable, worst_usd or {})
-    kit = replace(kit, fits=_held_out_fits(kit, found), scores=_scores(kit, fit))
+    kit = replace(kit, fits=_held_out_fits(kit, found), scores=_scores(kit, fit, found))
+    foreseen = _foreseen(kit, 0, len(fit))
+    everything, kit = kit, screened(kit, Sheet(kit, fit, foreseen=foreseen))
+    again = Sheet(kit, fit, foreseen=foreseen)
     judging = Sheet(kit, cert)
     report = PlanReport(
         feasible=False,
@@ -114,7 +118,7 @@ def plan_profile(
         frontier=(),
         minimum_evidence=minimum_evidence(brief),
         left_out=(*left_out, *_without_fit(usable, kit)),
-        comparisons=comparisons_of(kit, profile, judging),
+        comparisons=comparisons_of(everything, profile, cert),
         notes=(
             *(f"{name}: {why}" for name, why in unjudged(brief)),
             *_empty_slices(brief, profile),
@@ -123,10 +127,11 @@ def plan_profile(
         ),
         extras={"evidence": evidence_schedule(brief, today=now.date())},
     )
-    blocked = structural(kit, found)
+    blocked = structural(everything, found)
     if blocked is not None:
         return msgspec.structs.replace(report, infeasible=blocked)
-    sheet = Sheet(kit, found, stands_for=stands_for)
+    ahead = _foreseen(kit, len(fit), len(found))
+    sheet = Sheet(kit, found, stands_for=stands_for, foreseen=ahead)
     candidates = search(
         kit,
         sheet,
@@ -134,7 +139,7 @@ def plan_profile(
         progress=None if progress is None else lambda i, n: progress("searching plans", i, n),
     )
     too_few = unshowable(brief, cert, labelled_rows(kit, cert))
-    sequence = sequence_of(candidates, apart=too_few)
+    sequence = sequence_of(candidates, sheet, again, n_cert=len(cert), apart=too_few)
     sequence = shallowest(sequence, candidates, sheet)
     judged = certify(sequence, judging)
     passed = [one for one in judged if one.passed]
@@ -150,7 +155,7 @@ def plan_profile(
         n_cert=len(cert),
         split=split.how,
     )
-    extras = {"slices": slices_of(chosen, cert), "calibration": _calibration(kit)}
+    extras = {"slices": slices_of(chosen, cert), "calibration": _calibration(everything)}
     report = msgspec.structs.replace(
         report,
         feasible=bool(passed),
@@ -287,10 +292,18 @@ def _held_out_fits(kit: Ingredients, rows: Profile) -> dict[str, Fit]:
     return out
 
 
-def _scores(kit: Ingredients, fit: Profile) -> Scores:
-    """Fit what thresholds may stand on besides scores, of tiers that answer every row."""
+def _scores(kit: Ingredients, fit: Profile, found: Profile) -> Scores:
+    """Fit what thresholds may stand on besides scores; a router of tiers that answer every row."""
     always = [name for name in kit.machines if kit.answered.get(name, 0.0) >= 1.0]
-    return Scores(fit, kit.groups, kit.fits, tiers=always)
+    routed = None if fit.text is None else joined(fit, found)
+    return Scores(fit, kit.groups, kit.fits, tiers=always, routed=routed)
+
+
+def _foreseen(kit: Ingredients, first: int, count: int) -> dict[str, FloatArray] | None:
+    """Give what routers that did not see some of FIT and SEARCH rows foresee of them."""
+    if kit.scores is None or not kit.scores.left_out:
+        return None
+    return {name: values[first : first + count] for name, values in kit.scores.left_out.items()}
 
 
 def _calibration(kit: Ingredients) -> dict[str, dict[str, float]]:

@@ -123,9 +123,9 @@ def _p95(candidate: Candidate, sheet: Sheet) -> float | None:
     return percentiles(took[np.arange(len(leaves)), leaves]).p95
 
 
-def comparisons_of(kit: Ingredients, profile: Profile, cert: Sheet) -> tuple[Comparison, ...]:
+def comparisons_of(kit: Ingredients, profile: Profile, cert: Profile) -> tuple[Comparison, ...]:
     """Judge what a team would otherwise do on the rows that certify: nothing is chosen by it."""
-    alone = Sheet(replace(kit, person=None, brief=_without_fallback(kit.brief)), cert.profile)
+    alone = Sheet(replace(kit, person=None, brief=_without_fallback(kit.brief)), cert)
     out = []
     for name in kit.machines:
         candidate = Candidate(Chain((name,)), {name: {DEFAULT_GROUP: 0.0}}, 0.0, {})
@@ -133,7 +133,7 @@ def comparisons_of(kit: Ingredients, profile: Profile, cert: Sheet) -> tuple[Com
     out.extend(_simulated(kit, profile, name) for name in sorted(profile.simulated))
     if kit.person is not None:
         candidate = Candidate(Chain(()), {}, 0.0, {})
-        out.append(_comparison("every case to a person", judge(candidate, cert)))
+        out.append(_comparison("every case to a person", judge(candidate, Sheet(kit, cert))))
     return tuple(out)
 
 

@@ -9,17 +9,19 @@ decided on SEARCH rows.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
+import msgspec
 import numpy as np
 from scipy import sparse
 
-from feasible.cascade import HeardAll, term_of, words_of
+from feasible.cascade import HeardAll, logistic_all, term_of, words_of
 from feasible.planning.calibration import Fit, own_probabilities
 from feasible.schema import DEFAULT_GROUP, FloatArray, IntArray, Posterior, Profile, Router
 
-__all__ = ["Scores", "fit_router"]
+__all__ = ["Scores", "fit_router", "joined"]
 
 _FEWEST: Final = 100
 """Labelled rows below which nothing more than a calibrator is fitted."""
@@ -44,6 +46,8 @@ class Scores:
         groups: Tier -> answer value -> group.
         fits: Tier -> calibrators.
         tiers: Tiers that the router may foresee.
+        routed: Rows with text that the router is fitted on: FIT and SEARCH rows; what is foreseen
+            of them comes from routers that did not see them.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Scores:
         fits: Mapping[str, Fit],
         *,
         tiers: Sequence[str] = (),
+        routed: Profile | None = None,
     ) -> None:
         if len(rows) > _MOST_ROWS:
             drawn = np.random.default_rng(_STREAM).permutation(len(rows))[:_MOST_ROWS]
@@ -60,7 +65,16 @@ class Scores:
         self.rows, self.groups, self.fits = rows, groups, fits
         self._heard: dict[str, tuple[HeardAll, IntArray, tuple[str, ...]]] = {}
         self._posteriors: dict[tuple[tuple[str, ...], str], Posterior | None] = {}
-        self.router = fit_router(rows, tiers) if rows.text is not None else None
+        self.router, self.left_out = fit_router(rows if routed is None else routed, tiers)
+
+    def keep(self, tiers: Collection[str]) -> None:
+        """Let the router foresee these tiers alone."""
+        if self.router is not None:
+            self.router = msgspec.structs.replace(
+                self.router,
+                weights={n: w for n, w in self.router.weights.items() if n in tiers},
+                offset={n: z for n, z in self.router.offset.items() if n in tiers},
+            )
 
     @property
     def knows_answers(self) -> bool:
@@ -132,7 +146,19 @@ def _logistic(x: FloatArray, y: FloatArray, prior: FloatArray) -> tuple[FloatArr
     return weights[:-1], float(weights[-1])
 
 
-def fit_router(rows: Profile, tiers: Sequence[str]) -> Router | None:
+def joined(one: Profile, other: Profile) -> Profile:
+    """Give the texts and losses of two sets of rows, the second after the first."""
+    return replace(
+        one,
+        row_ids=(*one.row_ids, *other.row_ids),
+        loss=np.vstack([one.loss, other.loss]),
+        text=(*(one.text or ()), *(other.text or ())),
+        slices={},
+        label=None,
+    )
+
+
+def fit_router(rows: Profile, tiers: Sequence[str]) -> tuple[Router | None, dict[str, FloatArray]]:
     """Fit what is foreseen from a text: ridge regression on words, then one logistic curve a tier.
 
     The penalty is chosen, and the curves are fitted, on rows that were left out of the regression.
@@ -142,17 +168,18 @@ def fit_router(rows: Profile, tiers: Sequence[str]) -> Router | None:
         tiers: Tiers to foresee.
 
     Returns:
-        The router; None where there are too few rows or words.
+        The router, None where there are too few rows or words; and tier -> what a router that did
+        not see a row foresees of it, shape (n_rows,), NaN for rows that were not used.
     """
     columns = [rows.tiers.index(name) for name in tiers]
     right = 1.0 - rows.loss[:, columns]
     usable = np.flatnonzero(~np.isnan(right).any(axis=1))[:_ROUTER_MOST_ROWS]
     if not columns or len(usable) < _FEWEST or rows.text is None:
-        return None
+        return None, {}
     right = right[usable]
     words, rarity, table = _table([rows.text[i] for i in usable])
     if not words:
-        return None
+        return None, {}
     gram = np.asarray((table @ table.T).todense())
     fold = np.random.default_rng([_STREAM, 1]).permutation(len(usable)) % _FOLDS
     held = {penalty: _held_out(gram, right, fold, penalty) for penalty in _PENALTIES}
@@ -160,7 +187,7 @@ def fit_router(rows: Profile, tiers: Sequence[str]) -> Router | None:
     middle = right.mean(axis=0)
     dual = np.linalg.solve(gram + best * np.eye(len(gram)), right - middle)
     linear = table.T @ dual
-    weights, offset = {}, {}
+    weights, offset, left_out = {}, {}, {}
     for k, name in enumerate(tiers):
         x = (held[best][:, k] - middle[k])[:, None]
         spread = float(x.std()) or 1.0
@@ -168,7 +195,10 @@ def fit_router(rows: Profile, tiers: Sequence[str]) -> Router | None:
         slope = np.maximum(slope, 0.0) / spread
         weights[name] = tuple(float(w) for w in linear[:, k] * slope[0])
         offset[name] = start
-    return Router(words=words, rarity=rarity, weights=weights, offset=offset, n=len(usable))
+        left_out[name] = np.full(len(rows), np.nan)
+        left_out[name][usable] = logistic_all(start + x[:, 0] * slope[0])
+    router = Router(words=words, rarity=rarity, weights=weights, offset=offset, n=len(usable))
+    return router, left_out
 
 
 def _held_out(gram: FloatArray, right: FloatArray, fold: IntArray, penalty: float) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -69,12 +69,19 @@ class Sheet:
         profile: The rows.
         stands_for: shape (n_rows,). Rows that each row stands for, where only some of many are
             here; 1 when absent.
+        foreseen: Tier -> what a router that did not see a row foresees of it, shape (n_rows,); the
+            kit's router is asked when absent.
     """
 
     def __init__(
-        self, kit: Ingredients, profile: Profile, *, stands_for: FloatArray | None = None
+        self,
+        kit: Ingredients,
+        profile: Profile,
+        *,
+        stands_for: FloatArray | None = None,
+        foreseen: Mapping[str, FloatArray] | None = None,
     ) -> None:
-        self.kit, self.profile = kit, profile
+        self.kit, self.profile, self.foreseen = kit, profile, foreseen
         self.labelled = labelled_rows(kit, profile)
         self.yardstick = Yardstick(kit.brief, profile, self.labelled, stands_for=stands_for)
         self._places: dict[str, Places] = {}
@@ -98,11 +105,13 @@ class Sheet:
 
     def some(self, rows: IntArray, *, stands_for: FloatArray) -> Sheet:
         """Give the sheet of some rows, each standing for so many."""
-        return Sheet(self.kit, self.profile.take(rows), stands_for=stands_for)
+        seen = self.foreseen
+        known = None if seen is None else {name: p[rows] for name, p in seen.items()}
+        return Sheet(self.kit, self.profile.take(rows), stands_for=stands_for, foreseen=known)
 
     def under(self, kit: Ingredients) -> Sheet:
         """Give the same rows under another brief."""
-        return Sheet(kit, self.profile, stands_for=self.stands_for)
+        return Sheet(kit, self.profile, stands_for=self.stands_for, foreseen=self.foreseen)
 
     def rare(self) -> list[BoolArray]:
         """Give the rows of each slice, and of each class with a promise, that has few."""
@@ -178,6 +187,19 @@ class Sheet:
             self._scores[key] = self._scored(chain, place)
         return self._scores[key]
 
+    def expected(self, chain: Chain, place: int) -> tuple[FloatArray, IntArray]:
+        """Give how likely a tier is to be right, by what is known before it is asked.
+
+        Unlike `scores`, the last tier of a routed chain, which is not gated, is foreseen too.
+        """
+        scores = self.kit.scores
+        name = chain.machines[place]
+        if chain.by != "router" or scores is None or scores.router is None:
+            return self.scores(chain, place)
+        if name not in scores.router.weights:
+            return self.scores(chain, place)
+        return self.scores(replace(chain, machines=(*chain.machines[: place + 1], "")), place)
+
     def _key(self, chain: Chain, place: int) -> str:
         """Name what scores depend on: chains that share it share the scores."""
         if self.is_gated(chain, place):
@@ -197,8 +219,11 @@ class Sheet:
     def _scored(self, chain: Chain, place: int) -> tuple[FloatArray, IntArray]:
         name = chain.machines[place]
         if self.is_gated(chain, place):
-            router = None if self.kit.scores is None else self.kit.scores.router
-            return foresee_all(router, name, self.profile), np.zeros(len(self), dtype=np.int64)
+            if self.foreseen is None:
+                router = None if self.kit.scores is None else self.kit.scores.router
+                self.foreseen = foresee_all(router, self.profile)
+            unknown = np.full(len(self), np.nan)
+            return self.foreseen.get(name, unknown), np.zeros(len(self), dtype=np.int64)
         group = self.own(name)[1]
         step = policy_of(chain, self.kit, {n: {DEFAULT_GROUP: 0.0} for n in chain.machines})
         earlier = {other: self._heard(other) for other in chain.machines[:place]}

@@ -28,6 +28,9 @@ _POOLED: Final = 5.0
 _PER_THRESHOLD: Final = 0.5
 """Misses that a threshold hides on the rows that it was placed on: it stands just above one, and
 of fresh rows about one more lies beyond. Half of it, because half of a miss is expected already."""
+_SEEN: Final = 0.5
+_FORESEEN: Final = 0.1
+"""How much a row's own loss counts where a router chooses: so many choices find luck."""
 _PRICE: Final = 0.05
 """Where the price of a standard error of slack starts, as a share of the dearest exit's cost."""
 _DEAREST_PRICE: Final = 1e6
@@ -41,10 +44,21 @@ class Solver:
         chain: The order of tiers.
         sheet: SEARCH rows.
         ratio: CERT rows for each SEARCH row.
+        seen: How much a row's own loss counts against what its probability expects. Ratio; by what
+            thresholds stand on when absent.
     """
 
-    def __init__(self, kit: Ingredients, chain: Chain, sheet: Sheet, ratio: float) -> None:
+    def __init__(
+        self,
+        kit: Ingredients,
+        chain: Chain,
+        sheet: Sheet,
+        ratio: float,
+        *,
+        seen: float | None = None,
+    ) -> None:
         self.kit, self.chain, self.sheet, self.ratio = kit, chain, sheet, ratio
+        self.trust = (_FORESEEN if chain.by == "router" else _SEEN) if seen is None else seen
         exits = sheet.exits(chain)
         self.constraints = sheet.constraints(chain)
         self.k = len(chain.machines)
@@ -143,7 +157,7 @@ class Solver:
         return Candidate(self.chain, thresholds, standing.cost, slack, margin)
 
     def _blended(self, constraint: Constraint, seen: FloatArray) -> FloatArray:
-        """Give each row's loss at each exit: half what was seen, half what calibration expects.
+        """Give each row's loss at each exit: in part what was seen, else what is expected of it.
 
         A handful of misses on SEARCH rows says little about the next ones; probabilities know of
         every row how near a miss it was. Within an answer group a doubtful answer is expected to
@@ -154,8 +168,10 @@ class Solver:
             return seen
         out = seen.copy()
         stands_for = self.sheet.stands_for
+        if self.trust >= 1:
+            return seen
         for tier in range(self.k):
-            probability, group = self.sheet.scores(self.chain, tier)
+            probability, group = self.sheet.expected(self.chain, tier)
             mine = self.places[tier].level >= 0
             doubt = np.where(mine, 1 - probability, 0.0)
             groups = len(self.places[tier].probability)
@@ -166,7 +182,7 @@ class Solver:
             doubted = np.bincount(group, weights=weighed, minlength=groups)
             overall = missed.sum() / max(float(doubted.sum()), _TIE)
             rate = (missed + _POOLED * overall) / (doubted + _POOLED)
-            drawn = (seen[:, tier] + rate[group] * weighed) / 2
+            drawn = self.trust * seen[:, tier] + (1 - self.trust) * rate[group] * weighed
             out[:, tier] = np.where(mine, drawn, seen[:, tier])
         return out
 
@@ -197,6 +213,14 @@ class Solver:
             return Margin(None, n, n_cert, float(ndtri(level)), 0.0)
         per_threshold = _PER_THRESHOLD / n if constraint.objective.kind == "quality" else 0.0
         return Margin.of_share(limit, level, n, n_cert, per_threshold)
+
+    def placed_of(self, candidate: Candidate) -> int:
+        """Count the thresholds of a candidate that let some row pass."""
+        return sum(
+            threshold <= 1
+            for of_tier in candidate.thresholds.values()
+            for threshold in of_tier.values()
+        )
 
     def _placed(self, cuts: Cuts) -> int:
         """Count the thresholds that let some row pass."""

@@ -66,6 +66,27 @@ def test_an_answer_at_an_unknown_price_is_refused() -> None:
     assert error.value.found == "1 of 3 answered rows without it"
 
 
+def test_a_tier_with_an_answer_at_an_unknown_price_is_left_out_where_others_can_be_used() -> None:
+    """No price is made up for it, and the others are planned with."""
+    bad = rows()
+    two = replace(
+        bad,
+        tiers=("m", "other"),
+        **{
+            name: np.repeat(getattr(bad, name), 2, axis=1)
+            for name in ("loss", "answered", "score", "answer_class", "latency_ms", "cost_usd")
+        },
+    )
+    two.cost_usd[1, 0] = np.nan
+
+    profile, notes = filled(brief(), {}, two)
+    usable, left_out = usable_tiers(brief(), {}, profile)
+
+    assert usable == ("other",)
+    assert left_out[0].tier == "m"
+    assert any("left out" in note and "'b'" in note for note in notes)
+
+
 def test_a_tier_without_any_price_is_left_out_and_not_taken_to_be_free() -> None:
     """A promise about cost needs every tier's price."""
     blank = replace(rows(), cost_usd=np.full((4, 1), np.nan))

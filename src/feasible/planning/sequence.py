@@ -1,0 +1,249 @@
+"""The order in which candidates are tested: from the safest towards cheaper ones.
+
+A walk along an order fixed beforehand stops at the first candidate that fails, so that a doubtful
+step on the way costs everything beyond it. The order is therefore made so that the plan it is
+expected to end with is cheapest. What is expected comes from draws of the rows that were searched
+and of the rows that only fitted scores, never from the rows that certify.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy.special import ndtri
+
+from feasible.planning.candidates import Candidate
+from feasible.planning.chain import Chain
+from feasible.planning.sheet import Sheet
+from feasible.planning.solver import Solver
+from feasible.schema import BoolArray, FloatArray
+from feasible.stats import binomial_quantile
+
+__all__ = ["sequence_of"]
+
+_DRAWS: Final = 200
+_MOST: Final = 30
+"""Candidates in a sequence at most."""
+_TRIED: Final = 120
+_FEWER_TRIED: Final = 30
+_MANY_ROWS: Final = 2_000
+"""SEARCH rows from which on they alone are drawn from, and fewer candidates are told apart."""
+_ROUNDS: Final = 3
+_WORTH: Final = 1e-3
+"""Share of the expected cost that a candidate in the sequence must save."""
+_STREAM: Final = 6_733
+_AMPLE: Final = 4.0
+"""Standard deviations beyond which more is no safer in practice."""
+_TIE: Final = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class _Draws:
+    """What draws of rows say of some candidates.
+
+    Attributes:
+        passes: shape (n_draws, n_candidates). Every promise would be shown.
+        cost: shape (n_candidates,). Mean per decision. Dollars.
+        surety: shape (n_candidates,). Distance of the scarcest promise from failing, in standard
+            deviations of the draws.
+    """
+
+    passes: BoolArray
+    cost: FloatArray
+    surety: FloatArray
+
+    def safest(self) -> int:
+        """Give the candidate that is surest to pass; of equally sure ones the cheapest."""
+        sure = np.round(np.minimum(self.surety, _AMPLE), 1)
+        return int(np.lexsort((self.cost, -sure))[0])
+
+
+def _expected(passes: BoolArray, cost: FloatArray, order: Sequence[int]) -> float:
+    """Give the mean cost of the candidates that walks along an order end with.
+
+    Walks that fail at once end with the first one: it is the same for every order.
+    """
+    alive = np.logical_and.accumulate(passes[:, order], axis=1)
+    last = np.maximum(alive.sum(axis=1) - 1, 0)
+    return float(cost[np.asarray(order)[last]].mean())
+
+
+def sequence_of(
+    candidates: Sequence[Candidate],
+    search: Sheet,
+    fit: Sheet,
+    *,
+    n_cert: int,
+    apart: Collection[str] = (),
+) -> list[Candidate]:
+    """Order candidates for fixed-sequence testing.
+
+    Starts at the candidate that is likeliest to be certified; every next one costs less.
+
+    Args:
+        candidates: What the search found.
+        search: SEARCH rows.
+        fit: FIT rows.
+        n_cert: Rows that the certificate will have.
+        apart: Objectives that the rows are too few to show. They are aimed at, and left out of the
+            order, which they would otherwise dictate.
+    """
+    aimed = [c for c in candidates if c.least_over(apart) >= 0] or list(candidates)
+    many = len(search) >= _MANY_ROWS
+    tried = _distinct(aimed, apart, most=_FEWER_TRIED if many else _TRIED)
+    sheets = [search] if many else [search, fit]
+    draws = _drawn(tried, sheets, n_cert=n_cert, apart=apart)
+    return [tried[i] for i in best_order(draws.passes, draws.cost, first=draws.safest())]
+
+
+def best_order(passes: BoolArray, cost: FloatArray, *, first: int) -> list[int]:
+    """Give the order along which a walk is expected to end cheapest.
+
+    Args:
+        passes: shape (n_draws, n_candidates). Whether a candidate passes in a draw.
+        cost: shape (n_candidates,).
+        first: Where to begin.
+
+    Returns:
+        Indices: the first, then cheaper and cheaper ones.
+
+    Examples:
+        A doubtful step that fails where the cheapest passes is stepped over:
+
+        >>> passes = np.array([[1, 1, 1], [1, 0, 1], [1, 0, 1], [1, 0, 0]], dtype=bool)
+        >>> best_order(passes, np.array([3.0, 2.0, 1.0]), first=0)
+        [0, 2]
+    """
+    order = [first]
+    others = sorted((i for i in range(len(cost)) if cost[i] < cost[first]), key=lambda i: -cost[i])
+    best = _expected(passes, cost, order)
+    for _ in range(_ROUNDS):
+        before = best
+        for i in others:
+            trial = (
+                [j for j in order if j != i]
+                if i in order
+                else sorted([*order, i], key=lambda j: -cost[j])
+            )
+            found = _expected(passes, cost, trial)
+            is_worth = found < best * (1 - _WORTH) if i not in order else found <= best
+            if is_worth and len(trial) <= _MOST:
+                order, best = trial, found
+        if best >= before * (1 - _WORTH):
+            break
+    return order
+
+
+def _distinct(
+    candidates: Sequence[Candidate], apart: Collection[str], *, most: int
+) -> list[Candidate]:
+    """Keep, of each chain, the candidates that no cheaper one of it beats in every margin."""
+    by_chain: dict[Chain, list[Candidate]] = defaultdict(list)
+    for candidate in sorted(candidates, key=lambda c: c.cost_usd):
+        kept = by_chain[candidate.chain]
+        names = [name for name in candidate.margin if name not in apart]
+        if not any(all(o.margin[n] >= candidate.margin[n] - _TIE for n in names) for o in kept):
+            kept.append(candidate)
+    out = sorted((c for kept in by_chain.values() for c in kept), key=lambda c: c.cost_usd)
+    if len(out) <= most:
+        return out
+    # The safest of all, and the likeliest of every stretch of cost.
+    chance = [_chance(c, apart) for c in out]
+    stretches = np.array_split(np.argsort([c.cost_usd for c in out], kind="stable"), most // 3)
+    kept_places = {int(np.argmax(chance))}
+    for stretch in stretches:
+        ranked = sorted(stretch.tolist(), key=lambda i: -chance[i])
+        kept_places.update(ranked[:3])
+    return [out[i] for i in sorted(kept_places)]
+
+
+def _chance(candidate: Candidate, apart: Collection[str]) -> float:
+    return min((m for name, m in candidate.margin.items() if name not in apart), default=math.inf)
+
+
+def _drawn(
+    candidates: Sequence[Candidate],
+    sheets: Sequence[Sheet],
+    *,
+    n_cert: int,
+    apart: Collection[str],
+) -> _Draws:
+    """Draw rows again and again, and say which candidates would be certified on such rows."""
+    ratio = n_cert / float(sheets[0].stands_for.sum())
+    solvers: list[dict[Chain, Solver]] = [{} for _ in sheets]
+    parts = []
+    for known, sheet in zip(solvers, sheets, strict=True):
+        for candidate in candidates:
+            if candidate.chain not in known:
+                known[candidate.chain] = _solver(candidate.chain, sheet, ratio)
+        parts.append(_vectors(candidates, sheet, known))
+    rows = np.concatenate(parts, axis=2)  # (1 + 2 * promises, candidates, rows)
+    stands_for = np.concatenate([sheet.stands_for for sheet in sheets])
+    count = _weights(rows.shape[2], stands_for, n_cert)
+    sums = np.einsum("rcn,dn->rdc", rows, count, optimize=True)
+    # Each set of rows gives shares of its own mean: bring them to one.
+    promises = (rows.shape[0] - 1) // 2
+    passes = np.ones(sums.shape[1:], dtype=np.bool_)
+    surety = np.full(sums.shape[2], math.inf)
+    for q in range(promises):
+        solver = solvers[0][candidates[0].chain]
+        if solver.ids[q] in apart:
+            continue
+        excess, mass = sums[1 + q], sums[1 + promises + q]
+        mean = np.divide(excess, mass, out=np.full(excess.shape, -np.inf), where=mass > _TIE)
+        room = _room(candidates, solvers[0], q)
+        passes &= mean <= room
+        spread = np.maximum(mean.std(axis=0), solver.error[q] / 4)
+        surety = np.minimum(surety, (room - mean.mean(axis=0)) / spread)
+    return _Draws(passes, np.array([c.cost_usd for c in candidates]), surety)
+
+
+def _solver(chain: Chain, sheet: Sheet, ratio: float) -> Solver:
+    """Give what rows add; where a router chose among tiers, what was seen is what counts."""
+    seen = 1.0 if chain.by == "router" else None
+    return Solver(sheet.kit, chain, sheet, ratio, seen=seen)
+
+
+def _vectors(
+    candidates: Sequence[Candidate], sheet: Sheet, solvers: Mapping[Chain, Solver]
+) -> FloatArray:
+    """Give what every row adds under every candidate, shape (sums, n_candidates, n_rows)."""
+    out = [solvers[c.chain].board.at(sheet.leaves(c.chain, c.thresholds)) for c in candidates]
+    return np.stack(out, axis=1)
+
+
+def _weights(n: int, stands_for: FloatArray, n_cert: int) -> FloatArray:
+    """Draw how often each row is there, shape (n_draws, n_rows).
+
+    The spread is that of the rows that certify and of the rows drawn from together.
+    """
+    rng = np.random.default_rng([_STREAM, n])
+    known = float(stands_for.sum())
+    effective = 1.0 / (1.0 / known + 1.0 / n_cert)
+    expected = stands_for * effective / known
+    return rng.poisson(np.tile(expected, (_DRAWS, 1))).astype(np.float64)
+
+
+def _room(candidates: Sequence[Candidate], solvers: Mapping[Chain, Solver], q: int) -> FloatArray:
+    """Give how far above its limit a promise's mean may lie and pass: below 0, so far below it."""
+    out = []
+    for candidate in candidates:
+        solver = solvers[candidate.chain]
+        constraint, error = solver.constraints[q], float(solver.error[q])
+        level, limit = constraint.objective.confidence_level, constraint.limit
+        n_cert = solver.margins[q].n_cert
+        is_share = constraint.is_binary or constraint.person_rate is not None
+        if is_share and 0 < limit < 1 and n_cert:
+            allowed = binomial_quantile(1 - level, n_cert, limit) - 1
+            room = (allowed + 0.5) / n_cert - limit if allowed >= 0 else -math.inf
+            if constraint.objective.kind == "quality":
+                room -= solver.margins[q].per_threshold * solver.placed_of(candidate)
+        else:
+            room = -float(ndtri(level)) * error if 0 < limit < 1 else 0.0
+        out.append(room)
+    return np.array(out)
