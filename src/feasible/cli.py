@@ -110,32 +110,37 @@ def plan(
         str | None, typer.Option(help="A data set of the registry, for example banking77.")
     ] = None,
     brief: Annotated[
-        Path | None, typer.Option(help="A brief, to plan from --profile alone.")
+        Path | None,
+        typer.Option(
+            help="A brief: with --profile, plan from logs; alone, what it decides itself."
+        ),
     ] = None,
     profile: Annotated[
         Path | None, typer.Option(help="Logged outcomes, Parquet or CSV, one line a row and tier.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Also write the plan here.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Also write the plan here; with --brief and --check, the plan to check."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Makes every random choice repeatable.", min=0)] = 0,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Only say whether the certificate of the plan still stands."),
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Find the cheapest cascade that keeps the brief, and certify it; or say why there is none."""
-    from feasible import loop
     from feasible.schema import write_json
 
+    if check:
+        _check(feature, data, brief, profile, out, as_json=as_json)
+        return
     if (feature is None) == (brief is None and profile is None):
         raise BadInput(
             "plan what?", attempt="feasible plan NAME, or feasible plan --brief B --profile P"
         )
-    if feature is None:
-        if brief is None or profile is None:
-            raise BadInput("planning from logs needs both files", attempt="--brief B --profile P")
-        report = loop.plan_from_profile(brief, profile, seed=seed)
-    else:
-        opened = open_feature(feature)
-        with _progress(enabled=not quiet) as progress:
-            report = loop.plan(opened, data=data, seed=seed, progress=progress)
+    report = _planned(feature, data, brief, profile, seed=seed, quiet=quiet)
     made = report.plan or report.fallback_plan
     if out is not None and made is not None:
         write_json(made, out)
@@ -309,6 +314,75 @@ def _verdict(report: PlanReport) -> int:
     return NO_EVIDENCE if lacks_evidence else INFEASIBLE
 
 
+def _check(
+    feature: str | None,
+    data: str | None,
+    brief: Path | None,
+    profile: Path | None,
+    made: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Say whether a plan's certificate still stands; end with 3 when it has expired."""
+    from feasible import loop
+    from feasible.report import check_text
+
+    again = "feasible plan NAME --check, or feasible plan --brief B --out PLAN --check"
+    unused = {"--data": data, "--profile": profile}
+    if feature is not None:
+        unused |= {"--brief": brief, "--out": made}
+    given = [name for name, value in unused.items() if value is not None]
+    if given:
+        raise BadInput(
+            "a check looks at a plan and at what it was made for, and at no rows",
+            asked=f"--check with {', '.join(given)}",
+            attempt=again,
+        )
+    if feature is not None:
+        found = loop.check(open_feature(feature))
+    elif brief is not None and made is not None:
+        found = loop.check_file(brief, made)
+    else:
+        raise BadInput("check which plan?", asked="--check", attempt=again)
+    if as_json:
+        _print_json(found)
+    else:
+        print(check_text(found))
+        if not found.stands:
+            print("next:  plan again")
+    if not found.stands:
+        raise typer.Exit(INFEASIBLE)
+
+
+def _planned(
+    feature: str | None,
+    data: str | None,
+    brief: Path | None,
+    profile: Path | None,
+    *,
+    seed: int,
+    quiet: bool,
+) -> PlanReport:
+    """Plan from a feature folder, from logs, or from a brief alone."""
+    from feasible import loop
+    from feasible.schema import load_brief
+
+    if feature is not None:
+        opened = open_feature(feature)
+        with _progress(enabled=not quiet) as progress:
+            return loop.plan(opened, data=data, seed=seed, progress=progress, say=_warn)
+    if brief is None:
+        raise BadInput(
+            "logged outcomes need the brief that they are held to",
+            asked=f"--profile {profile}",
+            found="no --brief",
+            attempt=f"--brief brief.yaml --profile {profile}",
+        )
+    if profile is None:
+        return loop.plan_from_brief(load_brief(brief))
+    return loop.plan_from_profile(brief, profile, seed=seed)
+
+
 def _found_brief(name: str) -> BriefFile:
     from feasible.schema import load_brief
 
@@ -320,28 +394,48 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _show_plan(report: Any) -> None:
+def _warn(line: str) -> None:
+    print(f"before training: {line}", file=sys.stderr, flush=True)
+
+
+def _show_plan(report: PlanReport) -> None:
     from feasible import report as show
 
-    parts: list[RenderableType] = []
-    if report.infeasible is not None:
-        parts.append(show.infeasible_panel(report))
-    if report.plan is not None or report.fallback_plan is not None:
-        parts.append(show.rows_line(report))
-        parts.append(show.plan_table(report))
-    if report.certificate:
-        parts.append(show.certificate_table(report.certificate))
-    if report.comparisons:
-        parts.append(show.comparison_table(report))
-    if report.frontier:
-        parts.append(show.frontier_table(report))
     console = _console()
-    for part in parts:
+    for part in (*_what_holds(report), *_what_it_means(report)):
         console.print(part)
-    for left in report.left_out:
-        console.print(f"left out: {left.tier}: {left.because}")
+    for line in (*show.left_out_lines(report), *show.shadow_lines(report), *report.formats):
+        console.print(line)
     for note in report.notes:
         console.print(f"note: {note}")
+
+
+def _what_holds(report: PlanReport) -> Iterator[RenderableType]:
+    from feasible import report as show
+
+    if report.infeasible is not None:
+        yield show.infeasible_panel(report)
+    if report.plan is not None or report.fallback_plan is not None:
+        yield show.rows_line(report)
+        yield show.plan_table(report)
+    if report.certificate:
+        yield show.certificate_table(report.certificate)
+    if report.comparisons:
+        yield show.comparison_table(report)
+
+
+def _what_it_means(report: PlanReport) -> Iterator[RenderableType]:
+    from feasible import report as show
+
+    if report.frontier:
+        yield show.frontier_table(report)
+    if report.value is not None:
+        yield show.value_table(report.value)
+    if report.sensitivity:
+        yield show.sensitivity_table(report.sensitivity)
+    if not report.feasible and report.evidence:
+        yield show.evidence_text(report)
+        yield show.timeline_table(report.timeline)
 
 
 def _print_json(value: Any) -> None:

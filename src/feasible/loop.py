@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from datetime import date
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -20,7 +22,18 @@ from feasible.feedback import HeadroomTracker, read_labels
 from feasible.folder import Feature
 from feasible.ledger import Ledger, Verification, open_ledger
 from feasible.planning import backtest as replay
-from feasible.planning import plan_profile, profile_tiers, read_profile, write_profile
+from feasible.planning import (
+    check_plan,
+    expired_versions,
+    explained,
+    hourly_prices,
+    plan_brief,
+    plan_profile,
+    profile_tiers,
+    read_profile,
+    too_few_labels,
+    write_profile,
+)
 from feasible.registry import store, verify
 from feasible.rubric import Review
 from feasible.rubric import review as review_brief
@@ -31,6 +44,7 @@ from feasible.schema import (
     DataSet,
     HeadroomRow,
     Plan,
+    PlanCheck,
     PlanReport,
     brief_fingerprint,
     brief_of,
@@ -46,9 +60,12 @@ __all__ = [
     "Progress",
     "add_labels",
     "backtest",
+    "check",
+    "check_file",
     "headroom",
     "label_set",
     "plan",
+    "plan_from_brief",
     "plan_from_profile",
     "review",
     "serve",
@@ -61,8 +78,7 @@ Progress = Callable[[str, int, int], None]
 
 def review(found: BriefFile) -> Review:
     """Judge a design by its brief alone, before anything is built."""
-    today = SystemClock().now().date()
-    return review_brief(found, today=today)
+    return review_brief(found, today=_today())
 
 
 def plan(
@@ -71,8 +87,12 @@ def plan(
     data: str | None = None,
     seed: int = 0,
     progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> PlanReport:
     """Profile every tier on the feature's rows and find the cheapest cascade that keeps the brief.
+
+    A feature that has no rows yet is answered from its brief alone, with nothing trained: promises
+    that cannot hold together, else the labels that they take and when these could be there.
 
     The plan, its models and the profile are written to the feature's working folder. Without a plan
     that holds, an earlier one is put aside as `plan.superseded.json`: it is not served any more.
@@ -82,8 +102,14 @@ def plan(
         data: Name of one of its data sets; None for its default.
         seed: Makes every random choice repeatable.
         progress: Told how far the work is.
+        say: Told, before anything is trained, which promises these rows are too few to show.
     """
+    if data is None and not (feature.folder / "data.py").is_file():
+        return plan_from_brief(feature.found)
     rows = feature.dataset(data)
+    for short in too_few_labels(feature.brief, rows.examples, today=_today()):
+        if say is not None:
+            say(short)
     labels = label_set(rows)
     tiers = feature.tiers(labels)
     profiled = profile_tiers(
@@ -92,19 +118,23 @@ def plan(
         labels=labels,
         loss=feature.loss(),
         person_loss=feature.person_loss(),
+        usd_hour=hourly_prices(feature.brief),
         seed=seed,
         progress=progress,
     )
     write_profile(profiled.profile, feature.profile_path)
-    report = plan_profile(
-        feature.brief,
-        profiled.profile,
+    planned = partial(
+        plan_profile,
+        profile=profiled.profile,
         data=rows.name,
         synthetic=rows.synthetic,
         labels=labels,
         versions={name: tier.version for name, tier in profiled.fitted.items()},
         seed=seed,
         progress=progress,
+    )
+    report = explained(
+        planned(feature.brief), feature.brief, profiled.profile, again=planned, today=_today()
     )
     report = _complete(report, feature.brief, profiled.fitted, feature.work)
     write_json(report, feature.report_path)
@@ -115,6 +145,11 @@ def plan(
     return report
 
 
+def plan_from_brief(found: BriefFile) -> PlanReport:
+    """Say what a brief alone decides: what cannot hold together, or which labels it takes."""
+    return plan_brief(found.brief, today=_today())
+
+
 def plan_from_profile(brief_path: Path, profile_path: Path, *, seed: int = 0) -> PlanReport:
     """Plan from logged outcomes alone, with no tier code.
 
@@ -123,11 +158,34 @@ def plan_from_profile(brief_path: Path, profile_path: Path, *, seed: int = 0) ->
         profile_path: Parquet or CSV, one line per row and tier.
         seed: Makes every random choice repeatable.
     """
-    brief = load_brief(brief_path).brief
-    report = plan_profile(
-        brief, read_profile(profile_path), data=profile_path.name, synthetic=False, seed=seed
+    brief, profile = load_brief(brief_path).brief, read_profile(profile_path)
+    planned = partial(
+        plan_profile, profile=profile, data=profile_path.name, synthetic=False, seed=seed
     )
+    report = explained(planned(brief), brief, profile, again=planned, today=_today())
     return _complete(report, brief, {}, None)
+
+
+def check(feature: Feature) -> PlanCheck:
+    """Say whether the certificate of a feature's plan still stands: brief, prices, versions, age.
+
+    Raises:
+        PlanError: There is no plan.
+        ModelFileError: A stored model is not the file that the plan names.
+    """
+    made = read_plan(feature.plan_path)
+    versions = _versions_now(_tiers_now(feature, made), made)
+    return check_plan(made, feature.brief, versions, now=SystemClock().now())
+
+
+def check_file(brief_path: Path, plan_path: Path) -> PlanCheck:
+    """Say whether the certificate of a plan from logs still stands under a brief.
+
+    Raises:
+        PlanError: The file is no plan.
+    """
+    brief, made = load_brief(brief_path).brief, read_plan(plan_path)
+    return check_plan(made, brief, None, now=SystemClock().now())
 
 
 def backtest(plan_path: Path, profile_path: Path) -> Backtest:
@@ -254,18 +312,14 @@ def _planned_tiers(feature: Feature, made: Plan) -> dict[str, Tier]:
             found=f"plan {made.id} for brief {made.brief_fingerprint}",
             attempt=again,
         )
-    tiers = feature.tiers(made.labels)
-    for step in made.tiers:
-        tier = tiers[step.name]
-        if step.model is not None and isinstance(tier, FittableTier):
-            tier.load(verify(step.model, feature.work))
-        if tier.version != step.version:
-            raise PlanError(
-                f"tier {step.name!r} has changed since the plan was made: its certificate expired",
-                asked=f"version {step.version}",
-                found=f"version {tier.version}",
-                attempt=again,
-            )
+    tiers = _tiers_now(feature, made)
+    for changed in expired_versions(made, _versions_now(tiers, made)):
+        raise PlanError(
+            f"tier {changed.name!r} has changed since the plan was made: its certificate expired",
+            asked=f"version {changed.was}",
+            found=f"version {changed.now}",
+            attempt=again,
+        )
     planned = {step.name for step in made.tiers}
     for name in set(made.fallback.values()) - planned:
         if isinstance(tiers[name], FittableTier):
@@ -274,6 +328,20 @@ def _planned_tiers(feature: Feature, made: Plan) -> dict[str, Tier]:
                 attempt="declare rules or a person as the fallback, then plan again",
             )
     return tiers
+
+
+def _tiers_now(feature: Feature, made: Plan) -> dict[str, Tier]:
+    """Build the tiers of the brief, with the models that a plan stored loaded."""
+    tiers = feature.tiers(made.labels)
+    for step in made.tiers:
+        tier = tiers.get(step.name)
+        if step.model is not None and isinstance(tier, FittableTier):
+            tier.load(verify(step.model, feature.work))
+    return tiers
+
+
+def _versions_now(tiers: dict[str, Tier], made: Plan) -> dict[str, str]:
+    return {step.name: tiers[step.name].version for step in made.tiers if step.name in tiers}
 
 
 def _promised_slices(brief: Brief) -> set[str]:
@@ -319,5 +387,10 @@ def _complete(
             brief_fingerprint=brief_fingerprint(brief),
         ).with_id()
 
-    plan_now, partial = whole(report.plan), whole(report.fallback_plan)
-    return msgspec.structs.replace(report, plan=plan_now, fallback_plan=partial)
+    return msgspec.structs.replace(
+        report, plan=whole(report.plan), fallback_plan=whole(report.fallback_plan)
+    )
+
+
+def _today() -> date:
+    return SystemClock().now().date()

@@ -4,24 +4,42 @@ This room never sees the task: per row and tier it sees a bounded loss, a score,
 cost. It never serves, and the rows that certify are touched once.
 """
 
+from feasible.planning.after import explained
 from feasible.planning.backtest import backtest
+from feasible.planning.before import plan_brief, too_few_labels
 from feasible.planning.constraints import Constraint, Exits, constraints, mix_weights, percentile_of
 from feasible.planning.evidence import minimum_evidence
+from feasible.planning.expiry import check_plan, expired_versions
+from feasible.planning.formats import FormatComparison, compare_formats, formats_of
 from feasible.planning.planner import plan_profile
 from feasible.planning.profile_file import read_profile, write_profile
-from feasible.planning.profiling import ProfiledTiers, profile_tiers
+from feasible.planning.profiling import ProfiledTiers, hourly_prices, profile_tiers
+from feasible.planning.splits import Split, split_rows
+from feasible.planning.value import marginal_usd
 
 __all__ = [
     "Constraint",
     "Exits",
+    "FormatComparison",
     "ProfiledTiers",
+    "Split",
     "backtest",
+    "check_plan",
+    "compare_formats",
     "constraints",
+    "expired_versions",
+    "explained",
+    "formats_of",
+    "hourly_prices",
+    "marginal_usd",
     "minimum_evidence",
     "mix_weights",
     "percentile_of",
+    "plan_brief",
     "plan_profile",
     "profile_tiers",
     "read_profile",
+    "split_rows",
+    "too_few_labels",
     "write_profile",
 ]

@@ -8,6 +8,7 @@ policies inside the convex hull of cost and slack.
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 from typing import Final
@@ -28,6 +29,8 @@ _PAIRED: Final = 5
 _PASSES: Final = 3
 _REMEMBERED: Final = 64
 """Answers of one tier's thresholds that are kept, for policies that share them."""
+_UNJUDGED: Final = -6.0
+"""Slack of a promise that no row is left to judge."""
 _TINY: Final = 1e-9
 """Weight that is nothing but rounding."""
 _WORTH: Final = 1e-4
@@ -94,9 +97,16 @@ class Board:
             found.group * (found.width + 1) + self.level[k] + 1 for k, found in enumerate(places)
         ]
         self.last = [np.array([len(p) for p in found.probability]) for found in places]
-        nominal = np.maximum(1.0, self.sums[1 + len(error) :, self.first].sum(axis=1))
-        self.scaled = self.sums[1 : 1 + len(error)] / (nominal * error)[:, None]
+        self.nominal = np.maximum(1.0, self.sums[1 + len(error) :, self.first].sum(axis=1))
+        self.scaled = self.sums[1 : 1 + len(error)] / (self.nominal * error)[:, None]
         self.dearest = max(float(cost.max(initial=0.0)) * n, 1e-12)
+
+    def shifted(self, place: int, by: float) -> Board:
+        """Give the same board with the limit of one promise further away."""
+        out = copy.copy(self)
+        out.sums = self.sums.copy()
+        out.sums[1 + place] -= by * self.sums[1 + len(self.error) + place]
+        return out
 
     def never(self) -> Cuts:
         """Give the policy in which no machine answers, or only the last where nobody follows."""
@@ -140,13 +150,18 @@ class Board:
         return np.asarray(self.sums.take(self.first + leaves, axis=1))
 
     def _slack(self, totals: FloatArray) -> FloatArray:
-        """Turn sums into slack, promise by promise; what nobody judges has all the slack."""
+        """Turn sums into slack, promise by promise; what nobody judges has none.
+
+        A policy that leaves fewer rows to judge a promise has less to show it with.
+        """
         count = len(self.error)
         excess, mass = totals[1 : 1 + count], totals[1 + count :]
-        error = self.error.reshape((-1,) + (1,) * (totals.ndim - 1))
+        shape = (-1,) + (1,) * (totals.ndim - 1)
+        error, nominal = self.error.reshape(shape), self.nominal.reshape(shape)
         judged = mass > _TINY
-        mean = np.divide(excess, mass, out=np.full(excess.shape, -np.inf), where=judged)
-        return np.asarray(-mean / error)
+        mean = np.divide(excess, mass, out=np.zeros(excess.shape), where=judged)
+        slack = -mean / error * np.sqrt(np.minimum(mass / nominal, 1.0))
+        return np.where(judged, slack, _UNJUDGED)
 
     def solve(self, price: FloatArray, cuts: Cuts) -> Cuts:
         """Set the thresholds of every tier in turn to their best while the others stand.

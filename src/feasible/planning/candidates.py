@@ -90,19 +90,22 @@ class Margin:
         far = -1.0 if allowed < 0 else 2 * math.asin(math.sqrt((allowed + 0.5) / n_cert))
         return cls(far, n_search, n_cert, 0.0, per_threshold)
 
-    def of(self, mean: float, slack: float, placed: int) -> float:
+    def of(self, mean: float | None, slack: float, placed: int) -> float:
         """Give 0 when one attempt in two succeeds, 1.64 when 19 in 20 do.
 
         Args:
-            mean: Share of rows that miss, as far as is known. Ratio.
+            mean: Share of rows that miss, as far as is known. Ratio; None when no row judges.
             slack: Standardised distance from the limit, for a mean that is no share.
             placed: Thresholds that were placed on the rows.
         """
-        if self.far is None or not mean >= 0:
+        if mean is None:
+            return -_AMPLE
+        if self.far is None:
             return min(slack - self.short, _AMPLE)
         if self.far < 0:
             return -_AMPLE
-        near = 2 * math.asin(math.sqrt(min(mean + self.per_threshold * placed, 1.0)))
+        share = min(max(mean + self.per_threshold * placed, 0.0), 1.0)
+        near = 2 * math.asin(math.sqrt(share))
         spread = math.sqrt(1 / self.n_search + 1 / self.n_cert)
         return min(_AMPLE, max(-_AMPLE, (self.far - near) / spread))
 

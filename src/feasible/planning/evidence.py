@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
@@ -14,14 +15,20 @@ from feasible.schema import BoolArray, Brief, CertificateLine, Objective, Profil
 from feasible.stats import lower_bound, rows_for_power, rows_needed, zero_miss_rows
 
 __all__ = [
+    "LabelRate",
     "earliest_date",
     "evidence_schedule",
+    "label_rate",
     "labels_needed",
     "minimum_evidence",
+    "miss_limit",
+    "ready_on",
     "unshowable",
 ]
 
 _MONTH_DAYS: Final = 365.25 / 12
+_NEVER_DAYS: Final = 365_250
+"""A thousand years: above, a date says nothing."""
 _FAR: Final = 50
 """Times as many rows as there are: above, the value is not told apart from its limit."""
 _GOOD: Final = 0.2
@@ -180,17 +187,64 @@ def earliest_date(brief: Brief, missing: Mapping[str, int], *, today: date) -> d
     return max(dates, default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class LabelRate:
+    """Rows a month that can judge an objective.
+
+    Attributes:
+        low: Low end of what is declared.
+        mid: Its middle.
+        high: Its high end.
+        where: Place in the brief, for example `labels.per_month`.
+        of: Class or slice whose rows are counted; None for all.
+    """
+
+    low: float
+    mid: float
+    high: float
+    where: str
+    of: str | None = None
+
+
+def label_rate(brief: Brief, objective: Objective) -> LabelRate | None:
+    """Give the labelled rows a month that can judge a quality objective: its class, slice, or all.
+
+    Returns:
+        None when the brief does not say, or says that there are none.
+    """
+    labels = brief.labels
+    for name in (objective.of, objective.on):
+        count = labels.positives_per_month.get(name or "")
+        if count is not None:
+            where = f"labels.positives_per_month.{name}"
+            return LabelRate(count.low, count.mid, count.high, where, name) if count.high else None
+    every = labels.per_month
+    if every is None or not every.high:
+        return None
+    name = objective.on or objective.of
+    share = brief.traffic.slices.get(name or "")
+    if share is None:
+        return LabelRate(every.low, every.mid, every.high, "labels.per_month")
+    ends = (every.low * share.low, every.mid * share.mid, every.high * share.high)
+    return LabelRate(*ends, f"labels.per_month x traffic.slices.{name}", name)
+
+
 def _per_month(brief: Brief, objective: Objective) -> float | None:
     """Give the rows a month that can judge an objective: labelled ones, where labels matter."""
     if objective.kind != "quality" and brief.traffic.rate is not None:
         share = brief.traffic.slices.get(objective.on or "")
         each = brief.traffic.rate.mid * _MONTH_DAYS * 86_400
         return each * (1.0 if share is None else share.mid)
-    positives = brief.labels.positives_per_month
-    for name in (objective.of, objective.on):
-        if name is not None and name in positives:
-            return positives[name].mid
-    if brief.labels.per_month is None:
+    rate = label_rate(brief, objective)
+    return None if rate is None else rate.mid
+
+
+def ready_on(brief: Brief, rows: int, per_month: float, *, today: date) -> date | None:
+    """Give the day on which so many more rows will have come and matured; None without a rate."""
+    if rows <= 0:
+        return today
+    if per_month <= 0:
         return None
-    share = brief.traffic.slices.get(objective.on or objective.of or "")
-    return brief.labels.per_month.mid * (1.0 if share is None else share.mid)
+    delay = brief.labels.arrive_after
+    days = rows / per_month * _MONTH_DAYS + (0.0 if delay is None else delay.days)
+    return None if days > _NEVER_DAYS else today + timedelta(days=math.ceil(days))

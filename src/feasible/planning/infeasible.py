@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -11,13 +10,13 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from feasible.planning.attempt import Rows
 from feasible.planning.certify import Judged
 from feasible.planning.chain import Chain, Ingredients, exits_of
 from feasible.planning.constraints import Constraint, Exits, constraints
 from feasible.planning.evidence import earliest_date, labels_needed
 from feasible.planning.judgement import interval_of
 from feasible.planning.search import search
-from feasible.planning.sheet import Sheet
 from feasible.schema import (
     AnsweredBy,
     Brief,
@@ -25,16 +24,13 @@ from feasible.schema import (
     Infeasible,
     Objective,
     Profile,
-    Relaxation,
 )
-from feasible.units import Quantity
 
-__all__ = ["explain", "structural"]
+__all__ = ["SHOWABLE", "best_slack", "explain", "structural"]
 
-_STEPS: Final = 8
 _SURE: Final = 0.99
 """Confidence with which a best case must break a limit before it is called impossible."""
-_SHOWABLE: Final = 1.64
+SHOWABLE: Final = 1.64
 """Standardised slack at which a certificate at 95 % is about as likely as not."""
 
 
@@ -78,7 +74,7 @@ def _oracle(made: Sequence[Constraint], singles: Sequence[Exits]) -> Constraint:
         scaled = np.where(judges, constraint.loss * constraint.scale / top, np.inf)
         loss = np.minimum(loss, scaled.min(axis=1))
         counts |= judges.any(axis=1)
-        if first.objective.by is not AnsweredBy.ALL:
+        if first.objective.by is not AnsweredBy.ALL or first.objective.measure == "precision":
             escapes |= (exits.is_open & ~constraint.counts).any(axis=1)
     counts &= ~escapes
     limit = first.limit * first.scale / top
@@ -99,8 +95,7 @@ def _oracle(made: Sequence[Constraint], singles: Sequence[Exits]) -> Constraint:
 def explain(
     kit: Ingredients,
     judged: Judged,
-    sheet: Sheet,
-    n_cert: int,
+    rows: Rows,
     *,
     too_few: Mapping[str, int],
     today: date,
@@ -110,8 +105,7 @@ def explain(
     Args:
         kit: What plans are made of.
         judged: The safest candidate on the rows that certify.
-        sheet: SEARCH rows.
-        n_cert: Rows that certify.
+        rows: The rows.
         too_few: Objective id -> most rows that could judge it, for those with too few rows.
         today: From when on labels are counted.
     """
@@ -126,14 +120,11 @@ def explain(
             labels_needed={name: missing[name] for name in missing},
             earliest_date=earliest_date(kit.brief, missing, today=today),
         )
-    binding = _conflict(kit, sheet, n_cert, [line.objective for line in failed])
+    binding = _conflict(kit, rows, [line.objective for line in failed])
     return Infeasible(
         kind="tradeoff",
         binding=tuple(binding),
         because=tuple(_missed(line) for line in failed),
-        relaxations=tuple(
-            r for name in binding if (r := _relax(kit, name, sheet, n_cert)) is not None
-        ),
         labels_needed=missing,
     )
 
@@ -165,21 +156,20 @@ def _without(brief: Brief, names: Sequence[str]) -> Brief:
     return msgspec.structs.replace(brief, envelope=kept)
 
 
-def _best_slack(kit: Ingredients, sheet: Sheet, n_cert: int) -> float:
-    """Give the largest least slack of any candidate, by a search for slack alone."""
-    found = search(kit, sheet.under(kit), n_cert=n_cert, for_slack=True)
+def best_slack(kit: Ingredients, rows: Rows) -> float:
+    """Give the largest least slack of any candidate on SEARCH rows, whatever it costs."""
+    found = search(kit, rows.search.under(kit), n_cert=len(rows.cert), for_slack=True)
     return max((c.least_slack for c in found), default=-np.inf)
 
 
-def _conflict(kit: Ingredients, sheet: Sheet, n_cert: int, failed: Sequence[str]) -> list[str]:
+def _conflict(kit: Ingredients, rows: Rows, failed: Sequence[str]) -> list[str]:
     """Give a smallest set of promises that cannot hold together: drop what is not needed for it.
 
     Where SEARCH rows see no conflict, those that failed are all that can be named.
     """
-    if _best_slack(kit, sheet, n_cert) >= _SHOWABLE:
+    if best_slack(kit, rows) >= SHOWABLE:
         return list(failed)
-    chain = Chain(kit.machines[:1])
-    judged = [c.id for c in sheet.constraints(chain)]
+    judged = [c.id for c in rows.search.constraints(Chain(kit.machines[:1]))]
     binding = list(judged)
     for name in judged:
         rest = [other for other in binding if other != name]
@@ -187,71 +177,9 @@ def _conflict(kit: Ingredients, sheet: Sheet, n_cert: int, failed: Sequence[str]
         brief = _without(kit.brief, dropped)
         if not rest or not brief.envelope:
             continue
-        if _best_slack(replace(kit, brief=brief), sheet, n_cert) < _SHOWABLE:
+        if best_slack(replace(kit, brief=brief), rows) < SHOWABLE:
             binding = rest
     return binding
-
-
-def _relax(kit: Ingredients, name: str, sheet: Sheet, n_cert: int) -> Relaxation | None:
-    """Find the smallest change of one limit that makes the rest hold, by planning again.
-
-    Everything here is on SEARCH rows, by the slack that a certificate of this size would need: the
-    rows that certify are not asked what they would have let pass.
-    """
-    objective = kit.brief.objective(name)
-    if objective.limit is None or objective.limit.dimension == "rate":
-        return None
-    is_share = objective.kind in {"people", "quality"}
-    start = objective.limit.mid if objective.is_ceiling else 1 - objective.limit.mid
-    low, high = max(start, 1e-9), 1.0 if is_share else start * 100
-
-    def limit_at(ceiling: float) -> float:
-        return ceiling if objective.is_ceiling else 1 - ceiling
-
-    def holds(ceiling: float) -> bool:
-        return _holds_with(kit, objective, limit_at(ceiling), sheet, n_cert)
-
-    if low >= high or not holds(high):
-        return None
-    for _ in range(_STEPS):
-        middle = math.sqrt(low * high)
-        low, high = (low, middle) if holds(middle) else (middle, high)
-    # The search is not exact, so that a limit a hair above one that works need not work.
-    high = next((one for one in _rounded_up(high) if holds(one)), None) or high
-    unit = {"latency": "ms", "cost": "usd"}.get(objective.kind, "ratio")
-    factor = 1e3 if objective.kind == "latency" else 1.0
-    return Relaxation(
-        objective=name,
-        from_=objective.limit.mid * factor,
-        to=round(limit_at(high) * factor, 9),
-        unit=unit,
-        verified=holds(high),
-    )
-
-
-def _rounded_up(ceiling: float) -> list[float]:
-    """Give the next few limits of two digits, none below what was found.
-
-    Examples:
-        >>> _rounded_up(0.06132)
-        [0.062, 0.063, 0.064]
-    """
-    step = 10.0 ** (math.floor(math.log10(ceiling)) - 1)
-    first = math.ceil(ceiling / step - 1e-9)
-    return [min(round((first + i) * step, 12), max(1.0, ceiling)) for i in range(3)]
-
-
-def _holds_with(
-    kit: Ingredients, objective: Objective, limit: float, sheet: Sheet, n_cert: int
-) -> bool:
-    text = {"latency": f"{limit * 1e3:.9g} ms", "cost": f"${limit:.9g}"}.get(
-        objective.kind, f"{limit * 100:.9g} %"
-    )
-    key = "at_most" if objective.is_ceiling else "at_least"
-    changed = msgspec.structs.replace(objective, **{key: Quantity(text)})
-    envelope = tuple(changed if o.id == objective.id else o for o in kit.brief.envelope)
-    brief = msgspec.structs.replace(kit.brief, envelope=envelope)
-    return _best_slack(replace(kit, brief=brief), sheet, n_cert) >= _SHOWABLE
 
 
 def _sentence(objective: Objective, value: float) -> str:

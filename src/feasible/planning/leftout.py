@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
 import numpy as np
 
 from feasible.planning.gaps import needs_latency
 from feasible.schema import Brief, LeftOut, Objective, Profile, TierKind, TierSpec
 
-__all__ = ["usable_tiers"]
+__all__ = ["left_out_by_brief", "usable_tiers", "without"]
 
 
 def usable_tiers(
@@ -28,30 +29,47 @@ def usable_tiers(
         spec = specs.get(name)
         if spec is not None and spec.kind in {TierKind.CACHE, TierKind.PERSON}:
             continue
-        because = _reason(brief, spec, name, profile)
         column = profile.tiers.index(name)
-        if because is None and any_priced and not priced[column]:
-            because = "its price is unknown: give `cost_usd` in the profile, or `usd` in the brief"
-        if because is None and needs_latency(brief) and not timed[column]:
-            because = "its latency is unknown, and a promise or the deadline needs it"
-        if because is None:
+        left = _by_rows(spec, name, profile) or (None if spec is None else _by_brief(brief, spec))
+        if left is None and any_priced and not priced[column]:
+            why = "its price is unknown: give `cost_usd` in the profile, or `usd` in the brief"
+            left = LeftOut(tier=name, because=why)
+        if left is None and needs_latency(brief) and not timed[column]:
+            why = "its latency is unknown, and a promise or the deadline needs it"
+            left = LeftOut(tier=name, because=why)
+        if left is None:
             usable.append(name)
         else:
-            out.append(LeftOut(tier=name, because=because))
+            out.append(left)
     return tuple(usable), tuple(out)
 
 
-def _reason(brief: Brief, spec: TierSpec | None, name: str, profile: Profile) -> str | None:
+def left_out_by_brief(brief: Brief) -> tuple[LeftOut, ...]:
+    """Give the tiers that a plan may not use by their own declaration, before there are rows."""
+    found = (_by_brief(brief, spec) for spec in brief.layers.tiers)
+    return tuple(left for left in found if left is not None)
+
+
+def without(brief: Brief, objective_id: str) -> Brief:
+    """Give the brief without one of its promises."""
+    kept = tuple(objective for objective in brief.envelope if objective.id != objective_id)
+    return msgspec.structs.replace(brief, envelope=kept)
+
+
+def _by_rows(spec: TierSpec | None, name: str, profile: Profile) -> LeftOut | None:
+    because = None
     if name in profile.simulated:
-        return "its answers are simulated, and a simulated answer never enters a certificate"
-    if spec is None:
-        return None
-    if spec.asynchronous:
-        return "it answers after the reply, as an overlay"
+        because = "its answers are simulated, and a simulated answer never enters a certificate"
+    elif spec is not None and spec.asynchronous:
+        because = "it answers after the reply, as an overlay"
+    return None if because is None else LeftOut(tier=name, because=because)
+
+
+def _by_brief(brief: Brief, spec: TierSpec) -> LeftOut | None:
     for objective in brief.envelope:
         because = _misses(objective, spec)
         if because is not None:
-            return because
+            return LeftOut(tier=spec.name, because=because, objective=objective.id)
     return None
 
 

@@ -4,27 +4,40 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
 from feasible.errors import DataError, TierError
-from feasible.schema import Answer, Example, FloatArray, Loss, Profile, Request, TierKind
+from feasible.schema import (
+    Answer,
+    Brief,
+    Example,
+    FloatArray,
+    Loss,
+    Profile,
+    Request,
+    TierKind,
+    TierSpec,
+)
 from feasible.tiers import FittableTier, Tier, checked_answers
 
-__all__ = ["ProfiledTiers", "profile_tiers"]
+__all__ = ["ProfiledTiers", "hourly_prices", "profile_tiers"]
 
 _FOLDS: Final = 5
 _FEWER_FOLDS: Final = 3
 _MANY_ROWS: Final = 12_000
 _TIMED: Final = 300
 """Training rows that are timed one at a time; the others borrow their latencies."""
+_TURN: Final = 40
+"""Calls of one tier before the next one's turn: after each turn its data is in no cache."""
 _BATCH: Final = 256
 _STREAM: Final = 9_377
 _LIMIT_S: Final = 60.0
 """Time that one call may take before its tier counts as hung."""
+_HOUR_MS: Final = 3_600_000.0
 
 Progress = Callable[[str, int, int], None]
 
@@ -37,6 +50,31 @@ class ProfiledTiers:
     fitted: dict[str, Tier]
 
 
+def hourly_prices(brief: Brief) -> dict[str, float]:
+    """Give what an hour of a tier's machine costs, for tiers that are paid by time.
+
+    A tier's own `usd_hour` counts beside what it states for a call. `serving.usd_hour` counts for
+    what runs inside the service and states no price of its own: rules and models on the server.
+
+    Returns:
+        Tier -> dollars an hour, the middle of a range.
+    """
+    serving = brief.layers.serving
+    inside = None if serving is None else serving.usd_hour
+    prices = {}
+    for tier in brief.layers.tiers:
+        hour = tier.usd_hour or (inside if _is_inside(tier) else None)
+        if hour is not None and tier.kind not in {TierKind.CACHE, TierKind.PERSON}:
+            prices[tier.name] = hour.mid
+    return prices
+
+
+def _is_inside(tier: TierSpec) -> bool:
+    """Claim that a tier runs in the service, and that a call of it is billed by nobody else."""
+    is_ours = tier.place in {None, "server"} and not tier.leaves_site
+    return is_ours and tier.usd is None and tier.kind in {TierKind.RULES, TierKind.MODEL}
+
+
 def profile_tiers(
     tiers: Mapping[str, Tier],
     examples: Sequence[Example],
@@ -44,6 +82,7 @@ def profile_tiers(
     labels: Sequence[str],
     loss: Loss,
     person_loss: float = 0.0,
+    usd_hour: Mapping[str, float] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> ProfiledTiers:
@@ -51,7 +90,9 @@ def profile_tiers(
 
     Training rows are answered by tiers that never saw them (cross-fitting); test rows by the tiers
     that are served, one at a time, so that a latency is that of one call. Training rows are
-    answered in batches and borrow latencies from a sample of calls made one at a time.
+    answered in batches and borrow latencies from a sample of calls made one at a time. Calls that
+    are timed are made in turns, a few of each tier: a machine that is busy for a while is so for
+    all of them.
 
     Args:
         tiers: Name -> tier, in the brief's order.
@@ -59,6 +100,8 @@ def profile_tiers(
         labels: The closed set of answers; empty when any value is valid.
         loss: How wrong an answer is. Ratio.
         person_loss: Declared error rate of people. Ratio.
+        usd_hour: Tier -> dollars an hour of its machine, `hourly_prices` for example. The seconds
+            of a call are added to its price; the hours in which nobody asks are not.
         seed: Makes folds and samples repeatable.
         progress: Told the tier, rows done and rows in all.
 
@@ -70,8 +113,7 @@ def profile_tiers(
     n = len(examples)
     closed = frozenset(labels) if labels else None
     is_test = np.array([row.split == "test" for row in examples])
-    columns: dict[str, _Column] = {}
-    fitted: dict[str, Tier] = {}
+    asking: dict[str, _Asking] = {}
     for name, tier in tiers.items():
         if progress is not None:
             progress(f"profiling {name}", 0, n)
@@ -80,10 +122,25 @@ def profile_tiers(
             if progress is not None:
                 progress(f"profiling {name}", done, n)
 
-        asking = _Asking(tier, examples, is_test, closed, seed, step)
-        columns[name], fitted[name] = asking.column()
+        asking[name] = _Asking(tier, examples, is_test, closed, seed, step)
+        asking[name].prepare()
         step(n)
-    return ProfiledTiers(_profile(tiers, columns, examples, loss, person_loss, is_test), fitted)
+    _in_turns([one.timed() for one in asking.values()], progress)
+    columns = {name: one.column for name, one in asking.items()}
+    profile = _profile(tiers, columns, examples, loss, person_loss, is_test)
+    return ProfiledTiers(_with_hours(profile, usd_hour or {}), dict(tiers))
+
+
+def _in_turns(timed: Sequence[Iterator[int]], progress: Progress | None) -> None:
+    """Let the tiers take turns until every call is made; each tells how many it has left."""
+    left = dict.fromkeys(range(len(timed)), 0)
+    most = 0
+    while left:
+        left = {number: next(timed[number], 0) for number in left}
+        left = {number: calls for number, calls in left.items() if calls}
+        most = max(most, sum(left.values()))
+        if progress is not None and most:
+            progress("timing calls", most - sum(left.values()), most)
 
 
 @dataclass(slots=True)
@@ -109,29 +166,49 @@ class _Asking:
         self.train, self.test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
         self.rng = np.random.default_rng([_STREAM, seed])
         self.seed = seed
+        self.column = _Column([Answer()] * len(examples), np.full(len(examples), np.nan))
 
-    def column(self) -> tuple[_Column, Tier]:
-        n = len(self.examples)
-        out = _Column([Answer()] * n, np.full(n, np.nan))
+    def prepare(self) -> None:
+        """Answer what is not timed, and fit the tier that is served."""
+        out = self.column
         if self.tier.kind in {TierKind.CACHE, TierKind.PERSON}:
             out.latency_ms[:] = 1.0 if self.tier.kind is TierKind.PERSON else np.nan
-            return out, self.tier
-        if self.tier.simulated:
-            return self._simulated(out), self.tier
-        if isinstance(self.tier, FittableTier):
+        elif self.tier.simulated:
+            self._simulated(out)
+        elif isinstance(self.tier, FittableTier):
             self._cross_fit(out)
             self.tier.fit([self.examples[int(i)] for i in self.train], seed=self.seed)
         else:
             self._in_batches(self.tier, self.train, out)
-        self._one_by_one(out)
-        return out, self.tier
 
-    def _simulated(self, out: _Column) -> _Column:
+    def timed(self) -> Iterator[int]:
+        """Make the calls that are timed, one at a time; after every turn tell how many are left."""
+        if self.tier.kind in {TierKind.CACHE, TierKind.PERSON} or self.tier.simulated:
+            return
+        out = self.column
+        sample = self.rng.permutation(self.train)[:_TIMED]
+        for i in sample[:5]:  # the first calls pay for what is loaded lazily
+            self._ask(self.tier, [self.requests[i]])
+        times = []
+        calls = len(sample) + len(self.test)
+        for done, i in enumerate([*sample, *self.test]):
+            started = time.perf_counter()
+            answer = self._ask(self.tier, [self.requests[i]])[0]
+            took_ms = (time.perf_counter() - started) * 1e3
+            if done < len(sample):
+                times.append(took_ms)
+            else:
+                out.answers[i], out.latency_ms[i] = answer, took_ms
+            if (done + 1) % _TURN == 0 and done + 1 < calls:
+                yield calls - done - 1
+        if len(self.train):
+            out.latency_ms[self.train] = self.rng.choice(times, size=len(self.train))
+
+    def _simulated(self, out: _Column) -> None:
         latency_ms = getattr(self.tier, "latency_ms", None)
         if latency_ms is not None:
             out.latency_ms[:] = [latency_ms(request) for request in self.requests]
         out.answers = self._ask(self.tier, self.requests)
-        return out
 
     def _cross_fit(self, out: _Column) -> None:
         assert isinstance(self.tier, FittableTier)  # noqa: S101  the caller asked
@@ -152,24 +229,6 @@ class _Asking:
                 part, self._ask(tier, [self.requests[int(i)] for i in part]), strict=True
             ):
                 out.answers[i] = answer
-
-    def _one_by_one(self, out: _Column) -> None:
-        sample = self.rng.permutation(self.train)[:_TIMED]
-        for i in sample[:5]:  # the first calls pay for what is loaded lazily
-            self._ask(self.tier, [self.requests[i]])
-        times = []
-        for i in sample:
-            started = time.perf_counter()
-            self._ask(self.tier, [self.requests[i]])
-            times.append((time.perf_counter() - started) * 1e3)
-        if len(self.train):
-            out.latency_ms[self.train] = self.rng.choice(times, size=len(self.train))
-        for done, i in enumerate(self.test):
-            started = time.perf_counter()
-            out.answers[i] = self._ask(self.tier, [self.requests[i]])[0]
-            out.latency_ms[i] = (time.perf_counter() - started) * 1e3
-            if done % 100 == 0:
-                self.step(len(self.train) + done)
 
     def _ask(self, tier: Tier, batch: Sequence[Request]) -> list[Answer]:
         return _within(
@@ -223,6 +282,16 @@ def _check(examples: Sequence[Example]) -> None:
             asked="at least two classes: with one, any tier is always right",
             attempt="add rows of the other classes",
         )
+
+
+def _with_hours(profile: Profile, usd_hour: Mapping[str, float]) -> Profile:
+    """Add to every call what its time costs; a call without a price of its own costs that alone."""
+    costs = profile.cost_usd.copy()
+    for column, name in enumerate(profile.tiers):
+        if name in usd_hour:
+            own = np.nan_to_num(costs[:, column])
+            costs[:, column] = own + profile.latency_ms[:, column] * usd_hour[name] / _HOUR_MS
+    return replace(profile, cost_usd=costs)
 
 
 def _profile(

@@ -14,6 +14,7 @@ from feasible.planning.certify import Judged, judge
 from feasible.planning.chain import Chain, Ingredients
 from feasible.planning.constraints import Constraint, Exits, percentile_of
 from feasible.planning.sheet import Sheet
+from feasible.planning.value import Worth, worth_of
 from feasible.schema import (
     DEFAULT_GROUP,
     AnsweredBy,
@@ -90,14 +91,42 @@ def frontier_points(
         points.append((chosen, quality(chosen) or 0.0))
         points.sort(key=lambda item: item[0].cost_usd)
     return tuple(
-        FrontierPoint(
-            cost_usd=candidate.cost_usd,
-            quality=abs(value),
-            latency_ms=_p95(candidate, sheet),
-            tiers=_names(candidate, sheet.kit),
-            is_chosen=candidate is chosen,
-        )
+        _point(candidate, abs(value), sheet, is_chosen=candidate is chosen)
         for candidate, value in points
+    )
+
+
+def _point(candidate: Candidate, quality: float, sheet: Sheet, *, is_chosen: bool) -> FrontierPoint:
+    leaves, exits = (
+        sheet.leaves(candidate.chain, candidate.thresholds),
+        sheet.exits(candidate.chain),
+    )
+    took = exits.latency_ms[np.arange(len(leaves)), leaves]
+    worth = _worth(sheet, exits, leaves)
+    return FrontierPoint(
+        cost_usd=candidate.cost_usd,
+        quality=quality,
+        latency_ms=percentiles(took).p95,
+        tiers=_names(candidate, sheet.kit),
+        is_chosen=is_chosen,
+        right=None if worth is None else worth.right,
+        earned=None if worth is None else worth.earned,
+        breaks=tuple(
+            c.id
+            for c in sheet.constraints(candidate.chain)
+            if (value := c.value(leaves)) is not None and value > c.limit
+        ),
+    )
+
+
+def _worth(sheet: Sheet, exits: Exits, leaves: IntArray) -> Worth | None:
+    """Count right answers on the declared mix of the labelled rows."""
+    rows = np.arange(len(leaves))
+    return worth_of(
+        sheet.kit.brief,
+        loss=np.where(exits.labelled, exits.loss[rows, leaves], np.nan),
+        latency_ms=exits.latency_ms[rows, leaves],
+        weight=sheet.yardstick.labelled,
     )
 
 
@@ -115,12 +144,6 @@ def _unbeaten(candidates: Sequence[Candidate], main: str) -> list[Candidate]:
 def _names(candidate: Candidate, kit: Ingredients) -> tuple[str, ...]:
     person = () if kit.person is None else (kit.person,)
     return (*candidate.chain.machines, *person)
-
-
-def _p95(candidate: Candidate, sheet: Sheet) -> float | None:
-    leaves = sheet.leaves(candidate.chain, candidate.thresholds)
-    took = sheet.exits(candidate.chain).latency_ms
-    return percentiles(took[np.arange(len(leaves)), leaves]).p95
 
 
 def comparisons_of(kit: Ingredients, profile: Profile, cert: Profile) -> tuple[Comparison, ...]:
@@ -175,6 +198,7 @@ def _without_fallback(brief: Brief) -> Brief:
 
 
 def _comparison(name: str, judged: Judged) -> Comparison:
+    worth = _worth(judged.sheet, judged.exits, judged.exit_of_row)
     rows = np.arange(len(judged.exit_of_row))
     made = judged.sheet.constraints(judged.candidate.chain)
     return Comparison(
@@ -188,6 +212,8 @@ def _comparison(name: str, judged: Judged) -> Comparison:
         latency_ms=percentiles(judged.exits.latency_ms[rows, judged.exit_of_row], judged.sheet.mix),
         breaks=tuple(c.id for c in made if c.id not in judged.held),
         note="judged by the same bounds as the plan",
+        right=None if worth is None else worth.right,
+        earned=None if worth is None else worth.earned,
     )
 
 

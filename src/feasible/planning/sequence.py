@@ -195,11 +195,14 @@ def _drawn(
         if solver.ids[q] in apart:
             continue
         excess, mass = sums[1 + q], sums[1 + promises + q]
-        mean = np.divide(excess, mass, out=np.full(excess.shape, -np.inf), where=mass > _TIE)
-        room = _room(candidates, solvers[0], q)
+        mean = np.divide(excess, mass, out=np.full(excess.shape, np.inf), where=mass > _TIE)
+        judging = mass.mean(axis=0) / count.sum(axis=1).mean() * n_cert
+        room = _room(candidates, solvers[0], q, judging)
         passes &= mean <= room
-        spread = np.maximum(mean.std(axis=0), solver.error[q] / 4)
-        surety = np.minimum(surety, (room - mean.mean(axis=0)) / spread)
+        known = np.isfinite(mean).all(axis=0)
+        spread = np.maximum(np.where(known, mean, 0.0).std(axis=0), solver.error[q] / 4)
+        distance = (room - np.where(known, mean, 0.0).mean(axis=0)) / spread
+        surety = np.minimum(surety, np.where(known, distance, -_AMPLE))
     return _Draws(passes, np.array([c.cost_usd for c in candidates]), surety)
 
 
@@ -229,14 +232,26 @@ def _weights(n: int, stands_for: FloatArray, n_cert: int) -> FloatArray:
     return rng.poisson(np.tile(expected, (_DRAWS, 1))).astype(np.float64)
 
 
-def _room(candidates: Sequence[Candidate], solvers: Mapping[Chain, Solver], q: int) -> FloatArray:
-    """Give how far above its limit a promise's mean may lie and pass: below 0, so far below it."""
+def _room(
+    candidates: Sequence[Candidate],
+    solvers: Mapping[Chain, Solver],
+    q: int,
+    judging: FloatArray,
+) -> FloatArray:
+    """Give how far above its limit a promise's mean may lie and pass: below 0, so far below it.
+
+    Args:
+        candidates: The policies.
+        solvers: Chain -> its rows.
+        q: The promise.
+        judging: shape (n_candidates,). CERT rows that will judge it under each policy.
+    """
     out = []
-    for candidate in candidates:
+    for candidate, rows in zip(candidates, judging.tolist(), strict=True):
         solver = solvers[candidate.chain]
         constraint, error = solver.constraints[q], float(solver.error[q])
         level, limit = constraint.objective.confidence_level, constraint.limit
-        n_cert = solver.margins[q].n_cert
+        n_cert = min(round(rows), solver.margins[q].n_cert)
         is_share = constraint.is_binary or constraint.person_rate is not None
         if is_share and 0 < limit < 1 and n_cert:
             allowed = binomial_quantile(1 - level, n_cert, limit) - 1

@@ -133,15 +133,15 @@ class Solver:
     def candidate(self, cuts: Cuts, standing: Standing | None = None) -> Candidate:
         """Describe a policy as a candidate."""
         standing = standing or self.board.stand(cuts)
-        mass = standing.totals[1 + len(self.constraints) :].tolist()
+        count = len(self.constraints)
+        excess = standing.totals[1 : 1 + count].tolist()
+        mass = standing.totals[1 + count :].tolist()
         slack = dict(zip(self.ids, standing.slack.tolist(), strict=True))
         placed = self._placed(cuts)
         margin = {
-            name: margin.of(
-                limit - slack[name] * error if judged > _TIE else -math.inf, slack[name], placed
-            )
-            for name, margin, limit, error, judged in zip(
-                self.ids, self.margins, self.limits, self.error.tolist(), mass, strict=True
+            name: margin.of(limit + over / judged if judged > _TIE else None, slack[name], placed)
+            for name, margin, limit, over, judged in zip(
+                self.ids, self.margins, self.limits, excess, mass, strict=True
             )
         }
         thresholds = {
@@ -213,6 +213,20 @@ class Solver:
             return Margin(None, n, n_cert, float(ndtri(level)), 0.0)
         per_threshold = _PER_THRESHOLD / n if constraint.objective.kind == "quality" else 0.0
         return Margin.of_share(limit, level, n, n_cert, per_threshold)
+
+    def cuts_of(self, candidate: Candidate) -> Cuts:
+        """Give the places of a candidate's thresholds."""
+        return [
+            np.array(
+                [
+                    places.at_least(g, candidate.thresholds[name][group])
+                    for g, group in enumerate(names)
+                ]
+            )
+            for name, names, places in zip(
+                self.chain.machines, self.groups, self.places, strict=True
+            )
+        ]
 
     def placed_of(self, candidate: Candidate) -> int:
         """Count the thresholds of a candidate that let some row pass."""

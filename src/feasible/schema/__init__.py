@@ -40,27 +40,30 @@ from feasible.schema.decision import (
 )
 from feasible.schema.plan import (
     DEFAULT_GROUP,
-    Backtest,
     Calibrator,
     CertificateLine,
-    Comparison,
     DataUsed,
-    EvidenceLine,
-    Expired,
     Forecast,
-    FrontierPoint,
-    Infeasible,
     LatencyForecast,
-    LeftOut,
     ModelFile,
     Plan,
-    PlanCheck,
-    PlanReport,
     PlanTier,
     Posterior,
+    Router,
+)
+from feasible.schema.plan_file import brief_fingerprint, brief_of, read_plan, write_json
+from feasible.schema.plan_report import (
+    Backtest,
+    Comparison,
+    EvidenceLine,
+    Expired,
+    FrontierPoint,
+    Infeasible,
+    LeftOut,
+    PlanCheck,
+    PlanReport,
     PromiseHeld,
     Relaxation,
-    Router,
     Sensitivity,
     Spread,
     Swing,
@@ -69,7 +72,6 @@ from feasible.schema.plan import (
     ValueLine,
     ValueReport,
 )
-from feasible.schema.plan_file import brief_fingerprint, brief_of, read_plan, write_json
 from feasible.schema.profile import BoolArray, FloatArray, IntArray, Profile, Truth
 from feasible.schema.rows import (
     ABSTAIN,

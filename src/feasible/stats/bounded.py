@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import bdtr
+
+from feasible.stats.inversion import smallest_shown
 
 __all__ = [
     "betting_p_value",
@@ -22,8 +23,6 @@ __all__ = [
 
 _MOST_BET: Final = 0.95
 """Share of the capital that one row may lose at most; below 1, so that capital stays positive."""
-_HALVINGS: Final = 30
-"""Steps of a bisection between 0 and 1: to the ninth decimal."""
 
 
 def hoeffding_bentkus_p_value(mean: float, n: int, *, limit: float) -> float:
@@ -61,7 +60,7 @@ def hoeffding_bentkus_upper_bound(mean: float, n: int, *, confidence_level: floa
         >>> round(hoeffding_bentkus_upper_bound(0.02, 1000, confidence_level=0.95), 4)
         0.0315
     """
-    return _inverted(
+    return smallest_shown(
         lambda limit: hoeffding_bentkus_p_value(mean, n, limit=limit),
         low=mean,
         delta=1 - confidence_level,
@@ -111,7 +110,7 @@ def betting_upper_bound(losses: npt.NDArray[np.float64], *, confidence_level: fl
         0.006
     """
     delta = 1 - confidence_level
-    return _inverted(
+    return smallest_shown(
         lambda limit: betting_p_value(losses, limit=limit, delta=delta),
         low=float(losses.mean()) if len(losses) else 1.0,
         delta=delta,
@@ -166,7 +165,7 @@ def fixed_stake_upper_bound(
         True
     """
     delta = 1 - confidence_level
-    return _inverted(
+    return smallest_shown(
         lambda limit: fixed_stake_p_value(losses, limit=limit, spread=spread, delta=delta),
         low=float(losses.mean()) if len(losses) else 1.0,
         delta=delta,
@@ -188,17 +187,6 @@ def mean_interval(
     high = betting_upper_bound(scaled, confidence_level=side)
     low = 1 - betting_upper_bound(1 - scaled, confidence_level=side)
     return low * cap, high * cap
-
-
-def _inverted(p_value: Callable[[float], float], *, low: float, delta: float) -> float:
-    """Give the smallest limit that a test shows, searched from `low` to 1."""
-    high = 1.0
-    if low >= high or p_value(high - 1e-9) > delta:
-        return 1.0
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (low, middle) if p_value(middle) <= delta else (middle, high)
-    return high
 
 
 def _bets(losses: npt.NDArray[np.float64], limit: float, delta: float) -> npt.NDArray[np.float64]:

@@ -17,11 +17,13 @@ from tokenizers import Encoding, Tokenizer
 from feasible.errors import EngineMissing, ModelFileError
 from feasible.tiers.base import Weights
 
-__all__ = ["DIMENSIONS", "SentenceEmbedder"]
+__all__ = ["DIMENSIONS", "PRECISIONS", "SentenceEmbedder"]
 
 Float32: TypeAlias = npt.NDArray[np.float32]
 
 DIMENSIONS: Final = 384
+PRECISIONS: Final = {"int8": "minilm", "fp16": "minilm-fp16", "fp32": "minilm-fp32"}
+"""How the network computes -> name of the weights that do."""
 _MEMORY_TEXTS: Final = 100_000  # 150 MB of embeddings
 
 
@@ -32,7 +34,7 @@ class _Session(Protocol):
 
 
 class SentenceEmbedder:
-    """all-MiniLM-L6-v2 in 8-bit integers: mean over the tokens, brought to length 1.
+    """all-MiniLM-L6-v2: mean over the tokens, brought to length 1.
 
     Integer products are scaled by the largest value of the whole batch, so that in a batch a text's
     embedding would depend on its neighbours (by up to 0.03 a coordinate, measured). Texts are
@@ -43,10 +45,14 @@ class SentenceEmbedder:
         weights: Gives the folder with `model.onnx` and `tokenizer.json`; asked at first use.
         threads: Threads of one call.
         max_tokens: Tokens that are read; the rest of a text is not.
+        precision: One of `PRECISIONS`.
     """
 
-    def __init__(self, weights: Weights | None, *, threads: int, max_tokens: int) -> None:
+    def __init__(
+        self, weights: Weights | None, *, threads: int, max_tokens: int, precision: str = "int8"
+    ) -> None:
         self.weights = weights
+        self._named = PRECISIONS[precision]
         self._threads = threads
         self._max_tokens = max_tokens
         self._lock = threading.Lock()
@@ -133,7 +139,7 @@ class SentenceEmbedder:
                 asked="a function from a name to a folder",
                 attempt="MiniLMHead(weights=feasible.registry.weights)",
             )
-        folder = self.weights("minilm")
+        folder = self.weights(self._named)
         options = ort.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1

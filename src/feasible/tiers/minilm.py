@@ -9,10 +9,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from feasible.errors import ModelFileError, TierError
+from feasible.errors import ModelFileError, TierError, nearest
 from feasible.schema import Answer, Example, Request, TierKind
 from feasible.tiers.base import Weights
-from feasible.tiers.embedding import DIMENSIONS, SentenceEmbedder
+from feasible.tiers.embedding import DIMENSIONS, PRECISIONS, SentenceEmbedder
 from feasible.tiers.fingerprint import version_of
 from feasible.tiers.linear import LinearHead, check_care, fit_linear, labelled, labels_on
 from feasible.tiers.model_files import StoredModel, read_model, write_model
@@ -39,6 +39,8 @@ class MiniLMHead:
         inverse_penalty: Larger follows the rows more closely, > 0.
         careful_on: Slice whose rows are dear to miss; empty for none.
         care: How many times dearer than any other error, >= 1.
+        precision: How the network computes: `int8`, `fp16` or `fp32`. Which is quickest depends on
+            the machine, and what it costs in answers on the rows: declare each as a tier and plan.
         weights: Gives the folder of the prepared weights, `feasible.registry.weights` for example;
             asked at the first fit, load or answer.
 
@@ -58,6 +60,7 @@ class MiniLMHead:
         inverse_penalty: float = 30.0,
         careful_on: str = "",
         care: float = 1.0,
+        precision: str = "int8",
         weights: Weights | None = None,
     ) -> None:
         if threads < 1:
@@ -67,6 +70,7 @@ class MiniLMHead:
         if not inverse_penalty > 0:
             raise ValueError(f"inverse_penalty is above 0; found {inverse_penalty}")
         check_care(careful_on, care)
+        _check_precision(precision)
         self.name = "minilm"
         # It runs in our own process: no bill per call, the machine's hour is the serving layer's.
         self.usd_per_call: float | None = 0.0
@@ -76,7 +80,10 @@ class MiniLMHead:
         self._max_tokens = max_tokens
         self._inverse_penalty = inverse_penalty
         self._careful_on, self._care = careful_on, care
-        self._embedder = SentenceEmbedder(weights, threads=threads, max_tokens=max_tokens)
+        self._precision = precision
+        self._embedder = SentenceEmbedder(
+            weights, threads=threads, max_tokens=max_tokens, precision=precision
+        )
         self._head: LinearHead | None = None
         self._weights_sha256 = ""
         self._content = ""
@@ -104,6 +111,7 @@ class MiniLMHead:
             inverse_penalty=self._inverse_penalty,
             careful_on=self._careful_on,
             care=self._care,
+            precision=self._precision,
         )
         copy._embedder = self._embedder
         return copy
@@ -183,13 +191,16 @@ class MiniLMHead:
 
     def _settings(self) -> dict[str, Any]:
         """Give what changes answers; the number of threads does not."""
-        return {
+        settings: dict[str, Any] = {
             "text_field": self._text_field,
             "max_tokens": self._max_tokens,
             "inverse_penalty": self._inverse_penalty,
             "careful_on": self._careful_on,
             "care": self._care,
         }
+        if self._precision != "int8":  # unsaid, so that plans from before the choice stay valid
+            settings["precision"] = self._precision
+        return settings
 
     def _fitted(self) -> LinearHead:
         if self._head is None:
@@ -207,3 +218,10 @@ class MiniLMHead:
             **head.facts(),
         }
         return StoredModel(_FORMAT, facts, head.arrays())
+
+
+def _check_precision(precision: str) -> None:
+    if precision not in PRECISIONS:
+        close = nearest(str(precision), PRECISIONS)
+        hint = f"; did you mean {close}?" if close else ""
+        raise ValueError(f"precision is one of {', '.join(PRECISIONS)}; found {precision!r}{hint}")

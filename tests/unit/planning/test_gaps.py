@@ -72,10 +72,12 @@ def test_a_tier_with_an_answer_at_an_unknown_price_is_left_out_where_others_can_
     two = replace(
         bad,
         tiers=("m", "other"),
-        **{
-            name: np.repeat(getattr(bad, name), 2, axis=1)
-            for name in ("loss", "answered", "score", "answer_class", "latency_ms", "cost_usd")
-        },
+        loss=np.repeat(bad.loss, 2, axis=1),
+        answered=np.repeat(bad.answered, 2, axis=1),
+        score=np.repeat(bad.score, 2, axis=1),
+        answer_class=np.repeat(bad.answer_class, 2, axis=1),
+        latency_ms=np.repeat(bad.latency_ms, 2, axis=1),
+        cost_usd=np.repeat(bad.cost_usd, 2, axis=1),
     )
     two.cost_usd[1, 0] = np.nan
 

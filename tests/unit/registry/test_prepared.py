@@ -79,7 +79,7 @@ def test_nothing_half_prepared_stays_behind(cache: Path) -> None:
 
 def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
     """Before anything is fetched."""
-    with pytest.raises(FeatureError, match=r"(?s)'minlm'.*minilm, smollm2"):
+    with pytest.raises(FeatureError, match=r"(?s)'minlm'.*minilm, .*smollm2.*try +minilm"):
         weights("minlm")
 
 
@@ -91,6 +91,35 @@ def test_the_cache_is_in_the_users_home_unless_it_is_named(
     assert cache_folder() == tmp_path
     monkeypatch.delenv("FEASIBLE_CACHE_DIR")
     assert cache_folder() == Path.home() / ".cache" / "feasible"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "stage", "bytes_a_weight"),
+    [
+        ("minilm", "preparing 8-bit integers", 1),
+        ("minilm-fp16", "preparing 16-bit floats", 2),
+        ("minilm-fp32", "preparing 32-bit floats", 4),
+    ],
+)
+def test_each_format_is_prepared_from_the_same_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, stage: str, bytes_a_weight: int
+) -> None:
+    """One, two or four bytes for each of the 22.7 million weights that the model card states."""
+    monkeypatch.setenv("FEASIBLE_CACHE_DIR", str(tmp_path))
+    stages: list[str] = []
+    try:
+        folder = weights(name, progress=lambda said, _share: stages.append(said))
+    except EngineMissing as error:
+        pytest.skip(f"the weights of MiniLM cannot be fetched here: {error.found}")
+    assert stage in stages
+    size = (folder / "model.onnx").stat().st_size
+    assert size == pytest.approx(22.7e6 * bytes_a_weight, rel=0.02)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "manifest.json",
+        "model.onnx",
+        "tokenizer.json",
+    ]
 
 
 @pytest.mark.slow

@@ -143,6 +143,78 @@ def test_one_class_is_refused_before_any_weights_are_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("int4", "did you mean int8"),
+        ("fp23", "did you mean fp32"),
+        ("fp61", "did you mean fp16"),
+        ("half", "found 'half'$"),
+        (8, "found 8$"),
+    ],
+)
+def test_an_unknown_precision_is_refused_with_the_nearest_one(wrong: str, said: str) -> None:
+    """The error lists what there is."""
+    with pytest.raises(ValueError, match=rf"int8, fp16, fp32; .*{said}"):
+        MiniLMHead(precision=wrong)
+
+
+def test_each_precision_asks_for_its_own_weights_and_has_its_own_version() -> None:
+    """A plan that was certified with one is never served with another."""
+    asked = []
+
+    def note(name: str) -> Path:
+        asked.append(name)
+        raise EngineMissing("not here")
+
+    tiers = [MiniLMHead(precision=p, weights=note) for p in ("int8", "fp16", "fp32")]
+    for tier in tiers:
+        with pytest.raises(EngineMissing):
+            tier.embed(["hi"])
+        with pytest.raises(EngineMissing):
+            tier.blank().embed(["hi"])
+    assert asked == ["minilm"] * 2 + ["minilm-fp16"] * 2 + ["minilm-fp32"] * 2
+    assert len({tier.version for tier in tiers}) == 3
+    assert [tier.blank().version for tier in tiers] == [tier.version for tier in tiers]
+
+
+def test_int8_keeps_the_version_it_had_before_there_was_a_choice() -> None:
+    """Snapshot: plans from then stay valid. Raise `_CODE` when answers change, and this with it."""
+    assert MiniLMHead().version == MiniLMHead(precision="int8").version == "967326f575d915c5"
+
+
+@pytest.mark.slow
+def test_formats_of_one_model_are_close_and_not_equal() -> None:
+    """They compute one function, each with its own rounding: fp16 far more finely than int8."""
+    texts = [str(row.request["text"]) for row in ROWS]
+    try:
+        by = {p: MiniLMHead(precision=p, weights=weights) for p in ("int8", "fp16", "fp32")}
+        found = {p: tier.embed(texts) for p, tier in by.items()}
+    except EngineMissing as error:
+        pytest.skip(f"the weights of MiniLM cannot be fetched here: {error.found}")
+    cosine = {p: (found[p] * found["fp32"]).sum(axis=1) for p in ("int8", "fp16")}
+    assert cosine["int8"].min() > 0.97
+    assert cosine["fp16"].min() > 0.9999
+    for p in ("int8", "fp16"):
+        assert not np.array_equal(found[p], found["fp32"])
+
+
+@pytest.mark.slow
+def test_what_was_fitted_in_one_precision_is_not_loaded_in_another(tmp_path: Path) -> None:
+    """The embeddings differ, and so would the answers."""
+    try:
+        tier = MiniLMHead(precision="fp32", weights=weights)
+        tier.fit(ROWS, seed=0)
+    except EngineMissing as error:
+        pytest.skip(f"the weights of MiniLM cannot be fetched here: {error.found}")
+    tier.save(tmp_path)
+    loaded = tier.blank()
+    loaded.load(tmp_path)
+    assert loaded.version == tier.version
+    with pytest.raises(ModelFileError, match="other weights"):
+        MiniLMHead(weights=weights).load(tmp_path)
+
+
+@pytest.mark.parametrize(
     "wrong", [{"threads": 0}, {"max_tokens": 2}, {"max_tokens": 513}, {"inverse_penalty": 0}]
 )
 def test_settings_out_of_range_are_refused(wrong: dict[str, int]) -> None:
