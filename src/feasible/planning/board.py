@@ -350,6 +350,15 @@ class Board:
         again, found = self._one_by_one(cuts, level)
         return (again, found) if _is_better(found, best, level) else (cuts, best)
 
+    def settle(self, cuts: Cuts, level: float) -> tuple[Cuts, Standing]:
+        """Move each threshold once to the cheapest place that keeps a level of slack."""
+        best = self.stand(cuts)
+        for tier in range(self.tiers if self.last_is_open else self.tiers - 1):
+            moved, found = self.sweep(cuts, tier, level)
+            if _is_better(found, best, level):
+                cuts, best = moved, found
+        return cuts, best
+
     def _one_by_one(self, cuts: Cuts, level: float) -> tuple[Cuts, Standing]:
         best = self.stand(cuts)
         tiers = range(self.tiers if self.last_is_open else self.tiers - 1)

@@ -16,7 +16,7 @@ from feasible.planning.chain import Chain, Ingredients, exits_of
 from feasible.planning.constraints import Constraint, Exits, constraints
 from feasible.planning.evidence import earliest_date, labels_needed
 from feasible.planning.judgement import interval_of
-from feasible.planning.search import search
+from feasible.planning.search import search, thinned
 from feasible.schema import (
     AnsweredBy,
     Brief,
@@ -30,6 +30,8 @@ __all__ = ["SHOWABLE", "best_slack", "explain", "structural"]
 
 _SURE: Final = 0.99
 """Confidence with which a best case must break a limit before it is called impossible."""
+_MANY_ROWS: Final = 4_000
+"""SEARCH rows of which some are enough to see whether promises conflict."""
 SHOWABLE: Final = 1.64
 """Standardised slack at which a certificate at 95 % is about as likely as not."""
 
@@ -158,7 +160,11 @@ def _without(brief: Brief, names: Sequence[str]) -> Brief:
 
 def best_slack(kit: Ingredients, rows: Rows) -> float:
     """Give the largest least slack of any candidate on SEARCH rows, whatever it costs."""
-    found = search(kit, rows.search.under(kit), n_cert=len(rows.cert), for_slack=True)
+    sheet = rows.search
+    if len(sheet) > _MANY_ROWS:
+        some, stands_for = thinned(sheet, _MANY_ROWS)
+        sheet = sheet.some(some, stands_for=stands_for)
+    found = search(kit, sheet.under(kit), n_cert=len(rows.cert), for_slack=True)
     return max((c.least_slack for c in found), default=-np.inf)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from feasible.planning.splits import Split
 from feasible.schema import Brief, FloatArray, Profile, TierKind, TierSpec
 
 __all__ = ["foreseen_of", "ingredients_of"]
+
+_MANY_ROWS: Final = 200_000
+"""Rows from which on FIT rows alone tell prices and times."""
 
 
 def ingredients_of(
@@ -38,7 +42,8 @@ def ingredients_of(
         usable: Machine tiers that a plan may use.
         enforced: Tier -> the most that one call can cost, where the tier enforces it.
     """
-    seen = profile.take(np.sort(np.concatenate([split.fit, split.search])))
+    both = np.sort(np.concatenate([split.fit, split.search]))
+    seen = profile.take(both) if len(both) <= _MANY_ROWS else fit
     groups: dict[str, dict[str, str]] = {}
     fits: dict[str, Fit] = {}
     p95: dict[str, float | None] = {}

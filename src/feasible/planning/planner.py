@@ -41,6 +41,9 @@ __all__ = ["plan_profile"]
 _SEARCH_ROWS: Final = 50_000
 """Rows that are searched at most; rare slices keep theirs."""
 
+_FIT_ROWS: Final = 100_000
+"""Rows that scores are fitted on at most."""
+
 Progress = Callable[[str, int, int], None]
 
 
@@ -81,7 +84,7 @@ def plan_profile(
     specs = {tier.name: tier for tier in brief.layers.tiers}
     split = split_rows(profile, seed=seed)
     profile, filled_in = filled(brief, specs, profile, judging=split.cert)
-    fit, cert = profile.take(split.fit), profile.take(split.cert)
+    fit, cert = profile.take(_at_most(split.fit, _FIT_ROWS, seed)), profile.take(split.cert)
     searched, stands_for = _subsample(profile, split.search, seed)
     found = profile.take(searched)
     usable, left_out = usable_tiers(brief, specs, profile)
@@ -154,6 +157,13 @@ def _rows(
     ahead = foreseen_of(kit, len(fit), len(found))
     search = Sheet(kit, found, stands_for=stands_for, foreseen=ahead)
     return kit, Rows(Sheet(kit, fit, foreseen=foreseen), search, Sheet(kit, cert))
+
+
+def _at_most(rows: IntArray, most: int, seed: int) -> IntArray:
+    """Take some rows at random where there are more than enough."""
+    if len(rows) <= most:
+        return rows
+    return np.sort(np.random.default_rng([most, seed]).permutation(rows)[:most])
 
 
 def _subsample(profile: Profile, rows: IntArray, seed: int) -> tuple[IntArray, FloatArray]:

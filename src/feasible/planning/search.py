@@ -21,7 +21,7 @@ from feasible.planning.sheet import Sheet
 from feasible.planning.solver import Solver
 from feasible.schema import FloatArray, IntArray
 
-__all__ = ["chains_of", "search"]
+__all__ = ["chains_of", "search", "thinned"]
 
 _LEVELS: Final = (5.0, 4.0, 3.0, 2.5, 2.0, 1.5, 1.0, 0.5, 0.0)
 """Least slacks for which policies are looked for. Standard errors."""
@@ -40,6 +40,8 @@ _GLANCE: Final = 2.0
 """Level of slack by which orders of tiers are compared at a glance."""
 _GLANCE_ROWS: Final = 1_000
 _GLANCE_ROUNDS: Final = 5
+_MIDDLE_ROWS: Final = 6_000
+"""Rows on which families are worked out; of more, the best are then settled on all."""
 _KEPT: Final = 4
 """Orders of tiers that are worked out in full."""
 _LONGEST: Final = 4
@@ -101,30 +103,57 @@ def search(
         for_slack: Look for the safest candidates only, whatever they cost.
         progress: Told chains done and chains in all.
     """
-    ratio = n_cert / float(sheet.stands_for.sum())
-    few = _glimpse(sheet)
+    few, some = _fewer(sheet, _GLANCE_ROWS), _fewer(sheet, _MIDDLE_ROWS)
+    ratio = n_cert / float(some.stands_for.sum())
     chosen = _promising(_glances(kit, few, n_cert / float(few.stands_for.sum())))
     levels = _LEVELS if len(sheet) < _MANY_ROWS else _FEWER_LEVELS
     families = []
     for index, glance in enumerate(chosen):
-        families.append(_Family(Solver(kit, glance.chain, sheet, ratio), glance.price))
+        families.append(_Family(Solver(kit, glance.chain, some, ratio), glance.price))
         families[-1].climb(levels[:1] if for_slack else levels)
         if progress is not None:
             progress(index + 1, len(chosen) + 1)
     _polish_safest(families)
     if not for_slack:
         _polish_levels(families, levels)
+    if some is not sheet:
+        families = _settled(kit, families, sheet, n_cert, levels)
     if progress is not None:
         progress(len(chosen) + 1, len(chosen) + 1)
     return [candidate for family in families for candidate in family.candidates()]
 
 
-def _glimpse(sheet: Sheet) -> Sheet:
-    """Take a few of very many rows, more of those that are in rare slices."""
-    n = len(sheet)
-    if n <= _GLANCE_ROWS * 3 // 2:
+def _settled(
+    kit: Ingredients,
+    families: Sequence[_Family],
+    sheet: Sheet,
+    n_cert: int,
+    levels: Sequence[float],
+) -> list[_Family]:
+    """Move what was found on some rows to its best places on all of them."""
+    ratio = n_cert / float(sheet.stands_for.sum())
+    by_level: dict[int, list[float]] = {}
+    for level in (*levels, math.inf):
+        best = min(range(len(families)), key=lambda i: _rank(families[i].best(level)[1], level))
+        by_level.setdefault(best, []).append(level)
+    out = []
+    for index, mine in by_level.items():
+        family = families[index]
+        solver = Solver(kit, family.solver.chain, sheet, ratio)
+        full = _Family(solver, family.price)
+        for level in mine if solver.k else ():
+            found = family.solver.candidate(family.best(level)[0])
+            cuts, _ = solver.from_thresholds(found)
+            full.policies.append(solver.board.settle(cuts, level))
+        out.append(full)
+    return out
+
+
+def _fewer(sheet: Sheet, most: int) -> Sheet:
+    """Take some of very many rows, more of those that are in rare slices."""
+    if len(sheet) <= most * 3 // 2:
         return sheet
-    rows, stands_for = thinned(sheet, _GLANCE_ROWS)
+    rows, stands_for = thinned(sheet, most)
     return sheet.some(rows, stands_for=stands_for)
 
 

@@ -19,6 +19,7 @@ from scipy.special import ndtri
 
 from feasible.planning.candidates import Candidate
 from feasible.planning.chain import Chain
+from feasible.planning.search import thinned
 from feasible.planning.sheet import Sheet
 from feasible.planning.solver import Solver
 from feasible.schema import BoolArray, FloatArray
@@ -29,6 +30,10 @@ __all__ = ["sequence_of"]
 _DRAWS: Final = 200
 _MOST: Final = 30
 """Candidates in a sequence at most."""
+_FEWER: Final = 10
+"""The same where so many rows judge that every step takes long."""
+_DRAWN_ROWS: Final = 2_000
+"""Rows that are drawn from where there are very many."""
 _TRIED: Final = 120
 _FEWER_TRIED: Final = 30
 _MANY_ROWS: Final = 2_000
@@ -37,7 +42,9 @@ _ROUNDS: Final = 3
 _WORTH: Final = 1e-3
 """Share of the expected cost that a candidate in the sequence must save."""
 _STREAM: Final = 6_733
-_AMPLE: Final = 4.0
+_PER_THRESHOLD: Final = 0.25
+"""Standard deviations by which each threshold makes a policy look surer than it is."""
+_AMPLE: Final = 8.0
 """Standard deviations beyond which more is no safer in practice."""
 _TIE: Final = 1e-9
 
@@ -59,7 +66,7 @@ class _Draws:
 
     def safest(self) -> int:
         """Give the candidate that is surest to pass; of equally sure ones the cheapest."""
-        sure = np.round(np.minimum(self.surety, _AMPLE), 1)
+        sure = np.round(2 * np.minimum(self.surety, _AMPLE)) / 2
         return int(np.lexsort((self.cost, -sure))[0])
 
 
@@ -96,18 +103,24 @@ def sequence_of(
     aimed = [c for c in candidates if c.least_over(apart) >= 0] or list(candidates)
     many = len(search) >= _MANY_ROWS
     tried = _distinct(aimed, apart, most=_FEWER_TRIED if many else _TRIED)
-    sheets = [search] if many else [search, fit]
-    draws = _drawn(tried, sheets, n_cert=n_cert, apart=apart)
-    return [tried[i] for i in best_order(draws.passes, draws.cost, first=draws.safest())]
+    sheets = [search, fit]
+    if many:
+        rows, stands_for = thinned(search, _DRAWN_ROWS)
+        sheets = [search.some(rows, stands_for=stands_for)]
+    draws = _drawn(tried, sheets, n_cert=n_cert, apart=apart, are_told=many)
+    most = _FEWER if many else _MOST
+    order = best_order(draws.passes, draws.cost, first=draws.safest(), most=most)
+    return [tried[i] for i in order]
 
 
-def best_order(passes: BoolArray, cost: FloatArray, *, first: int) -> list[int]:
+def best_order(passes: BoolArray, cost: FloatArray, *, first: int, most: int = _MOST) -> list[int]:
     """Give the order along which a walk is expected to end cheapest.
 
     Args:
         passes: shape (n_draws, n_candidates). Whether a candidate passes in a draw.
         cost: shape (n_candidates,).
         first: Where to begin.
+        most: Candidates at most.
 
     Returns:
         Indices: the first, then cheaper and cheaper ones.
@@ -132,7 +145,7 @@ def best_order(passes: BoolArray, cost: FloatArray, *, first: int) -> list[int]:
             )
             found = _expected(passes, cost, trial)
             is_worth = found < best * (1 - _WORTH) if i not in order else found <= best
-            if is_worth and len(trial) <= _MOST:
+            if is_worth and len(trial) <= most:
                 order, best = trial, found
         if best >= before * (1 - _WORTH):
             break
@@ -172,8 +185,18 @@ def _drawn(
     *,
     n_cert: int,
     apart: Collection[str],
+    are_told: bool,
 ) -> _Draws:
-    """Draw rows again and again, and say which candidates would be certified on such rows."""
+    """Draw rows again and again, and say which candidates would be certified on such rows.
+
+    Args:
+        candidates: The policies.
+        sheets: The rows that are drawn from.
+        n_cert: Rows that the certificate will have.
+        apart: Promises that are left out.
+        are_told: Whether the rows are some of very many on which the candidates' slack is known:
+            they tell the spread alone.
+    """
     ratio = n_cert / float(sheets[0].stands_for.sum())
     solvers: list[dict[Chain, Solver]] = [{} for _ in sheets]
     parts = []
@@ -184,7 +207,7 @@ def _drawn(
         parts.append(_vectors(candidates, sheet, known))
     rows = np.concatenate(parts, axis=2)  # (1 + 2 * promises, candidates, rows)
     stands_for = np.concatenate([sheet.stands_for for sheet in sheets])
-    count = _weights(rows.shape[2], stands_for, n_cert)
+    count, narrower = _weights(rows.shape[2], stands_for, n_cert)
     sums = np.einsum("rcn,dn->rdc", rows, count, optimize=True)
     # Each set of rows gives shares of its own mean: bring them to one.
     promises = (rows.shape[0] - 1) // 2
@@ -196,13 +219,18 @@ def _drawn(
             continue
         excess, mass = sums[1 + q], sums[1 + promises + q]
         mean = np.divide(excess, mass, out=np.full(excess.shape, np.inf), where=mass > _TIE)
-        judging = mass.mean(axis=0) / count.sum(axis=1).mean() * n_cert
+        judging = mass.mean(axis=0) / float((count @ stands_for).mean()) * n_cert
         room = _room(candidates, solvers[0], q, judging)
-        passes &= mean <= room
         known = np.isfinite(mean).all(axis=0)
+        middle = np.where(known, mean, 0.0).mean(axis=0)
+        told = np.array([-c.slack[solver.ids[q]] for c in candidates]) * solver.error[q]
+        mean = (told if are_told else middle) + (mean - middle) * narrower
+        passes &= mean <= room
         spread = np.maximum(np.where(known, mean, 0.0).std(axis=0), solver.error[q] / 4)
-        distance = (room - np.where(known, mean, 0.0).mean(axis=0)) / spread
+        distance = (room - (told if are_told else middle)) / spread
         surety = np.minimum(surety, np.where(known, distance, -_AMPLE))
+    placed = np.array([solvers[0][c.chain].placed_of(c) for c in candidates])
+    surety = surety - _PER_THRESHOLD * placed
     return _Draws(passes, np.array([c.cost_usd for c in candidates]), surety)
 
 
@@ -220,16 +248,21 @@ def _vectors(
     return np.stack(out, axis=1)
 
 
-def _weights(n: int, stands_for: FloatArray, n_cert: int) -> FloatArray:
+def _weights(n: int, stands_for: FloatArray, n_cert: int) -> tuple[FloatArray, float]:
     """Draw how often each row is there, shape (n_draws, n_rows).
 
-    The spread is that of the rows that certify and of the rows drawn from together.
+    Returns:
+        The counts; and by how much the means' spread is narrower than of these draws. It is that of
+        the rows that certify and of the rows drawn from together; a row that stands for many is
+        drawn as often as any other, and what it stands for is in what it adds.
     """
     rng = np.random.default_rng([_STREAM, n])
     known = float(stands_for.sum())
     effective = 1.0 / (1.0 / known + 1.0 / n_cert)
-    expected = stands_for * effective / known
-    return rng.poisson(np.tile(expected, (_DRAWS, 1))).astype(np.float64)
+    rate = min(1.0, effective / known) if known <= n else 1.0
+    return rng.poisson(rate, (_DRAWS, n)).astype(np.float64), min(
+        1.0, math.sqrt(rate * n / effective)
+    )
 
 
 def _room(

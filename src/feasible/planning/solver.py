@@ -31,6 +31,8 @@ of fresh rows about one more lies beyond. Half of it, because half of a miss is 
 _SEEN: Final = 0.5
 _FORESEEN: Final = 0.1
 """How much a row's own loss counts where a router chooses: so many choices find luck."""
+_FEW_ROWS: Final = 500
+"""Rows that judge, up to which what is expected counts in full."""
 _PRICE: Final = 0.05
 """Where the price of a standard error of slack starts, as a share of the dearest exit's cost."""
 _DEAREST_PRICE: Final = 1e6
@@ -58,7 +60,7 @@ class Solver:
         seen: float | None = None,
     ) -> None:
         self.kit, self.chain, self.sheet, self.ratio = kit, chain, sheet, ratio
-        self.trust = (_FORESEEN if chain.by == "router" else _SEEN) if seen is None else seen
+        self.seen = (_FORESEEN if chain.by == "router" else _SEEN) if seen is None else seen
         exits = sheet.exits(chain)
         self.constraints = sheet.constraints(chain)
         self.k = len(chain.machines)
@@ -168,7 +170,10 @@ class Solver:
             return seen
         out = seen.copy()
         stands_for = self.sheet.stands_for
-        if self.trust >= 1:
+        # Of very many rows nothing has to be expected: they tell.
+        few = min(1.0, _FEW_ROWS / max(1.0, self._judging(constraint)))
+        trust = 1 - (1 - self.seen) * few
+        if trust >= 1:
             return seen
         for tier in range(self.k):
             probability, group = self.sheet.expected(self.chain, tier)
@@ -182,7 +187,7 @@ class Solver:
             doubted = np.bincount(group, weights=weighed, minlength=groups)
             overall = missed.sum() / max(float(doubted.sum()), _TIE)
             rate = (missed + _POOLED * overall) / (doubted + _POOLED)
-            drawn = self.trust * seen[:, tier] + (1 - self.trust) * rate[group] * weighed
+            drawn = trust * seen[:, tier] + (1 - trust) * rate[group] * weighed
             out[:, tier] = np.where(mine, drawn, seen[:, tier])
         return out
 
@@ -228,10 +233,15 @@ class Solver:
             )
         ]
 
+    def from_thresholds(self, candidate: Candidate) -> tuple[Cuts, Standing]:
+        """Give a candidate's policy, found on other rows, on these."""
+        cuts = self.board.allowed(self.cuts_of(candidate))
+        return cuts, self.board.stand(cuts)
+
     def placed_of(self, candidate: Candidate) -> int:
         """Count the thresholds of a candidate that let some row pass."""
         return sum(
-            threshold <= 1
+            0 < threshold <= 1
             for of_tier in candidate.thresholds.values()
             for threshold in of_tier.values()
         )

@@ -13,6 +13,8 @@ from feasible.schema import BoolArray, FloatArray, IntArray, Profile
 __all__ = ["Split", "split_rows"]
 
 _CERT_SHARE: Final = 0.4
+_CERT_SHARE_BARE: Final = 0.6
+"""The same where no tier gives a score: there is next to nothing to fit, and all to show."""
 _FIT_SHARE: Final = 0.5
 _FEW_LABELS: Final = 20
 _STREAM: Final = 5_141
@@ -61,19 +63,21 @@ def split_rows(profile: Profile, *, seed: int) -> Split:
 
 def _cert_rows(profile: Profile, rng: np.random.Generator) -> tuple[BoolArray, str]:
     n = len(profile)
+    is_bare = bool(np.isnan(profile.score).all())
+    share = _CERT_SHARE_BARE if is_bare else _CERT_SHARE
     if profile.is_test is not None and profile.is_test.any() and not profile.is_test.all():
         return profile.is_test, "the published test split certifies; the rest is halved at random"
     if profile.time_s is not None and not np.isnan(profile.time_s).any():
-        late = _latest(profile, profile.time_s)
+        late = _latest(profile, profile.time_s, share)
         if late.any():
-            return late, f"the latest {_CERT_SHARE:.0%} of the rows certify; the rest is halved"
-    drawn = _drawn(profile, np.arange(n), _CERT_SHARE, rng)
-    return drawn, f"{_CERT_SHARE:.0%} of the rows, drawn at random, certify; the rest is halved"
+            return late, f"the latest {share:.0%} of the rows certify; the rest is halved"
+    drawn = _drawn(profile, np.arange(n), share, rng)
+    return drawn, f"{share:.0%} of the rows, drawn at random, certify; the rest is halved"
 
 
-def _latest(profile: Profile, time_s: FloatArray) -> BoolArray:
+def _latest(profile: Profile, time_s: FloatArray, share: float) -> BoolArray:
     """Give the latest rows, without entities that were seen earlier."""
-    late = np.asarray(time_s > np.quantile(time_s, 1 - _CERT_SHARE))
+    late = np.asarray(time_s > np.quantile(time_s, 1 - share))
     if profile.entity is not None:
         early = {profile.entity[i] for i in np.flatnonzero(~late)}
         late &= np.array([name not in early for name in profile.entity])
@@ -87,32 +91,42 @@ def _drawn(profile: Profile, rows: IntArray, share: float, rng: np.random.Genera
         shape (len(rows),).
     """
     unit = _unit(profile, rows)
-    first = np.unique(unit, return_index=True)[1]
-    stratum = _strata(profile, rows)[first]
-    chosen = np.zeros(len(first), dtype=np.bool_)
-    for one in np.unique(stratum):
-        members = rng.permutation(np.flatnonzero(stratum == one))
-        # The fraction left over is drawn too, so that small strata are not always cut short.
-        chosen[members[: int(share * len(members) + rng.random())]] = True
-    return np.asarray(chosen[unit])
+    stratum = _strata(profile, rows)
+    if unit is not None:
+        stratum = stratum[np.unique(unit, return_index=True)[1]]
+    # In the order of a shuffle, the first of every stratum are drawn.
+    order = rng.permutation(len(stratum))
+    order = order[np.argsort(stratum[order], kind="stable")]
+    size = np.bincount(stratum)
+    first = np.concatenate([[0], np.cumsum(size)[:-1]])
+    place = np.empty(len(stratum), dtype=np.int64)
+    place[order] = np.arange(len(stratum)) - first[stratum[order]]
+    # The fraction left over is drawn too, so that small strata are not always cut short.
+    count = np.floor(share * size + rng.random(len(size))).astype(np.int64)
+    chosen = place < count[stratum]
+    return np.asarray(chosen if unit is None else chosen[unit])
 
 
 def _strata(profile: Profile, rows: IntArray) -> IntArray:
     """Number the combinations of slices, labels (when there are few) and being labelled at all."""
-    columns = [member[rows].astype(np.int64) for member in profile.slices.values()]
-    columns.append(np.asarray(~np.isnan(profile.loss[rows]).all(axis=1), dtype=np.int64))
-    if profile.label is not None:
-        text = np.array([str(profile.label[i]) for i in rows])
-        distinct, code = np.unique(text, return_inverse=True)
-        if len(distinct) <= _FEW_LABELS:
-            columns.append(np.asarray(code, dtype=np.int64))
-    table = np.column_stack(columns)
-    return np.unique(table, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    code = np.asarray(~np.isnan(profile.loss[rows]).all(axis=1), dtype=np.int64)
+    for member in profile.slices.values():
+        code = _numbered(2 * code + member[rows])
+    truth = profile.truth
+    if len(truth.names) <= _FEW_LABELS:
+        code = code * (len(truth.names) + 1) + truth.code[rows] + 1
+    return _numbered(code)
 
 
-def _unit(profile: Profile, rows: IntArray) -> IntArray:
-    """Number what must stay together: entities, or single rows."""
+def _numbered(code: IntArray) -> IntArray:
+    """Number the codes that occur from 0 on, in their order."""
+    occurs = np.bincount(code) > 0
+    return np.asarray((np.cumsum(occurs) - 1)[code], dtype=np.int64)
+
+
+def _unit(profile: Profile, rows: IntArray) -> IntArray | None:
+    """Number what must stay together: entities; None where every row stands alone."""
     if profile.entity is None:
-        return np.arange(len(rows))
+        return None
     names = np.array([profile.entity[i] for i in rows], dtype=object).astype(str)
     return np.unique(names, return_inverse=True)[1].astype(np.int64)
