@@ -24,7 +24,7 @@ Cuts = list[IntArray]
 """Tier -> group -> place of its threshold; past the last place nothing is accepted."""
 
 _PAIR_PLACES: Final = 32
-_PAIRED: Final = 5
+_PAIRED: Final = 4
 """Thresholds of which every two are moved at once."""
 _PASSES: Final = 3
 _REMEMBERED: Final = 64

@@ -122,7 +122,12 @@ class Chain:
 
 
 def exits_of(
-    chain: Chain, kit: Ingredients, profile: Profile, *, labelled: BoolArray | None = None
+    chain: Chain,
+    kit: Ingredients,
+    profile: Profile,
+    *,
+    labelled: BoolArray | None = None,
+    policy: Policy | None = None,
 ) -> Exits:
     """Say what every row would get at every exit of a chain.
 
@@ -134,8 +139,11 @@ def exits_of(
         kit: What plans are made of.
         profile: The rows.
         labelled: `labelled_rows` of them, where it is known already.
+        policy: The chain's table with any thresholds, where it is known already.
     """
-    policy = policy_of(chain, kit, {name: {DEFAULT_GROUP: NEVER} for name in chain.machines})
+    policy = policy or policy_of(
+        chain, kit, {name: {DEFAULT_GROUP: NEVER} for name in chain.machines}
+    )
     asked = _asked(policy, profile)
     k = len(chain.machines)
     columns = [profile.tiers.index(name) for name in chain.machines]

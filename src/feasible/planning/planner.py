@@ -41,6 +41,8 @@ __all__ = ["plan_profile"]
 _SEARCH_ROWS: Final = 50_000
 """Rows that are searched at most; rare slices keep theirs."""
 
+_COMPARED_ROWS: Final = 100_000
+"""CERT rows on which what a team would otherwise do is judged at most."""
 _FIT_ROWS: Final = 100_000
 """Rows that scores are fitted on at most."""
 
@@ -98,7 +100,9 @@ def plan_profile(
         frontier=(),
         minimum_evidence=minimum_evidence(brief),
         left_out=(*left_out, *_without_fit(usable, everything)),
-        comparisons=comparisons_of(everything, profile, cert),
+        comparisons=comparisons_of(
+            everything, profile, cert.take(_at_most(np.arange(len(cert)), _COMPARED_ROWS, seed))
+        ),
         notes=(
             *(f"{name}: {why}" for name, why in unjudged(brief)),
             *_empty_slices(brief, profile),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -32,6 +32,10 @@ from feasible.schema import (
 )
 
 __all__ = ["comparisons_of", "forecast_of", "frontier_points", "percentiles", "slices_of"]
+
+
+_POINTS: Final = 16
+"""Points of the frontier that are worked out at most."""
 
 
 def forecast_of(judged: Judged, lines: Sequence[CertificateLine]) -> Forecast:
@@ -86,6 +90,9 @@ def frontier_points(
         return None if value is None else -value if sign else 1 - value
 
     hopeful = _unbeaten(candidates, main)
+    if len(hopeful) > _POINTS:
+        at = np.unique(np.linspace(0, len(hopeful) - 1, _POINTS).round().astype(np.int64))
+        hopeful = [hopeful[int(i)] for i in at]
     points = frontier_of(hopeful, quality)
     if chosen is not None and all(c is not chosen for c, _ in points):
         points.append((chosen, quality(chosen) or 0.0))

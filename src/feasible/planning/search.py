@@ -33,17 +33,18 @@ _ROUNDS: Final = 3
 """Changes of prices at each level of slack."""
 _POLISHED: Final = 2
 """Orders of tiers that are polished at each level of slack."""
-_POLISHED_SAFE: Final = 2
 _AMPLE: Final = 6.0
 """Standard errors of slack beyond which more is no safer in practice."""
 _GLANCE: Final = 2.0
 """Level of slack by which orders of tiers are compared at a glance."""
-_GLANCE_ROWS: Final = 1_000
-_GLANCE_ROUNDS: Final = 5
+_GLANCE_ROWS: Final = 800
+_GLANCE_ROUNDS: Final = 4
 _MIDDLE_ROWS: Final = 6_000
 """Rows on which families are worked out; of more, the best are then settled on all."""
 _KEPT: Final = 4
 """Orders of tiers that are worked out in full."""
+_FEWER_KEPT: Final = 2
+"""The same for many rows, of which a glance tells more."""
 _LONGEST: Final = 4
 """Machine tiers in one chain at most."""
 _ALL_ORDERS: Final = 6
@@ -105,17 +106,20 @@ def search(
     """
     few, some = _fewer(sheet, _GLANCE_ROWS), _fewer(sheet, _MIDDLE_ROWS)
     ratio = n_cert / float(some.stands_for.sum())
-    chosen = _promising(_glances(kit, few, n_cert / float(few.stands_for.sum())))
-    levels = _LEVELS if len(sheet) < _MANY_ROWS else _FEWER_LEVELS
+    is_many = len(sheet) >= _MANY_ROWS
+    kept = _FEWER_KEPT if is_many else _KEPT
+    glances = _glances(kit, few, n_cert / float(few.stands_for.sum()))
+    chosen = _promising(glances, kept=kept)
+    levels = _FEWER_LEVELS if is_many else _LEVELS
     families = []
     for index, glance in enumerate(chosen):
         families.append(_Family(Solver(kit, glance.chain, some, ratio), glance.price))
         families[-1].climb(levels[:1] if for_slack else levels)
         if progress is not None:
             progress(index + 1, len(chosen) + 1)
-    _polish_safest(families)
+    _polish_safest(families, most=1 if is_many else _POLISHED)
     if not for_slack:
-        _polish_levels(families, levels)
+        _polish_levels(families, levels, most=1 if is_many else _POLISHED)
     if some is not sheet:
         families = _settled(kit, families, sheet, n_cert, levels)
     if progress is not None:
@@ -210,7 +214,7 @@ def _variants(kit: Ingredients, glances: Sequence[_Glance]) -> list[Chain]:
         return []
     out = []
     if kit.scores.knows_answers:
-        longer = [g.chain for g in _promising(glances) if len(g.chain.machines) > 1]
+        longer = [g.chain for g in _promising(glances, kept=3) if len(g.chain.machines) > 1]
         out += [replace(chain, by=by) for chain in longer for by in ("posterior", "gain")]
     if kit.scores.router is not None:
         fewest = 1 if kit.person is not None else 2
@@ -243,10 +247,11 @@ def _looked_at(
     return out
 
 
-def _promising(glances: Sequence[_Glance]) -> list[_Glance]:
+def _promising(glances: Sequence[_Glance], *, kept: int = _KEPT) -> list[_Glance]:
     """Give the cheapest orders with enough slack, and those with most slack of all."""
-    cheap = sorted(glances, key=lambda g: (g.cost, -g.least, len(g.chain.machines)))[:_KEPT]
-    safe = sorted(glances, key=lambda g: (-min(g.least, 6.0), g.cost, len(g.chain.machines)))[:2]
+    cheap = sorted(glances, key=lambda g: (g.cost, -g.least, len(g.chain.machines)))[:kept]
+    safest = sorted(glances, key=lambda g: (-min(g.least, 6.0), g.cost, len(g.chain.machines)))
+    safe = safest[: (kept + 1) // 2]
     alone = [g for g in glances if not g.chain.machines]
     return list({glance.chain: glance for glance in [*cheap, *safe, *alone]}.values())
 
@@ -292,18 +297,18 @@ class _Family:
         return out
 
 
-def _polish_safest(families: Sequence[_Family]) -> None:
+def _polish_safest(families: Sequence[_Family], *, most: int) -> None:
     """Make the safest policies of the safest orders safer still."""
     by_slack = sorted(families, key=lambda f: -min(f.best(math.inf)[1].least, _AMPLE))
-    for family in by_slack[:_POLISHED_SAFE]:
+    for family in by_slack[:most]:
         family.polish(math.inf)
 
 
-def _polish_levels(families: Sequence[_Family], levels: Sequence[float]) -> None:
+def _polish_levels(families: Sequence[_Family], levels: Sequence[float], *, most: int) -> None:
     """Make the cheapest policies of each level of slack cheaper, from the safest level down."""
     for level in levels:
         by_cost = sorted(families, key=lambda f: _rank(f.best(level)[1], level))
-        for family in [f for f in by_cost if f.solver.k][:_POLISHED]:
+        for family in [f for f in by_cost if f.solver.k][:most]:
             family.polish(level)
 
 

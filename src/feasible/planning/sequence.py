@@ -207,8 +207,8 @@ def _drawn(
         parts.append(_vectors(candidates, sheet, known))
     rows = np.concatenate(parts, axis=2)  # (1 + 2 * promises, candidates, rows)
     stands_for = np.concatenate([sheet.stands_for for sheet in sheets])
-    count, narrower = _weights(rows.shape[2], stands_for, n_cert)
-    sums = np.einsum("rcn,dn->rdc", rows, count, optimize=True)
+    weight, spread_of = _weights(rows.shape[2], stands_for, n_cert)
+    sums = np.einsum("rcn,dn->rdc", rows, weight, optimize=True)
     # Each set of rows gives shares of its own mean: bring them to one.
     promises = (rows.shape[0] - 1) // 2
     passes = np.ones(sums.shape[1:], dtype=np.bool_)
@@ -219,12 +219,12 @@ def _drawn(
             continue
         excess, mass = sums[1 + q], sums[1 + promises + q]
         mean = np.divide(excess, mass, out=np.full(excess.shape, np.inf), where=mass > _TIE)
-        judging = mass.mean(axis=0) / float((count @ stands_for).mean()) * n_cert
+        judging = mass.mean(axis=0) / float((weight @ stands_for).mean()) * n_cert
         room = _room(candidates, solvers[0], q, judging)
         known = np.isfinite(mean).all(axis=0)
         middle = np.where(known, mean, 0.0).mean(axis=0)
         told = np.array([-c.slack[solver.ids[q]] for c in candidates]) * solver.error[q]
-        mean = (told if are_told else middle) + (mean - middle) * narrower
+        mean = (told if are_told else middle) + (mean - middle) * spread_of
         passes &= mean <= room
         spread = np.maximum(np.where(known, mean, 0.0).std(axis=0), solver.error[q] / 4)
         distance = (room - (told if are_told else middle)) / spread
@@ -249,20 +249,20 @@ def _vectors(
 
 
 def _weights(n: int, stands_for: FloatArray, n_cert: int) -> tuple[FloatArray, float]:
-    """Draw how often each row is there, shape (n_draws, n_rows).
+    """Draw how much each row weighs, shape (n_draws, n_rows).
 
     Returns:
-        The counts; and by how much the means' spread is narrower than of these draws. It is that of
-        the rows that certify and of the rows drawn from together; a row that stands for many is
-        drawn as often as any other, and what it stands for is in what it adds.
+        The weights; and the spread of means as a multiple of that of these draws. It is that of the
+        rows that certify and of the rows drawn from together; a row that stands for many is drawn
+        like any other, and what it stands for is in what it adds.
+
+    Source:
+        Rubin (1981), Annals of Statistics 9(1): the Bayesian bootstrap.
     """
     rng = np.random.default_rng([_STREAM, n])
     known = float(stands_for.sum())
     effective = 1.0 / (1.0 / known + 1.0 / n_cert)
-    rate = min(1.0, effective / known) if known <= n else 1.0
-    return rng.poisson(rate, (_DRAWS, n)).astype(np.float64), min(
-        1.0, math.sqrt(rate * n / effective)
-    )
+    return rng.standard_exponential((_DRAWS, n)), math.sqrt(n / effective)
 
 
 def _room(

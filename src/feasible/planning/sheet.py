@@ -8,7 +8,15 @@ from typing import Final
 
 import numpy as np
 
-from feasible.cascade import FELL_BACK, HeardAll, Table, foresee_all, judged_all, route_rows
+from feasible.cascade import (
+    FELL_BACK,
+    HeardAll,
+    Policy,
+    Table,
+    foresee_all,
+    judged_all,
+    route_rows,
+)
 from feasible.planning.chain import (
     NEVER,
     Chain,
@@ -87,6 +95,7 @@ class Sheet:
         self._places: dict[str, Places] = {}
         self._scores: dict[str, tuple[FloatArray, IntArray]] = {}
         self._exits: dict[Chain, Exits] = {}
+        self._policies: dict[Chain, Policy] = {}
         self._constraints: dict[Chain, tuple[Constraint, ...]] = {}
 
     def __len__(self) -> int:
@@ -127,7 +136,8 @@ class Sheet:
         """Say what every row would get at every exit of a chain."""
         found = self._exits.get(chain)
         if found is None:
-            found = exits_of(chain, self.kit, self.profile, labelled=self.labelled)
+            policy = self.policy(chain)
+            found = exits_of(chain, self.kit, self.profile, labelled=self.labelled, policy=policy)
             self._exits[chain] = found
         return found
 
@@ -139,13 +149,20 @@ class Sheet:
             self._constraints[chain] = found
         return found
 
+    def policy(self, chain: Chain) -> Policy:
+        """Give the table of a chain but for its thresholds, which are looked up row by row."""
+        if chain not in self._policies:
+            never = {name: {DEFAULT_GROUP: NEVER} for name in chain.machines}
+            self._policies[chain] = policy_of(chain, self.kit, never)
+        return self._policies[chain]
+
     def leaves(self, chain: Chain, thresholds: Mapping[str, Mapping[str, float]]) -> IntArray:
         """Route every row and give its exit; a row that fell back leaves by the last exit.
 
         Returns:
             shape (n_rows,), 0 <= exit <= number of machines.
         """
-        machines = machines_only(policy_of(chain, self.kit, thresholds))
+        machines = machines_only(self.policy(chain))
         position = route_rows(machines, self._table(chain, thresholds)).position
         return np.where(position == FELL_BACK, len(chain.machines), position)
 
@@ -225,7 +242,7 @@ class Sheet:
             unknown = np.full(len(self), np.nan)
             return self.foreseen.get(name, unknown), np.zeros(len(self), dtype=np.int64)
         group = self.own(name)[1]
-        step = policy_of(chain, self.kit, {n: {DEFAULT_GROUP: 0.0} for n in chain.machines})
+        step = self.policy(chain)
         earlier = {other: self._heard(other) for other in chain.machines[:place]}
         names = group_names(self.kit, name)
         return judged_all(step.steps[place], self._heard(name), group, names, earlier), group
