@@ -42,7 +42,7 @@ def words_of(text: str) -> Iterator[str]:
 def foresee(router: Router, text: str) -> dict[str, float]:
     """Give, per tier, P(it would be right) about a text. Ratio."""
     places, values = _row(router, text)
-    return {tier: _probability(router, tier, places, values) for tier in router.weights}
+    return {tier: _probability(router, tier, places, values) for tier in router.offset}
 
 
 def foresee_all(router: Router | None, profile: Profile) -> dict[str, FloatArray]:
@@ -55,15 +55,19 @@ def foresee_all(router: Router | None, profile: Profile) -> dict[str, FloatArray
     rows = [_row(router, text) for text in profile.text]
     return {
         tier: np.array([_probability(router, tier, places, values) for places, values in rows])
-        for tier in router.weights
+        for tier in router.offset
     }
 
 
 def _probability(router: Router, tier: str, places: list[int], values: list[float]) -> float:
     z = router.offset[tier]
-    weights = router.weights[tier]
-    for place, value in zip(places, values, strict=True):
-        z += weights[place] * value
+    weights, presence = router.weights.get(tier), router.presence.get(tier)
+    if weights is not None:
+        for place, value in zip(places, values, strict=True):
+            z += weights[place] * value
+    if presence is not None:
+        for place in places:
+            z += presence[place]
     return logistic(z)
 
 

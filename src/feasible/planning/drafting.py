@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-import msgspec
 import numpy as np
 
 from feasible.cascade import Policy
@@ -106,14 +105,7 @@ def draft(
 def _router(kit: Ingredients, policy: Policy) -> Router | None:
     """Give the router with what it foresees of the plan's gated tiers alone."""
     gated = [step.name for step in policy.steps if step.gated]
-    if not gated or kit.scores is None or kit.scores.router is None:
-        return None
-    found = kit.scores.router
-    return msgspec.structs.replace(
-        found,
-        weights={name: found.weights[name] for name in gated},
-        offset={name: found.offset[name] for name in gated},
-    )
+    return kit.scores.router_of(gated) if gated and kit.scores is not None else None
 
 
 def _cache_step(name: str, spec: TierSpec, versions: Mapping[str, str]) -> PlanTier:

@@ -10,7 +10,8 @@ import numpy as np
 
 from feasible.planning.calibration import Fit, answer_groups, fit_calibrators, held_out
 from feasible.planning.chain import Ingredients, probabilities
-from feasible.planning.scores import Scores, joined
+from feasible.planning.foresight import joined
+from feasible.planning.scores import Scores
 from feasible.planning.splits import Split
 from feasible.schema import Brief, FloatArray, Profile, TierKind, TierSpec
 

@@ -124,7 +124,20 @@ def search(
         families = _settled(kit, families, sheet, n_cert, levels)
     if progress is not None:
         progress(len(chosen) + 1, len(chosen) + 1)
-    return [candidate for family in families for candidate in family.candidates()]
+    found = [candidate for family in families for candidate in family.candidates()]
+    return [*found, *_alone(kit, sheet, n_cert)]
+
+
+def _alone(kit: Ingredients, sheet: Sheet, n_cert: int) -> list[Candidate]:
+    """Give every tier alone, answering everything: nothing was placed, so nothing was overfitted.
+
+    Where there is a person, a person alone is the plan that always holds.
+    """
+    if kit.person is not None:
+        return []
+    ratio = n_cert / float(sheet.stands_for.sum())
+    solvers = [Solver(kit, Chain((name,)), sheet, ratio, seen=1.0) for name in kit.machines]
+    return [solver.candidate(solver.board.never()) for solver in solvers]
 
 
 def _settled(
@@ -218,7 +231,7 @@ def _variants(kit: Ingredients, glances: Sequence[_Glance]) -> list[Chain]:
         out += [replace(chain, by=by) for chain in longer for by in ("posterior", "gain")]
     if kit.scores.router is not None:
         fewest = 1 if kit.person is not None else 2
-        foreseen = kit.scores.router.weights
+        foreseen = kit.scores.router.offset
         out += [
             replace(g.chain, by="router")
             for g in glances

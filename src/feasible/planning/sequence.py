@@ -22,7 +22,7 @@ from feasible.planning.chain import Chain
 from feasible.planning.search import thinned
 from feasible.planning.sheet import Sheet
 from feasible.planning.solver import Solver
-from feasible.schema import BoolArray, FloatArray
+from feasible.schema import BoolArray, FloatArray, IntArray
 from feasible.stats import binomial_quantile
 
 __all__ = ["sequence_of"]
@@ -44,6 +44,8 @@ _WORTH: Final = 1e-3
 _STREAM: Final = 6_733
 _PER_THRESHOLD: Final = 0.25
 """Standard deviations by which each threshold makes a policy look surer than it is."""
+_CLOSE: Final = 1.0
+"""Standard deviations within which candidates are about as sure."""
 _AMPLE: Final = 8.0
 """Standard deviations beyond which more is no safer in practice."""
 _TIE: Final = 1e-9
@@ -58,16 +60,23 @@ class _Draws:
         cost: shape (n_candidates,). Mean per decision. Dollars.
         surety: shape (n_candidates,). Distance of the scarcest promise from failing, in standard
             deviations of the draws.
+        placed: shape (n_candidates,). Thresholds that let some row pass.
     """
 
     passes: BoolArray
     cost: FloatArray
     surety: FloatArray
+    placed: IntArray
 
     def safest(self) -> int:
-        """Give the candidate that is surest to pass; of equally sure ones the cheapest."""
-        sure = np.round(2 * np.minimum(self.surety, _AMPLE)) / 2
-        return int(np.lexsort((self.cost, -sure))[0])
+        """Give the simplest of the candidates that are surest to pass, of these the surest.
+
+        The surest looking of many is partly the luckiest; one with fewer thresholds is less so.
+        """
+        sure = np.minimum(self.surety, _AMPLE)
+        close = np.flatnonzero(sure >= sure.max() - _CLOSE)
+        order = np.lexsort((self.cost[close], -np.round(2 * sure[close]), self.placed[close]))
+        return int(close[order[0]])
 
 
 def _expected(passes: BoolArray, cost: FloatArray, order: Sequence[int]) -> float:
@@ -231,7 +240,7 @@ def _drawn(
         surety = np.minimum(surety, np.where(known, distance, -_AMPLE))
     placed = np.array([solvers[0][c.chain].placed_of(c) for c in candidates])
     surety = surety - _PER_THRESHOLD * placed
-    return _Draws(passes, np.array([c.cost_usd for c in candidates]), surety)
+    return _Draws(passes, np.array([c.cost_usd for c in candidates]), surety, placed)
 
 
 def _solver(chain: Chain, sheet: Sheet, ratio: float) -> Solver:

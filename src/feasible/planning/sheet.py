@@ -213,7 +213,7 @@ class Sheet:
         name = chain.machines[place]
         if chain.by != "router" or scores is None or scores.router is None:
             return self.scores(chain, place)
-        if name not in scores.router.weights:
+        if name not in scores.router.offset:
             return self.scores(chain, place)
         return self.scores(replace(chain, machines=(*chain.machines[: place + 1], "")), place)
 

@@ -68,7 +68,9 @@ class Router(_Noun, frozen=True, kw_only=True):
     rarity: tuple[float, ...]
     """What each of them weighs in a text, before texts are brought to the same length."""
     weights: dict[str, tuple[float, ...]]
-    """Tier -> weight of each word in its log odds."""
+    """Tier -> weight of each word in its log odds, for each unit that the word weighs."""
+    presence: dict[str, tuple[float, ...]] = {}
+    """Tier -> what each word adds to its log odds by being there, for tiers not in `weights`."""
     offset: dict[str, float]
     """Tier -> log odds of a text without any of these words."""
     n: int
