@@ -58,6 +58,11 @@ class Feature:
         return self.work / "plan.json"
 
     @property
+    def looks_path(self) -> Path:
+        """Give where it is counted how often rows have certified."""
+        return self.work / "looks.json"
+
+    @property
     def report_path(self) -> Path:
         """Give where the planner's whole answer is written."""
         return self.work / "report.json"

@@ -131,12 +131,14 @@ def plan(
         labels=labels,
         versions={name: tier.version for name, tier in profiled.fitted.items()},
         seed=seed,
+        looks=_looks(feature),
         progress=progress,
     )
     report = explained(
         planned(feature.brief), feature.brief, profiled.profile, again=planned, today=_today()
     )
     report = _complete(report, feature.brief, profiled.fitted, feature.work)
+    _count_look(feature, report)
     write_json(report, feature.report_path)
     if report.plan is not None:
         write_json(report.plan, feature.plan_path)
@@ -390,6 +392,21 @@ def _complete(
     return msgspec.structs.replace(
         report, plan=whole(report.plan), fallback_plan=whole(report.fallback_plan)
     )
+
+
+def _looks(feature: Feature) -> dict[str, int]:
+    """Give how many certificates each set of CERT rows gave this feature before."""
+    path = feature.looks_path
+    return msgspec.json.decode(path.read_bytes(), type=dict[str, int]) if path.exists() else {}
+
+
+def _count_look(feature: Feature, report: PlanReport) -> None:
+    """Count one more certificate of the rows that gave this one."""
+    if report.data is not None and report.data.cert_fingerprint:
+        write_json(
+            {**_looks(feature), report.data.cert_fingerprint: report.data.look},
+            feature.looks_path,
+        )
 
 
 def _today() -> date:

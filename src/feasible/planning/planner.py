@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -20,6 +19,7 @@ from feasible.planning.gaps import filled
 from feasible.planning.infeasible import explain, structural
 from feasible.planning.ingredients import foreseen_of, ingredients_of
 from feasible.planning.leftout import usable_tiers
+from feasible.planning.looks import looked_again, used_rows
 from feasible.planning.relaxing import relaxed
 from feasible.planning.results import comparisons_of, forecast_of, frontier_points, slices_of
 from feasible.planning.screening import screened
@@ -28,7 +28,6 @@ from feasible.planning.sheet import Sheet
 from feasible.planning.splits import split_rows
 from feasible.schema import (
     Brief,
-    DataUsed,
     FloatArray,
     IntArray,
     LeftOut,
@@ -59,6 +58,7 @@ def plan_profile(
     versions: Mapping[str, str] | None = None,
     worst_usd: Mapping[str, float | None] | None = None,
     seed: int = 0,
+    looks: Mapping[str, int] | None = None,
     progress: Progress | None = None,
     now: datetime | None = None,
 ) -> PlanReport:
@@ -74,6 +74,7 @@ def plan_profile(
         worst_usd: Tier -> the most that one call can cost, where the tier enforces it; the brief's
             `usd` counts as such too. Without one the bound on cost is asymptotic and says so.
         seed: Makes the split and the search repeatable.
+        looks: Fingerprint of CERT rows -> certificates that they gave this feature before.
         progress: Told what is done, how much, of how much.
         now: Time of the plan, for dates; the present when absent.
 
@@ -86,11 +87,21 @@ def plan_profile(
     specs = {tier.name: tier for tier in brief.layers.tiers}
     split = split_rows(profile, seed=seed)
     profile, filled_in = filled(brief, specs, profile, judging=split.cert)
-    fit, cert = profile.take(_at_most(split.fit, _FIT_ROWS, seed)), profile.take(split.cert)
+    fitted = _at_most(split.fit, _FIT_ROWS, seed)
+    fit, cert = profile.take(fitted), profile.take(split.cert)
     searched, stands_for = _subsample(profile, split.search, seed)
     found = profile.take(searched)
     usable, left_out = usable_tiers(brief, specs, profile)
     everything = ingredients_of(brief, specs, profile, split, fit, found, usable, worst_usd or {})
+    used = used_rows(
+        profile,
+        split,
+        name=data,
+        synthetic=synthetic,
+        searched=searched,
+        fitted=fitted,
+        looks=looks or {},
+    )
     kit, rows = _rows(everything, fit, found, cert, stands_for)
     report = PlanReport(
         feasible=False,
@@ -98,6 +109,7 @@ def plan_profile(
         forecast=None,
         certificate=(),
         frontier=(),
+        data=used,
         minimum_evidence=minimum_evidence(brief),
         left_out=(*left_out, *_without_fit(usable, everything)),
         comparisons=comparisons_of(
@@ -123,19 +135,11 @@ def plan_profile(
         progress=None if progress is None else lambda i, n: progress("searching plans", i, n),
     )
     lines = made.chosen.lines()
-    used = DataUsed(
-        name=data,
-        synthetic=synthetic,
-        fingerprint=_fingerprint(profile),
-        n_fit=len(fit),
-        n_search=len(found),
-        n_cert=len(cert),
-        split=split.how,
-    )
     extras = {"slices": slices_of(made.chosen, cert), "calibration": _calibration(everything)}
     report = msgspec.structs.replace(
         report,
         feasible=bool(made.passed),
+        notes=(*report.notes, *looked_again(made.chosen, used.look)),
         forecast=forecast_of(made.chosen, lines),
         certificate=lines,
         frontier=frontier_points(made.candidates, rows.search, made.chosen.candidate),
@@ -210,13 +214,6 @@ def _empty_slices(brief: Brief, profile: Profile) -> list[str]:
         for name, share in brief.traffic.slices.items()
         if name not in profile.slices or not profile.slices[name].any()
     ]
-
-
-def _fingerprint(profile: Profile) -> str:
-    digest = hashlib.sha256("\n".join(profile.row_ids).encode())
-    for values in (profile.loss, profile.score, profile.cost_usd):
-        digest.update(np.ascontiguousarray(values).tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _calibration(kit: Ingredients) -> dict[str, dict[str, float]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import zlib
 from datetime import datetime
 from typing import Literal
 
@@ -174,6 +176,16 @@ class DataUsed(_Noun, frozen=True, kw_only=True):
     n_cert: int
     split: str
     """How the rows were divided, in a sentence."""
+    cert_fingerprint: str = ""
+    """Hash of the ids of the rows that certify."""
+    look: int = 1
+    """Which certificate of this feature these rows give, from 1: each one is a look at them."""
+    parts: str = ""
+    """What every row was used for, in the profile's order: see `part_of_row`."""
+
+    def part_of_row(self) -> bytes:
+        """Give, per row of the profile, 0 for FIT, 1 for SEARCH, 2 for CERT and 3 for unused."""
+        return zlib.decompress(base64.b64decode(self.parts)) if self.parts else b""
 
 
 class Plan(_Noun, frozen=True, kw_only=True):

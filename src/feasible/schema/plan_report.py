@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from feasible.schema.plan import CertificateLine, Forecast, LatencyForecast, Plan
+from feasible.schema.plan import CertificateLine, DataUsed, Forecast, LatencyForecast, Plan
 
 __all__ = [
     "Backtest",
@@ -273,6 +273,8 @@ class PlanReport(_Noun, frozen=True, kw_only=True):
     """What the plan and its alternatives are worth; None when the brief gives no worth."""
     sensitivity: tuple[Sensitivity, ...] = ()
     """What the plan would do if a declared number were another one."""
+    data: DataUsed | None = None
+    """Which rows were used for what; None when nothing was planned."""
     formats: tuple[str, ...] = ()
     """What one format of a model saves and costs against another, a sentence each."""
     shadow_prices: dict[str, float] = {}
