@@ -81,11 +81,13 @@ docs: setup ## Write the generated pages again, and build the site into site/
 	$(BIN)/zensical build --clean --strict
 
 bench: setup ## Measure, and write docs/reference/measurements.md
+	$(UV) pip install --quiet --require-hashes -r requirements-bench.lock
 	$(BIN)/python -m bench
 
 lock: $(UV) ## Pin the dependencies again (add UPGRADE=--upgrade for newer releases)
 	$(COMPILE) --group dev $(UPGRADE) -o requirements.lock
 	$(COMPILE) --extra llm --constraint requirements.lock $(UPGRADE) -o requirements-llm.lock
+	$(COMPILE) --group bench --constraint requirements.lock $(UPGRADE) -o requirements-bench.lock
 
 $(UV):
 	@$(MAKE) setup

@@ -8,11 +8,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import backtests, ledger, profiles, routing, serving
+from bench import (
+    backtests,
+    floors,
+    formats,
+    frontiers,
+    ledger,
+    moderation,
+    profiles,
+    routing,
+    scale,
+    semantic_cache,
+    serving,
+)
 from bench.page import Section, write_page
 
 BENCHMARKS: tuple[Callable[[], Section], ...] = (
     backtests.run,
+    moderation.run,
+    floors.run,
+    frontiers.run,
+    scale.run,
+    formats.run,
+    semantic_cache.run,
     serving.run,
     ledger.run,
     routing.run,

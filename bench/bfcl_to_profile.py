@@ -38,12 +38,13 @@ def bfcl_folder() -> Path | None:
     return folder if folder is not None and (folder / "outcomes.parquet").is_file() else None
 
 
-def bfcl_table(folder: Path, models: dict[str, str]) -> pa.Table:
+def bfcl_table(folder: Path, models: dict[str, str], *, category: bool = False) -> pa.Table:
     """Give the profile: one line per query and model.
 
     Args:
         folder: Folder of the data set.
         models: Tier -> model in the log.
+        category: Whether the text starts with the query's category, as `[category] question`.
 
     Returns:
         Columns row_id, tier, loss (0 right, 1 wrong), latency_ms, cost_usd, text, and a boolean
@@ -54,6 +55,10 @@ def bfcl_table(folder: Path, models: dict[str, str]) -> pa.Table:
     log = log.sort_by([("query_id", "ascending"), ("model", "ascending")])
     asked = pcsv.read_csv(folder / "queries.csv.gz")
     text = dict(zip(asked["query_id"].to_pylist(), asked["question"].to_pylist(), strict=True))
+    queries, categories = log["query_id"].to_pylist(), log["category"].to_pylist()
+    asks = [text.get(query) for query in queries]
+    if category:
+        asks = [f"[{c}] {question or ''}" for c, question in zip(categories, asks, strict=True)]
     tier_of = {model: tier for tier, model in models.items()}
     columns = {
         "row_id": log["query_id"],
@@ -61,10 +66,10 @@ def bfcl_table(folder: Path, models: dict[str, str]) -> pa.Table:
         "loss": pc.subtract(1.0, pc.cast(log["correct"], pa.float64())),
         "latency_ms": pc.multiply(pc.cast(log["latency_s"], pa.float64()), 1000.0),
         "cost_usd": log["cost_usd"],
-        "text": pa.array([text.get(query) for query in log["query_id"].to_pylist()]),
+        "text": pa.array(asks),
     }
-    for category in sorted(set(log["category"].to_pylist())):
-        columns[f"slice:{category}"] = pc.equal(log["category"], category)
+    for name in sorted(set(categories)):
+        columns[f"slice:{name}"] = pc.equal(log["category"], name)
     return pa.table(columns)
 
 
