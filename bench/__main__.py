@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench import (
     backtests,
+    cascade,
     floors,
     formats,
     frontiers,
@@ -26,6 +27,7 @@ from bench.page import Section, write_page
 BENCHMARKS: tuple[Callable[[], Section], ...] = (
     backtests.run,
     moderation.run,
+    cascade.run,
     floors.run,
     frontiers.run,
     scale.run,

@@ -433,7 +433,8 @@ def _what_it_means(report: PlanReport) -> Iterator[RenderableType]:
         yield show.value_table(report.value)
     if report.sensitivity:
         yield show.sensitivity_table(report.sensitivity)
-    if not report.feasible and report.evidence:
+    was_judged = report.data is None or report.certificate  # rows that judged nothing show nothing
+    if not report.feasible and report.evidence and was_judged:
         yield show.evidence_text(report)
         yield show.timeline_table(report.timeline)
 

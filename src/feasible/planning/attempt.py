@@ -13,6 +13,7 @@ from feasible.planning.candidates import Candidate
 from feasible.planning.certify import Judged, certify, certify_in_part
 from feasible.planning.chain import Ingredients
 from feasible.planning.depth import shallowest
+from feasible.planning.evidence import rows_to_judge
 from feasible.planning.search import search
 from feasible.planning.sequence import sequence_of
 from feasible.planning.sheet import Sheet
@@ -22,10 +23,10 @@ __all__ = ["Attempt", "Rows", "attempt"]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The three disjoint sets of rows, each with what does not depend on the policy.
+    """Three sets of rows, each with what does not depend on the policy.
 
     Attributes:
-        fit: What scores were fitted on.
+        fit: What scores were fitted on; `search` itself where both are the same rows.
         search: What thresholds are placed on.
         cert: What judges, once.
     """
@@ -36,7 +37,9 @@ class Rows:
 
     def under(self, kit: Ingredients) -> Rows:
         """Give the same rows under another brief."""
-        return Rows(self.fit.under(kit), self.search.under(kit), self.cert.under(kit))
+        search = self.search.under(kit)
+        fit = search if self.fit is self.search else self.fit.under(kit)
+        return Rows(fit, search, self.cert.under(kit))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,14 @@ def attempt(
     """
     n_cert = len(rows.cert)
     candidates = search(kit, rows.search, n_cert=n_cert, progress=progress)
-    sequence = sequence_of(candidates, rows.search, rows.fit, n_cert=n_cert, apart=too_few)
+    sequence = sequence_of(
+        candidates,
+        rows.search,
+        rows.fit,
+        n_cert=n_cert,
+        judging=rows_to_judge(kit.brief, rows.cert.profile, rows.cert.labelled),
+        apart=too_few,
+    )
     sequence = shallowest(sequence, candidates, rows.search)
     judged = certify(sequence, rows.cert)
     is_shown = any(one.passed for one in judged)

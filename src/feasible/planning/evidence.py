@@ -23,6 +23,7 @@ __all__ = [
     "minimum_evidence",
     "miss_limit",
     "ready_on",
+    "rows_to_judge",
     "unshowable",
 ]
 
@@ -97,27 +98,45 @@ def evidence_schedule(brief: Brief, *, today: date) -> dict[str, dict[str, float
     return out
 
 
-def unshowable(brief: Brief, judging: Profile, labelled: BoolArray) -> dict[str, int]:
-    """Give the quality objectives that the rows are too few to show, whatever they say.
+def rows_to_judge(brief: Brief, judging: Profile, labelled: BoolArray) -> dict[str, int]:
+    """Count, per quality objective, the rows that could judge it, whoever answers them.
 
     Only rows are counted here, never their losses, so that this is not a look at them.
 
+    Args:
+        brief: The declaration.
+        judging: CERT rows.
+        labelled: shape (n_rows,). Whether a row may judge quality.
+
     Returns:
-        Objective id -> the most rows (entities, where rows go together) that could judge it.
+        Objective id -> rows; entities, where rows go together.
     """
     out = {}
-    for name, fewest in minimum_evidence(brief).items():
-        objective = brief.objective(name)
+    block = blocks_of(judging)
+    for objective in brief.envelope:
+        if objective.kind != "quality":
+            continue
         rows = labelled.copy()
         if objective.on is not None:
             rows &= judging.slices.get(objective.on, np.zeros(len(rows), dtype=np.bool_))
         if objective.measure == "recall" and objective.of is not None:
             rows &= positives_of(objective, judging)
-        block = blocks_of(judging)
-        most = int(rows.sum()) if block is None else len(np.unique(block[rows]))
-        if most < fewest:
-            out[name] = most
+        out[objective.id] = int(rows.sum()) if block is None else len(np.unique(block[rows]))
     return out
+
+
+def unshowable(brief: Brief, judging: Mapping[str, int]) -> dict[str, int]:
+    """Give the quality objectives that rows are too few to show, whatever they say.
+
+    Args:
+        brief: The declaration.
+        judging: Objective id -> rows that could judge it.
+
+    Returns:
+        The same for those that have too few.
+    """
+    fewest = minimum_evidence(brief)
+    return {name: n for name, n in judging.items() if n < fewest.get(name, 0)}
 
 
 def labels_needed(

@@ -25,6 +25,7 @@ from feasible.schema import (
     Objective,
     Profile,
 )
+from feasible.units import format_usd
 
 __all__ = ["SHOWABLE", "best_slack", "explain", "structural"]
 
@@ -46,7 +47,8 @@ def structural(kit: Ingredients, profile: Profile) -> Infeasible | None:
         return Infeasible(
             kind="structural", binding=(), because=("no tier is left that a plan may use",)
         )
-    chains = [Chain((name,)) for name in kit.machines] or [Chain(())]
+    chains = [Chain((name,)) for name in kit.machines]
+    chains += [Chain(())] if kit.person is not None else []  # a person is asked at once
     singles = [exits_of(chain, kit, profile) for chain in chains]
     judged = [constraints(kit.brief, profile, single) for single in singles]
     binding, because = [], []
@@ -122,17 +124,20 @@ def explain(
             labels_needed={name: missing[name] for name in missing},
             earliest_date=earliest_date(kit.brief, missing, today=today),
         )
-    binding = _conflict(kit, rows, [line.objective for line in failed])
+    binding = _conflict(kit, rows)
+    because = [_together(binding), *(_missed(line) for line in failed)]
+    if binding and judged.held.issuperset(binding):  # shown together: SEARCH rows were too few
+        binding, because = [], because[1:]
     return Infeasible(
         kind="tradeoff",
-        binding=tuple(binding),
-        because=tuple(_missed(line) for line in failed),
+        binding=tuple(binding or [line.objective for line in failed]),
+        because=tuple(because),
         labels_needed=missing,
     )
 
 
 def _too_few(line: CertificateLine, missing: int, too_few: Mapping[str, int]) -> str:
-    limit = f"{line.limit:g} at {line.confidence_level:.0%}"
+    limit = f"{_figure(line.limit, line.unit)} at {line.confidence_level:.0%}"
     if line.objective in too_few:
         return (
             f"{line.objective}: only {too_few[line.objective]:,} rows can judge it, too few to "
@@ -147,10 +152,47 @@ def _too_few(line: CertificateLine, missing: int, too_few: Mapping[str, int]) ->
 
 
 def _missed(line: CertificateLine) -> str:
-    value = "unknown" if line.value is None else f"{line.value:.4g}"
-    bound = "" if line.bound is None else f" with bound {line.bound:.4g}"
-    found = f"{line.objective}: {value}{bound} against {line.limit:g}"
-    return f"{found}, by the safest plan that was found"
+    value, limit = _figure(line.value, line.unit), _figure(line.limit, line.unit)
+    bound = "" if line.bound is None else f" with bound {_figure(line.bound, line.unit)}"
+    return f"{line.objective}: {value}{bound} against {limit}, by the safest plan that was found"
+
+
+def _together(conflict: Sequence[str]) -> str:
+    """Say which promises cannot hold together.
+
+    Examples:
+        >>> print(_together(["cost_mean", "accuracy"]))
+        cost_mean and accuracy conflict: no plan found on the search rows keeps both, and each can \
+be kept without the other
+        >>> _together(["accuracy"])
+        'accuracy: no plan found on the search rows keeps it, even alone'
+    """
+    if not conflict:
+        return (
+            "a plan keeps every promise on the search rows; on those that certify, the safest that "
+            "was found does not"
+        )
+    if len(conflict) == 1:
+        return f"{conflict[0]}: no plan found on the search rows keeps it, even alone"
+    names, none = f"{', '.join(conflict[:-1])} and {conflict[-1]}", "no plan found on the search"
+    if len(conflict) == 2:  # noqa: PLR2004  of two, each is the rest
+        return f"{names} conflict: {none} rows keeps both, and each can be kept without the other"
+    return f"{names} conflict: {none} rows keeps all, and without any one the rest can be kept"
+
+
+def _figure(value: float | None, unit: str) -> str:
+    """Show a number in its objective's unit; unknown stays unknown.
+
+    Examples:
+        >>> [_figure(0.9258, "ratio"), _figure(0.002567, "usd"), _figure(1500, "ms")]
+        ['92.58 %', '$0.00257', '1,500 ms']
+    """
+    if value is None:
+        return "unknown"
+    if unit == "usd":
+        return format_usd(value)
+    digits = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.4g}"  # noqa: PLR2004  as read
+    return f"{value * 100:.4g} %" if unit == "ratio" else f"{digits} {unit}".strip()
 
 
 def _without(brief: Brief, names: Sequence[str]) -> Brief:
@@ -159,22 +201,30 @@ def _without(brief: Brief, names: Sequence[str]) -> Brief:
 
 
 def best_slack(kit: Ingredients, rows: Rows) -> float:
-    """Give the largest least slack of any candidate on SEARCH rows, whatever it costs."""
+    """Give the largest least slack of any candidate on SEARCH rows, whatever it costs.
+
+    A cap on each decision is kept when no row breaks it: nothing is safer than that.
+    """
+    caps = {o.id for o in kit.brief.envelope if o.kind == "cost" and o.measure == "each"}
     sheet = rows.search
     if len(sheet) > _MANY_ROWS:
         some, stands_for = thinned(sheet, _MANY_ROWS)
         sheet = sheet.some(some, stands_for=stands_for)
     found = search(kit, sheet.under(kit), n_cert=len(rows.cert), for_slack=True)
-    return max((c.least_slack for c in found), default=-np.inf)
+    return max(
+        (c.least_over([n for n in c.slack if n not in caps or c.slack[n] < 0]) for c in found),
+        default=-np.inf,
+    )
 
 
-def _conflict(kit: Ingredients, rows: Rows, failed: Sequence[str]) -> list[str]:
+def _conflict(kit: Ingredients, rows: Rows) -> list[str]:
     """Give a smallest set of promises that cannot hold together: drop what is not needed for it.
 
-    Where SEARCH rows see no conflict, those that failed are all that can be named.
+    Returns:
+        Ids of objectives; empty where SEARCH rows see no conflict.
     """
     if best_slack(kit, rows) >= SHOWABLE:
-        return list(failed)
+        return []
     judged = [c.id for c in rows.search.constraints(Chain(kit.machines[:1]))]
     binding = list(judged)
     for name in judged:
@@ -194,12 +244,15 @@ def _sentence(objective: Objective, value: float) -> str:
         shown = value if objective.is_ceiling else 1 - value
         return (
             f"{objective.id}: even an oracle that picks the best tier for every row reaches "
-            f"{shown:.4g}, and {limit} is promised"
+            f"{_figure(shown, 'ratio')}, and {limit} is promised"
         )
+    if objective.kind == "latency" and objective.measure == "mean":
+        took = _figure(value, "ms")
+        return f"{objective.id}: the fastest path takes {took} on average, and {limit} is promised"
     if objective.kind == "latency":
         return (
-            f"{objective.id}: by the fastest path, {value:.2%} of the decisions take longer than "
-            f"{limit}"
+            f"{objective.id}: by the fastest path, {_figure(value, 'ratio')} of the decisions take "
+            f"longer than {limit}"
         )
     if objective.kind == "cost":
         return f"{objective.id}: the cheapest path costs ${value:.6g}, and {limit} is promised"

@@ -39,11 +39,11 @@ def ingredients_of(
         profile: All rows.
         split: Which of them may be used for what; those that certify are not looked at.
         fit: FIT rows.
-        found: SEARCH rows.
+        found: SEARCH rows; FIT rows themselves where both are the same.
         usable: Machine tiers that a plan may use.
         enforced: Tier -> the most that one call can cost, where the tier enforces it.
     """
-    both = np.sort(np.concatenate([split.fit, split.search]))
+    both = np.union1d(split.fit, split.search)
     seen = profile.take(both) if len(both) <= _MANY_ROWS else fit
     groups: dict[str, dict[str, str]] = {}
     fits: dict[str, Fit] = {}
@@ -88,7 +88,8 @@ def ingredients_of(
         capped=frozenset(capped),
         answered=answered,
     )
-    return replace(kit, fits=_held_out_fits(kit, found), scores=_scores(kit, fit, found))
+    routed = fit if fit is found or fit.text is None else joined(fit, found)
+    return replace(kit, fits=_held_out_fits(kit, found), scores=_scores(kit, fit, routed))
 
 
 def _highest(prices: FloatArray) -> float | None:
@@ -106,10 +107,9 @@ def _held_out_fits(kit: Ingredients, rows: Profile) -> dict[str, Fit]:
     return out
 
 
-def _scores(kit: Ingredients, fit: Profile, found: Profile) -> Scores:
+def _scores(kit: Ingredients, fit: Profile, routed: Profile) -> Scores:
     """Fit what thresholds may stand on besides scores; a router of tiers that answer every row."""
     always = [name for name in kit.machines if kit.answered.get(name, 0.0) >= 1.0]
-    routed = None if fit.text is None else joined(fit, found)
     return Scores(fit, kit.groups, kit.fits, tiers=always, routed=routed)
 
 

@@ -14,7 +14,12 @@ from feasible.planning.chain import Ingredients, labelled_rows
 from feasible.planning.checks import check_objectives, check_profile
 from feasible.planning.constraints import unjudged
 from feasible.planning.drafting import draft
-from feasible.planning.evidence import evidence_schedule, minimum_evidence, unshowable
+from feasible.planning.evidence import (
+    evidence_schedule,
+    minimum_evidence,
+    rows_to_judge,
+    unshowable,
+)
 from feasible.planning.gaps import filled
 from feasible.planning.infeasible import explain, structural
 from feasible.planning.ingredients import foreseen_of, ingredients_of
@@ -87,10 +92,11 @@ def plan_profile(
     specs = {tier.name: tier for tier in brief.layers.tiers}
     split = split_rows(profile, seed=seed)
     profile, filled_in = filled(brief, specs, profile, judging=split.cert)
-    fitted = _at_most(split.fit, _FIT_ROWS, seed)
-    fit, cert = profile.take(fitted), profile.take(split.cert)
     searched, stands_for = _subsample(profile, split.search, seed)
-    found = profile.take(searched)
+    found, cert = profile.take(searched), profile.take(split.cert)
+    is_shared = split.fit is split.search
+    fitted = searched if is_shared else _at_most(split.fit, _FIT_ROWS, seed)
+    fit = found if is_shared else profile.take(fitted)
     usable, left_out = usable_tiers(brief, specs, profile)
     everything = ingredients_of(brief, specs, profile, split, fit, found, usable, worst_usd or {})
     used = used_rows(
@@ -123,7 +129,7 @@ def plan_profile(
         ),
         extras={"evidence": evidence_schedule(brief, today=now.date())},
     )
-    too_few = unshowable(brief, cert, labelled_rows(kit, cert))
+    too_few = unshowable(brief, rows_to_judge(brief, cert, rows.cert.labelled))
     blocked = structural(everything, found)
     if blocked is not None:
         blocked = relaxed(kit, rows, blocked, too_few=too_few, progress=progress)
@@ -162,9 +168,10 @@ def _rows(
     """Lay the three sets of rows out, for the tiers that are worth making orders of."""
     foreseen = foreseen_of(kit, 0, len(fit))
     kit = screened(kit, Sheet(kit, fit, foreseen=foreseen))
-    ahead = foreseen_of(kit, len(fit), len(found))
+    ahead = foreseen_of(kit, 0 if fit is found else len(fit), len(found))
     search = Sheet(kit, found, stands_for=stands_for, foreseen=ahead)
-    return kit, Rows(Sheet(kit, fit, foreseen=foreseen), search, Sheet(kit, cert))
+    fitted = search if fit is found else Sheet(kit, fit, foreseen=foreseen)
+    return kit, Rows(fitted, search, Sheet(kit, cert))
 
 
 def _at_most(rows: IntArray, most: int, seed: int) -> IntArray:

@@ -70,17 +70,28 @@ def _relax(
     start = limit.mid if objective.is_ceiling else 1 - limit.mid
     start, most = max(start, 1e-9), 1.0 if is_share else max(limit.mid, 1e-9) * 1e4
     others = {other: n for other, n in too_few.items() if other != name}
+
+    def plans(ceiling: float) -> bool:
+        under = replace(kit, brief=_with(kit.brief, objective, ceiling))
+        return bool(attempt(under, rows.under(under), too_few=others).passed)
+
     low = _likely(kit, rows, objective, start, most)
-    for ceiling in _ladder(start, low, most):
-        brief = _with(kit.brief, objective, ceiling)
-        under = replace(kit, brief=brief)
-        if attempt(under, rows.under(under), too_few=others).passed:
-            return _told(objective, ceiling)
-    return None
+    if low is not None:
+        tried = _ladder(start, low, most)
+    else:  # SEARCH rows see no way: look wide, and only where giving the promise up would help
+        tried = _wide(start, most) if start < most and plans(most) else []
+    found = next((ceiling for ceiling in tried if ceiling < most and plans(ceiling)), None)
+    return None if found is None else _told(objective, found)
 
 
-def _likely(kit: Ingredients, rows: Rows, objective: Objective, start: float, most: float) -> float:
-    """Find, on SEARCH rows alone, the smallest limit that could be shown more often than not."""
+def _likely(
+    kit: Ingredients, rows: Rows, objective: Objective, start: float, most: float
+) -> float | None:
+    """Find, on SEARCH rows alone, the smallest limit that could be shown more often than not.
+
+    Returns:
+        The limit; None when not even the widest could be.
+    """
 
     def holds(ceiling: float) -> bool:
         brief = _with(kit.brief, objective, ceiling)
@@ -88,7 +99,7 @@ def _likely(kit: Ingredients, rows: Rows, objective: Objective, start: float, mo
 
     low, high = start, most
     if start >= most or not holds(most):
-        return most
+        return None
     for _ in range(_STEPS):
         middle = math.sqrt(low * high)
         low, high = (low, middle) if holds(middle) else (middle, high)
@@ -96,7 +107,7 @@ def _likely(kit: Ingredients, rows: Rows, objective: Objective, start: float, mo
 
 
 def _ladder(start: float, first: float, most: float) -> list[float]:
-    """Give limits of two digits to plan with, each further away, up to none at all.
+    """Give limits of two digits to plan with, each further away than the one before.
 
     Examples:
         >>> _ladder(0.05, 0.061, 1.0)[:4]
@@ -105,12 +116,27 @@ def _ladder(start: float, first: float, most: float) -> list[float]:
     out: list[float] = []
     ceiling = max(first, start * 1.01)
     while len(out) < _TRIED and ceiling <= most:
-        step = 10.0 ** (math.floor(math.log10(ceiling)) - 1)
-        rounded = min(round(math.ceil(ceiling / step - 1e-9) * step, 12), most)
+        step, rounded = _two_digits(ceiling)
         if not out or rounded > out[-1]:
             out.append(rounded)
         ceiling = max(rounded + step, rounded + _FURTHER * (rounded - start))
     return out
+
+
+def _wide(start: float, most: float) -> list[float]:
+    """Give limits of two digits in even proportions between the promise and none at all.
+
+    Examples:
+        >>> _wide(0.1, 1.0)
+        [0.14, 0.18, 0.24, 0.32, 0.43, 0.57, 0.75]
+    """
+    return [_two_digits(start * (most / start) ** (i / _TRIED))[1] for i in range(1, _TRIED)]
+
+
+def _two_digits(ceiling: float) -> tuple[float, float]:
+    """Give one unit of the second digit, and the limit rounded up to it."""
+    step = 10.0 ** (math.floor(math.log10(ceiling)) - 1)
+    return step, round(math.ceil(ceiling / step - 1e-9) * step, 12)
 
 
 def _with(brief: Brief, objective: Objective, ceiling: float) -> Brief:

@@ -35,6 +35,12 @@ _POLISHED: Final = 2
 """Orders of tiers that are polished at each level of slack."""
 _AMPLE: Final = 6.0
 """Standard errors of slack beyond which more is no safer in practice."""
+_GAPS: Final = 4
+"""Levels of slack that are looked at between those that were planned."""
+_WIDE: Final = 0.1
+"""Share of the dearest cost by which neighbours differ before one is looked for between them."""
+_SAME: Final = 0.02
+"""Standard errors of slack that make no difference."""
 _GLANCE: Final = 2.0
 """Level of slack by which orders of tiers are compared at a glance."""
 _GLANCE_ROWS: Final = 800
@@ -120,6 +126,7 @@ def search(
     _polish_safest(families, most=1 if is_many else _POLISHED)
     if not for_slack:
         _polish_levels(families, levels, most=1 if is_many else _POLISHED)
+        levels = (*levels, *_fill_gaps(families, kit.person_usd))
     if some is not sheet:
         families = _settled(kit, families, sheet, n_cert, levels)
     if progress is not None:
@@ -323,6 +330,37 @@ def _polish_levels(families: Sequence[_Family], levels: Sequence[float], *, most
         by_cost = sorted(families, key=lambda f: _rank(f.best(level)[1], level))
         for family in [f for f in by_cost if f.solver.k][:most]:
             family.polish(level)
+
+
+def _fill_gaps(families: Sequence[_Family], dearest_usd: float) -> list[float]:
+    """Look between neighbours on the frontier of cost and slack that are far apart in cost.
+
+    A walk towards cheaper policies cannot stop where there is none.
+
+    Returns:
+        The levels of slack that were looked at.
+    """
+    looked: list[float] = []
+    while len(looked) < _GAPS:
+        seen = [(s.cost, min(s.least, _AMPLE), f) for f in families for _, s in f.policies]
+        frontier: list[tuple[float, float, _Family]] = []
+        for cost, least, family in sorted(seen, key=lambda one: (one[0], -one[1])):
+            if not frontier or least > frontier[-1][1] + _SAME:
+                frontier.append((cost, least, family))
+        gaps = [
+            (above[0] - below[0], (below[1] + above[1]) / 2, above[2])
+            for below, above in itertools.pairwise(frontier)
+            if above[1] - below[1] > _SAME and below[1] > 0
+        ]
+        gaps = [gap for gap in gaps if all(abs(gap[1] - level) > _SAME / 2 for level in looked)]
+        if not gaps:
+            break
+        wide, level, family = max(gaps, key=lambda gap: gap[0])
+        if wide < _WIDE * max(frontier[-1][0], dearest_usd * _WIDE):
+            break
+        family.polish(level)
+        looked.append(level)
+    return looked
 
 
 def _rank(standing: Standing, level: float) -> tuple[float, float]:

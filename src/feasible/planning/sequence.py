@@ -12,6 +12,7 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -22,7 +23,7 @@ from feasible.planning.chain import Chain
 from feasible.planning.search import thinned
 from feasible.planning.sheet import Sheet
 from feasible.planning.solver import Solver
-from feasible.schema import BoolArray, FloatArray, IntArray
+from feasible.schema import BoolArray, FloatArray
 from feasible.stats import binomial_quantile
 
 __all__ = ["sequence_of"]
@@ -42,11 +43,16 @@ _ROUNDS: Final = 3
 _WORTH: Final = 1e-3
 """Share of the expected cost that a candidate in the sequence must save."""
 _STREAM: Final = 6_733
-_PER_THRESHOLD: Final = 0.25
+_PER_THRESHOLD: Final = 0.1
 """Standard deviations by which each threshold makes a policy look surer than it is."""
-_CLOSE: Final = 1.0
+_ROUTED_LUCK: Final = 0.8
+"""Standard errors by which policies of a router look better than they are, as measured on held-out
+rows of logged language models."""
+_SEARCHED: Final = 1.5
+"""How much wider quality spreads than draws of the rows that policies were searched on say."""
+_CLOSE: Final = 0.1
 """Standard deviations within which candidates are about as sure."""
-_AMPLE: Final = 8.0
+_AMPLE: Final = 3.0
 """Standard deviations beyond which more is no safer in practice."""
 _TIE: Final = 1e-9
 
@@ -60,23 +66,17 @@ class _Draws:
         cost: shape (n_candidates,). Mean per decision. Dollars.
         surety: shape (n_candidates,). Distance of the scarcest promise from failing, in standard
             deviations of the draws.
-        placed: shape (n_candidates,). Thresholds that let some row pass.
     """
 
     passes: BoolArray
     cost: FloatArray
     surety: FloatArray
-    placed: IntArray
 
     def safest(self) -> int:
-        """Give the simplest of the candidates that are surest to pass, of these the surest.
-
-        The surest looking of many is partly the luckiest; one with fewer thresholds is less so.
-        """
+        """Give the candidate that is surest to pass; of those about as sure, the cheapest."""
         sure = np.minimum(self.surety, _AMPLE)
         close = np.flatnonzero(sure >= sure.max() - _CLOSE)
-        order = np.lexsort((self.cost[close], -np.round(2 * sure[close]), self.placed[close]))
-        return int(close[order[0]])
+        return int(close[self.cost[close].argmin()])
 
 
 def _expected(passes: BoolArray, cost: FloatArray, order: Sequence[int]) -> float:
@@ -95,6 +95,7 @@ def sequence_of(
     fit: Sheet,
     *,
     n_cert: int,
+    judging: Mapping[str, int] = MappingProxyType({}),
     apart: Collection[str] = (),
 ) -> list[Candidate]:
     """Order candidates for fixed-sequence testing.
@@ -106,17 +107,22 @@ def sequence_of(
         search: SEARCH rows.
         fit: FIT rows.
         n_cert: Rows that the certificate will have.
+        judging: Objective id -> those of them that can judge it, where that is known.
         apart: Objectives that the rows are too few to show. They are aimed at, and left out of the
             order, which they would otherwise dictate.
     """
     aimed = [c for c in candidates if c.least_over(apart) >= 0] or list(candidates)
     many = len(search) >= _MANY_ROWS
     tried = _distinct(aimed, apart, most=_FEWER_TRIED if many else _TRIED)
-    sheets = [search, fit]
+    sheets = [search] if fit is search else [search, fit]
+    drawn_for = np.ones(sum(len(sheet) for sheet in sheets))
     if many:
         rows, stands_for = thinned(search, _DRAWN_ROWS)
         sheets = [search.some(rows, stands_for=stands_for)]
-    draws = _drawn(tried, sheets, n_cert=n_cert, apart=apart, are_told=many)
+        drawn_for = stands_for / search.stands_for[rows]
+    draws = _drawn(
+        tried, sheets, drawn_for, n_cert=n_cert, judging=judging, apart=apart, are_told=many
+    )
     most = _FEWER if many else _MOST
     order = best_order(draws.passes, draws.cost, first=draws.safest(), most=most)
     return [tried[i] for i in order]
@@ -191,8 +197,10 @@ def _chance(candidate: Candidate, apart: Collection[str]) -> float:
 def _drawn(
     candidates: Sequence[Candidate],
     sheets: Sequence[Sheet],
+    drawn_for: FloatArray,
     *,
     n_cert: int,
+    judging: Mapping[str, int],
     apart: Collection[str],
     are_told: bool,
 ) -> _Draws:
@@ -201,7 +209,9 @@ def _drawn(
     Args:
         candidates: The policies.
         sheets: The rows that are drawn from.
+        drawn_for: shape (n_rows,). Rows searched that each of them is drawn for.
         n_cert: Rows that the certificate will have.
+        judging: Objective id -> those of them that can judge it, where that is known.
         apart: Promises that are left out.
         are_told: Whether the rows are some of very many on which the candidates' slack is known:
             they tell the spread alone.
@@ -216,7 +226,7 @@ def _drawn(
         parts.append(_vectors(candidates, sheet, known))
     rows = np.concatenate(parts, axis=2)  # (1 + 2 * promises, candidates, rows)
     stands_for = np.concatenate([sheet.stands_for for sheet in sheets])
-    weight, spread_of = _weights(rows.shape[2], stands_for, n_cert)
+    weight = _weights(rows.shape[2])
     sums = np.einsum("rcn,dn->rdc", rows, weight, optimize=True)
     # Each set of rows gives shares of its own mean: bring them to one.
     promises = (rows.shape[0] - 1) // 2
@@ -228,19 +238,25 @@ def _drawn(
             continue
         excess, mass = sums[1 + q], sums[1 + promises + q]
         mean = np.divide(excess, mass, out=np.full(excess.shape, np.inf), where=mass > _TIE)
-        judging = mass.mean(axis=0) / float((weight @ stands_for).mean()) * n_cert
-        room = _room(candidates, solvers[0], q, judging)
+        will = mass.mean(axis=0) / float((weight @ stands_for).mean()) * n_cert
+        most = judging.get(solver.ids[q], solver.margins[q].n_cert)
+        will = np.minimum(np.round(will), most)
+        room = _room(candidates, solvers[0], q, will)
         known = np.isfinite(mean).all(axis=0)
         middle = np.where(known, mean, 0.0).mean(axis=0)
         told = np.array([-c.slack[solver.ids[q]] for c in candidates]) * solver.error[q]
-        mean = (told if are_told else middle) + (mean - middle) * spread_of
-        passes &= mean <= room
-        spread = np.maximum(np.where(known, mean, 0.0).std(axis=0), solver.error[q] / 4)
-        distance = (room - (told if are_told else middle)) / spread
+        center = (told if are_told else middle) + _luck_of(candidates, solver, q)
+        spread_of = _spread_of(rows[1 + promises + q], drawn_for, will)
+        if solver.constraints[q].objective.kind == "quality" and not are_told:
+            spread_of = spread_of * _SEARCHED
+        mean = np.where(known, mean, 0.0)
+        passes &= known & (center + (mean - middle) * spread_of <= room)
+        spread = mean.std(axis=0) * spread_of
+        distance = (room - center) / np.maximum(spread, solver.error[q] / 4)
         surety = np.minimum(surety, np.where(known, distance, -_AMPLE))
     placed = np.array([solvers[0][c.chain].placed_of(c) for c in candidates])
     surety = surety - _PER_THRESHOLD * placed
-    return _Draws(passes, np.array([c.cost_usd for c in candidates]), surety, placed)
+    return _Draws(passes, np.array([c.cost_usd for c in candidates]), surety)
 
 
 def _solver(chain: Chain, sheet: Sheet, ratio: float) -> Solver:
@@ -257,21 +273,49 @@ def _vectors(
     return np.stack(out, axis=1)
 
 
-def _weights(n: int, stands_for: FloatArray, n_cert: int) -> tuple[FloatArray, float]:
+def _weights(n: int) -> FloatArray:
     """Draw how much each row weighs, shape (n_draws, n_rows).
-
-    Returns:
-        The weights; and the spread of means as a multiple of that of these draws. It is that of the
-        rows that certify and of the rows drawn from together; a row that stands for many is drawn
-        like any other, and what it stands for is in what it adds.
 
     Source:
         Rubin (1981), Annals of Statistics 9(1): the Bayesian bootstrap.
     """
-    rng = np.random.default_rng([_STREAM, n])
-    known = float(stands_for.sum())
-    effective = 1.0 / (1.0 / known + 1.0 / n_cert)
-    return rng.standard_exponential((_DRAWS, n)), math.sqrt(n / effective)
+    return np.random.default_rng([_STREAM, n]).standard_exponential((_DRAWS, n))
+
+
+def _spread_of(mass: FloatArray, drawn_for: FloatArray, judging: FloatArray) -> FloatArray:
+    """Give how much wider one promise's means spread than draws of these rows do.
+
+    Both the rows that were searched and those that will judge have luck. Where only some of the
+    searched rows are drawn from, the draws spread as wide as so few rows do.
+
+    Args:
+        mass: shape (n_candidates, n_rows). How much each row judges; 0 where it does not.
+        drawn_for: shape (n_rows,). Rows searched that each row is drawn for.
+        judging: shape (n_candidates,). CERT rows that will judge.
+
+    Returns:
+        A factor, shape (n_candidates,).
+    """
+    total, squares = mass.sum(axis=1), (mass**2).sum(axis=1)
+    drawn = np.divide(total**2, squares, out=np.zeros(len(mass)), where=squares > 0)
+    searched = (mass > 0) @ drawn_for
+    return np.asarray(np.sqrt(drawn * (1 / np.maximum(searched, 1) + 1 / np.maximum(judging, 1))))
+
+
+def _luck_of(candidates: Sequence[Candidate], solver: Solver, q: int) -> FloatArray:
+    """Give how much better each candidate looks than it is, on the scale of losses.
+
+    Where a router chooses among tiers row by row, so many policies are looked at that the ones that
+    look best are lucky ones.
+
+    Returns:
+        shape (n_candidates,).
+    """
+    constraint, n = solver.constraints[q], solver.margins[q].n_search
+    if constraint.objective.kind != "quality" or not 0 < constraint.limit < 1:
+        return np.zeros(len(candidates))
+    error = math.sqrt(constraint.limit * (1 - constraint.limit) / max(1, n))
+    return np.array([_ROUTED_LUCK * error * (c.chain.by == "router") for c in candidates])
 
 
 def _room(
@@ -293,7 +337,7 @@ def _room(
         solver = solvers[candidate.chain]
         constraint, error = solver.constraints[q], float(solver.error[q])
         level, limit = constraint.objective.confidence_level, constraint.limit
-        n_cert = min(round(rows), solver.margins[q].n_cert)
+        n_cert = int(rows)
         is_share = constraint.is_binary or constraint.person_rate is not None
         if is_share and 0 < limit < 1 and n_cert:
             allowed = binomial_quantile(1 - level, n_cert, limit) - 1

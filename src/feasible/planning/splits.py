@@ -22,12 +22,13 @@ _STREAM: Final = 5_141
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Three disjoint sets of rows.
+    """Which rows may be used for what.
 
     Attributes:
         fit: Row numbers.
-        search: Row numbers.
-        cert: Row numbers.
+        search: Row numbers, disjoint from `fit`; the same where nothing but a router can be fitted,
+            which foresees the rows that it was fitted on by leaving them out.
+        cert: Row numbers, disjoint from both.
         how: In a sentence.
     """
 
@@ -50,8 +51,18 @@ def split_rows(profile: Profile, *, seed: int) -> Split:
     rng = np.random.default_rng([_STREAM, seed])
     cert, how = _cert_rows(profile, rng)
     rest = np.flatnonzero(~cert)
-    is_fit = _drawn(profile, rest, _FIT_SHARE, rng)
-    split = Split(rest[is_fit], rest[~is_fit], np.flatnonzero(cert), how)
+    if _is_mute(profile):
+        split = Split(
+            rest,
+            rest,
+            np.flatnonzero(cert),
+            f"{how} fits and searches, since nothing is said that could be fitted",
+        )
+    else:
+        is_fit = _drawn(profile, rest, _FIT_SHARE, rng)
+        split = Split(
+            rest[is_fit], rest[~is_fit], np.flatnonzero(cert), f"{how} is halved at random"
+        )
     if not (len(split.fit) and len(split.search) and len(split.cert)):
         raise DataError(
             "there are too few rows to divide into fitting, searching and certifying",
@@ -61,18 +72,23 @@ def split_rows(profile: Profile, *, seed: int) -> Split:
     return split
 
 
+def _is_mute(profile: Profile) -> bool:
+    """Claim that no tier gives a score or an answer that could be compared with another's."""
+    return bool(np.isnan(profile.score).all() and (profile.answer_class < 0).all())
+
+
 def _cert_rows(profile: Profile, rng: np.random.Generator) -> tuple[BoolArray, str]:
     n = len(profile)
     is_bare = bool(np.isnan(profile.score).all())
     share = _CERT_SHARE_BARE if is_bare else _CERT_SHARE
     if profile.is_test is not None and profile.is_test.any() and not profile.is_test.all():
-        return profile.is_test, "the published test split certifies; the rest is halved at random"
+        return profile.is_test, "the published test split certifies; the rest"
     if profile.time_s is not None and not np.isnan(profile.time_s).any():
         late = _latest(profile, profile.time_s, share)
         if late.any():
-            return late, f"the latest {share:.0%} of the rows certify; the rest is halved"
+            return late, f"the latest {share:.0%} of the rows certify; the rest"
     drawn = _drawn(profile, np.arange(n), share, rng)
-    return drawn, f"{share:.0%} of the rows, drawn at random, certify; the rest is halved"
+    return drawn, f"{share:.0%} of the rows, drawn at random, certify; the rest"
 
 
 def _latest(profile: Profile, time_s: FloatArray, share: float) -> BoolArray:

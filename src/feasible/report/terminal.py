@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Final
 
 from rich import box
@@ -57,6 +58,18 @@ def show(value: float | None, unit: str) -> str:
     if unit == "ms":
         return f"{value:.3g} ms" if value < 1000 else f"{value:,.0f} ms"  # noqa: PLR2004  1 s
     return f"{value:.4g} {unit}".strip()
+
+
+def _typed(value: float, unit: str) -> str:
+    """Show a limit with every digit, as a brief takes it: one that is rounded may not hold.
+
+    Examples:
+        >>> _typed(0.9939, "ratio"), _typed(0.00001, "usd"), _typed(1500, "ms")
+        ('99.39 %', '$0.00001', '1500 ms')
+    """
+    number = value * 100 if unit == "ratio" else value
+    digits = f"{Decimal(f'{number:.9g}'):f}"
+    return f"${digits}" if unit == "usd" else f"{digits} {'%' if unit == 'ratio' else unit}".strip()
 
 
 def promise(objective: Objective) -> str:
@@ -275,12 +288,8 @@ def infeasible_panel(report: PlanReport) -> RenderableType:
         lines.append(Text(f"earliest date at the brief's label rate: {days}"))
     for relaxation in found.relaxations:
         tried = "planned again: holds" if relaxation.verified else "not verified"
-        lines.append(
-            Text(
-                f"would hold: {relaxation.objective} {show(relaxation.from_, relaxation.unit)} -> "
-                f"{show(relaxation.to, relaxation.unit)} ({tried})"
-            )
-        )
+        was, to = (_typed(end, relaxation.unit) for end in (relaxation.from_, relaxation.to))
+        lines.append(Text(f"would hold: {relaxation.objective} {was} -> {to} ({tried})"))
     return Panel(Group(*lines), title=f"infeasible: {found.kind}", title_align="left", style="red")
 
 

@@ -102,7 +102,7 @@ class Infeasible(_Noun, frozen=True, kw_only=True):
     binding: tuple[str, ...]
     """Ids of the objectives that bind."""
     because: tuple[str, ...]
-    """One sentence per binding objective, with its numbers."""
+    """Sentences with their numbers; of a trade-off, first which promises conflict."""
     relaxations: tuple[Relaxation, ...] = ()
     labels_needed: dict[str, int] = {}
     """Objective id -> labelled rows (positives, for recall) still missing."""

@@ -11,6 +11,7 @@ from feasible.planning.evidence import (
     evidence_schedule,
     labels_needed,
     minimum_evidence,
+    rows_to_judge,
     unshowable,
 )
 from feasible.schema import CertificateLine, Profile, parse_brief
@@ -109,5 +110,8 @@ def test_rows_are_counted_without_looking_at_their_losses() -> None:
     )
     everything = np.ones(n, dtype=np.bool_)
 
-    assert unshowable(BRIEF, rows, everything) == {"recall_fraud": 30}
-    assert unshowable(BRIEF, rows, np.arange(n) > 0) == {"recall_fraud": 29, "accuracy_small": 28}
+    assert unshowable(BRIEF, rows_to_judge(BRIEF, rows, everything)) == {"recall_fraud": 30}
+    assert unshowable(BRIEF, rows_to_judge(BRIEF, rows, np.arange(n) > 0)) == {
+        "recall_fraud": 29,
+        "accuracy_small": 28,
+    }

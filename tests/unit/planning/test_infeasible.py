@@ -62,6 +62,65 @@ def test_an_oracle_that_misses_by_luck_alone_is_not_called_impossible() -> None:
     assert report.infeasible is None or report.infeasible.kind != "structural"
 
 
+def test_a_person_who_is_asked_at_once_may_be_the_fastest_path() -> None:
+    """The model takes 5 ms, and handing a case over 1 ms."""
+    assert plan("latency: mean, at_most: 3 ms").feasible
+
+    report = plan("latency: mean, at_most: 3 ms", rest="")
+    assert report.infeasible is not None
+    assert report.infeasible.kind == "structural"
+    assert "the fastest path takes 5 ms on average" in report.infeasible.because[0]
+
+
+def test_a_cap_on_each_decision_conflicts_with_what_only_a_dearer_tier_can_do() -> None:
+    """A cap that no row breaks has no slack to show, and is offered at what asking both costs."""
+    cheap = rows()
+    both = replace(
+        cheap,
+        tiers=("model", "sure"),
+        loss=np.hstack([cheap.loss, np.zeros_like(cheap.loss)]),
+        answered=np.hstack([cheap.answered] * 2),
+        score=np.hstack([cheap.score, np.full_like(cheap.score, np.nan)]),
+        answer_class=np.hstack([cheap.answer_class] * 2),
+        latency_ms=np.hstack([cheap.latency_ms] * 2),
+        cost_usd=np.hstack([cheap.cost_usd, np.full_like(cheap.cost_usd, 0.01)]),
+    )
+    accuracy = "quality: accuracy, at_least: 0.97"
+    report = plan("cost: each, at_most: $0.005", accuracy, rest="", profile=both)
+
+    assert report.infeasible is not None
+    assert report.infeasible.binding == ("cost_each", "accuracy")
+    assert report.infeasible.because[0].startswith("cost_each and accuracy conflict: ")
+    offered = {r.objective: r.to for r in report.infeasible.relaxations}
+    assert 0.01 <= offered["cost_each"] < 0.013
+    assert plan(
+        f"cost: each, at_most: ${offered['cost_each']}", accuracy, rest="", profile=both
+    ).feasible
+
+
+def test_promises_that_the_certificate_shows_together_are_not_said_to_conflict() -> None:
+    """50 slice rows to search see less than the 400 that judge, of which none misses."""
+    many = rows(3400)
+    few = (np.arange(3400) % 30 == 0) | (np.arange(3400) >= 3000)
+    many.loss[few] = 0.0
+    judging = (np.arange(3400) // 30 % 2 == 0) | (np.arange(3400) >= 3000)
+    found = replace(many, slices={"few": few}, is_test=judging)
+
+    report = plan(
+        "quality: accuracy, at_least: 0.95",
+        "quality: accuracy, on: few, at_least: 0.99",
+        "people: reviews, at_most: 5 %",
+        profile=found,
+    )
+
+    assert report.infeasible is not None
+    held = {line.objective for line in report.certificate if line.holds}
+    assert "accuracy_few" in held
+    assert not held.issuperset(report.infeasible.binding)
+    # No offer gives a promise up: 0 % right, or all cases to people.
+    assert all(0 < offer.to < 1 for offer in report.infeasible.relaxations)
+
+
 def test_promises_that_pull_apart_are_named_with_relaxations_that_work() -> None:
     """97 % right needs people for about half of the rows, and 5 % are allowed."""
     report = plan("quality: accuracy, at_least: 0.97", "people: reviews, at_most: 5 %")
@@ -69,6 +128,7 @@ def test_promises_that_pull_apart_are_named_with_relaxations_that_work() -> None
     assert report.infeasible is not None
     assert report.infeasible.kind == "tradeoff"
     assert set(report.infeasible.binding) == {"accuracy", "people_reviews"}
+    assert report.infeasible.because[0].startswith("accuracy and people_reviews conflict: ")
     relaxed = {r.objective: r for r in report.infeasible.relaxations}
     assert all(r.verified for r in relaxed.values())
     quality, people = relaxed["accuracy"].to, relaxed["people_reviews"].to
