@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -49,7 +50,7 @@ class Heard:
     probability: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HeardAll:
     """What one tier said of many cases.
 
@@ -62,6 +63,11 @@ class HeardAll:
     answered: BoolArray
     value: IntArray
     probability: FloatArray
+
+    @cached_property
+    def log_odds(self) -> FloatArray:
+        """Give the log odds of being right, 0 without a probability, shape (n_rows,)."""
+        return np.nan_to_num(log_odds_all(self.probability))
 
 
 def posterior_of(
@@ -132,7 +138,7 @@ def term_of(
     """Give the value of one term for many answers, shape (n_rows,)."""
     kind, _, name = term.partition(":")
     if kind == "own":
-        return np.nan_to_num(log_odds_all(own.probability))
+        return own.log_odds
     if kind == "group":
         return np.asarray((np.array(groups, dtype=object) == name)[group].astype(np.float64))
     heard = earlier.get(name)
@@ -143,7 +149,7 @@ def term_of(
     counts = known & (agrees if kind in {"same", "for"} else ~agrees)
     if kind in {"same", "other"}:
         return np.asarray(counts.astype(np.float64))
-    return np.where(counts, np.nan_to_num(log_odds_all(heard.probability)), 0.0)
+    return np.where(counts, heard.log_odds, 0.0)
 
 
 def gain(own: float, rival: float) -> float:

@@ -338,9 +338,17 @@ class Board:
         }
         return sorted(sorted(most, key=lambda place: -most[place])[:_PAIRED])
 
-    def polish(self, cuts: Cuts, level: float) -> tuple[Cuts, Standing]:
-        """Make a policy cheaper while its least slack stays at a level, or bring it there."""
+    def polish(self, cuts: Cuts, level: float, *, in_pairs: bool) -> tuple[Cuts, Standing]:
+        """Make a policy cheaper while its least slack stays at a level, or bring it there.
+
+        Args:
+            cuts: Where to start.
+            level: Slack to keep.
+            in_pairs: Whether thresholds are moved two at a time as well as one by one.
+        """
         cuts, best = self._one_by_one(cuts, level)
+        if not in_pairs:
+            return cuts, best
         movable = self.thresholds()
         for i, one in enumerate(movable):
             for two in movable[i + 1 :]:

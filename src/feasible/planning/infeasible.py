@@ -12,18 +12,18 @@ import numpy as np
 
 from feasible.planning.attempt import Rows
 from feasible.planning.certify import Judged
-from feasible.planning.chain import Chain, Ingredients, exits_of
-from feasible.planning.constraints import Constraint, Exits, constraints
+from feasible.planning.chain import Chain, Ingredients
+from feasible.planning.constraints import Constraint, Exits
 from feasible.planning.evidence import earliest_date, labels_needed
 from feasible.planning.judgement import interval_of
 from feasible.planning.search import search, thinned
+from feasible.planning.sheet import Sheet
 from feasible.schema import (
     AnsweredBy,
     Brief,
     CertificateLine,
     Infeasible,
     Objective,
-    Profile,
 )
 from feasible.units import format_usd
 
@@ -37,24 +37,28 @@ SHOWABLE: Final = 1.64
 """Standardised slack at which a certificate at 95 % is about as likely as not."""
 
 
-def structural(kit: Ingredients, profile: Profile) -> Infeasible | None:
+def structural(rows: Sheet) -> Infeasible | None:
     """Find promises that no arrangement of these tiers can keep, whatever the thresholds.
 
     Each objective is given its best case alone: every row leaves by the exit that suits it best.
     The best case must break the limit beyond what the luck of these rows explains.
+
+    Args:
+        rows: SEARCH rows.
     """
+    kit = rows.kit
     if not kit.machines and kit.person is None:
         return Infeasible(
             kind="structural", binding=(), because=("no tier is left that a plan may use",)
         )
     chains = [Chain((name,)) for name in kit.machines]
     chains += [Chain(())] if kit.person is not None else []  # a person is asked at once
-    singles = [exits_of(chain, kit, profile) for chain in chains]
-    judged = [constraints(kit.brief, profile, single) for single in singles]
+    singles = [rows.exits(chain) for chain in chains]
+    judged = [rows.constraints(chain) for chain in chains]
     binding, because = [], []
     for index, constraint in enumerate(judged[0]):
         best = _oracle([of_chain[index] for of_chain in judged], singles)
-        there = np.zeros(len(profile), dtype=np.int64)
+        there = np.zeros(len(rows), dtype=np.int64)
         value, span = best.value(there), interval_of(best, there, _SURE)
         if value is not None and span is not None and span[0] > best.limit + 1e-12:
             binding.append(constraint.id)

@@ -130,7 +130,7 @@ def plan_profile(
         extras={"evidence": evidence_schedule(brief, today=now.date())},
     )
     too_few = unshowable(brief, rows_to_judge(brief, cert, rows.cert.labelled))
-    blocked = structural(everything, found)
+    blocked = structural(rows.search if kit is everything else Sheet(everything, found))
     if blocked is not None:
         blocked = relaxed(kit, rows, blocked, too_few=too_few, progress=progress)
         return msgspec.structs.replace(report, infeasible=blocked)

@@ -84,8 +84,11 @@ def frontier_points(
         return ()
     sign = brief.objective(main).is_ceiling
 
+    leaves_of: dict[int, IntArray] = {}
+
     def quality(candidate: Candidate) -> float | None:
         leaves = sheet.leaves(candidate.chain, candidate.thresholds)
+        leaves_of[id(candidate)] = leaves
         value = next(c for c in sheet.constraints(candidate.chain) if c.id == main).value(leaves)
         return None if value is None else -value if sign else 1 - value
 
@@ -98,16 +101,17 @@ def frontier_points(
         points.append((chosen, quality(chosen) or 0.0))
         points.sort(key=lambda item: item[0].cost_usd)
     return tuple(
-        _point(candidate, abs(value), sheet, is_chosen=candidate is chosen)
+        _point(
+            candidate, abs(value), sheet, leaves_of[id(candidate)], is_chosen=candidate is chosen
+        )
         for candidate, value in points
     )
 
 
-def _point(candidate: Candidate, quality: float, sheet: Sheet, *, is_chosen: bool) -> FrontierPoint:
-    leaves, exits = (
-        sheet.leaves(candidate.chain, candidate.thresholds),
-        sheet.exits(candidate.chain),
-    )
+def _point(
+    candidate: Candidate, quality: float, sheet: Sheet, leaves: IntArray, *, is_chosen: bool
+) -> FrontierPoint:
+    exits = sheet.exits(candidate.chain)
     took = exits.latency_ms[np.arange(len(leaves)), leaves]
     worth = _worth(sheet, exits, leaves)
     return FrontierPoint(

@@ -43,8 +43,10 @@ _SAME: Final = 0.02
 """Standard errors of slack that make no difference."""
 _GLANCE: Final = 2.0
 """Level of slack by which orders of tiers are compared at a glance."""
+_HOPELESS: Final = -4.0
+"""Slack below which a glance says enough. Standard errors."""
 _GLANCE_ROWS: Final = 800
-_GLANCE_ROUNDS: Final = 4
+_GLANCE_ROUNDS: Final = 2
 _MIDDLE_ROWS: Final = 6_000
 """Rows on which families are worked out; of more, the best are then settled on all."""
 _KEPT: Final = 4
@@ -132,18 +134,24 @@ def search(
     if progress is not None:
         progress(len(chosen) + 1, len(chosen) + 1)
     found = [candidate for family in families for candidate in family.candidates()]
-    return [*found, *_alone(kit, sheet, n_cert)]
+    return [*found, *_alone(kit, sheet, n_cert, glances)]
 
 
-def _alone(kit: Ingredients, sheet: Sheet, n_cert: int) -> list[Candidate]:
-    """Give every tier alone, answering everything: nothing was placed, so nothing was overfitted.
+def _alone(
+    kit: Ingredients, sheet: Sheet, n_cert: int, glances: Sequence[_Glance]
+) -> list[Candidate]:
+    """Give each tier alone, answering everything: nothing was placed, so nothing was overfitted.
 
-    Where there is a person, a person alone is the plan that always holds.
+    Where there is a person, a person alone is the plan that always holds. A tier that a glance
+    already shows to be far from a promise is left out.
     """
     if kit.person is not None:
         return []
     ratio = n_cert / float(sheet.stands_for.sum())
-    solvers = [Solver(kit, Chain((name,)), sheet, ratio, seen=1.0) for name in kit.machines]
+    hopeful = {g.chain for g in glances if g.least > _HOPELESS}
+    chains = [Chain((name,)) for name in kit.machines]
+    some = [chain for chain in chains if chain in hopeful] or chains
+    solvers = [Solver(kit, chain, sheet, ratio, seen=1.0) for chain in some]
     return [solver.candidate(solver.board.never()) for solver in solvers]
 
 
@@ -259,6 +267,9 @@ def _looked_at(
         cuts = solver.board.never()
         rounds = _GLANCE_ROUNDS if chain.machines else 1
         policies, after = solver.climb(_GLANCE, start, cuts, rounds=rounds)
+        if chain.machines:
+            best = min(policies, key=lambda found: _rank(found[1], _GLANCE))
+            policies.append(solver.board.settle(best[0], _GLANCE))
         least = max(standing.least for _, standing in policies)
         costs = [s.cost for _, s in policies if s.least >= _GLANCE]
         if price is None and costs:
@@ -303,7 +314,9 @@ class _Family:
     def polish(self, level: float) -> None:
         """Make the best policy at a level of slack better."""
         if self.solver.k:
-            self.policies.append(self.board.polish(self.best(level)[0], level))
+            # Of many rows single steps find the place: pairs of steps save less than a hundredth.
+            in_pairs = len(self.solver.sheet) < _MANY_ROWS
+            self.policies.append(self.board.polish(self.best(level)[0], level, in_pairs=in_pairs))
 
     def candidates(self) -> list[Candidate]:
         """Describe what was found, and what common floors make of the safest of it."""

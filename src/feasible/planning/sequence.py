@@ -20,6 +20,7 @@ from scipy.special import ndtri
 
 from feasible.planning.candidates import Candidate
 from feasible.planning.chain import Chain
+from feasible.planning.constraints import Constraint
 from feasible.planning.search import thinned
 from feasible.planning.sheet import Sheet
 from feasible.planning.solver import Solver
@@ -33,7 +34,7 @@ _MOST: Final = 30
 """Candidates in a sequence at most."""
 _FEWER: Final = 10
 """The same where so many rows judge that every step takes long."""
-_DRAWN_ROWS: Final = 2_000
+_DRAWN_ROWS: Final = 1_200
 """Rows that are drawn from where there are very many."""
 _TRIED: Final = 120
 _FEWER_TRIED: Final = 30
@@ -48,8 +49,8 @@ _PER_THRESHOLD: Final = 0.1
 _ROUTED_LUCK: Final = 0.8
 """Standard errors by which policies of a router look better than they are, as measured on held-out
 rows of logged language models."""
-_SEARCHED: Final = 1.5
-"""How much wider quality spreads than draws of the rows that policies were searched on say."""
+_SMOOTH: Final = 1.5
+"""How much wider quality spreads than draws of few searched rows say."""
 _CLOSE: Final = 0.1
 """Standard deviations within which candidates are about as sure."""
 _AMPLE: Final = 3.0
@@ -238,20 +239,21 @@ def _drawn(
             continue
         excess, mass = sums[1 + q], sums[1 + promises + q]
         mean = np.divide(excess, mass, out=np.full(excess.shape, np.inf), where=mass > _TIE)
-        will = mass.mean(axis=0) / float((weight @ stands_for).mean()) * n_cert
+        masses = rows[1 + promises + q]
+        will = (masses > 0) @ stands_for / float(stands_for.sum()) * n_cert
         most = judging.get(solver.ids[q], solver.margins[q].n_cert)
         will = np.minimum(np.round(will), most)
         room = _room(candidates, solvers[0], q, will)
         known = np.isfinite(mean).all(axis=0)
-        middle = np.where(known, mean, 0.0).mean(axis=0)
+        mean = np.where(known, mean, 0.0)
+        middle = mean.mean(axis=0)
         told = np.array([-c.slack[solver.ids[q]] for c in candidates]) * solver.error[q]
         center = (told if are_told else middle) + _luck_of(candidates, solver, q)
-        spread_of = _spread_of(rows[1 + promises + q], drawn_for, will)
-        if solver.constraints[q].objective.kind == "quality" and not are_told:
-            spread_of = spread_of * _SEARCHED
-        mean = np.where(known, mean, 0.0)
-        passes &= known & (center + (mean - middle) * spread_of <= room)
-        spread = mean.std(axis=0) * spread_of
+        drawn = mean.std(axis=0)
+        floored = np.array([are_told or c.chain.by == "router" for c in candidates])
+        spread = _spread(solver.constraints[q], center, drawn, masses, drawn_for, will, floored)
+        wider = np.divide(spread, drawn, out=np.zeros(len(drawn)), where=drawn > 0)
+        passes &= known & (center + (mean - middle) * wider <= room)
         distance = (room - center) / np.maximum(spread, solver.error[q] / 4)
         surety = np.minimum(surety, np.where(known, distance, -_AMPLE))
     placed = np.array([solvers[0][c.chain].placed_of(c) for c in candidates])
@@ -282,24 +284,47 @@ def _weights(n: int) -> FloatArray:
     return np.random.default_rng([_STREAM, n]).standard_exponential((_DRAWS, n))
 
 
-def _spread_of(mass: FloatArray, drawn_for: FloatArray, judging: FloatArray) -> FloatArray:
-    """Give how much wider one promise's means spread than draws of these rows do.
+def _spread(
+    constraint: Constraint,
+    center: FloatArray,
+    drawn: FloatArray,
+    mass: FloatArray,
+    drawn_for: FloatArray,
+    judging: FloatArray,
+    floored: BoolArray,
+) -> FloatArray:
+    """Give how far each candidate's mean on CERT rows may be from what is expected of it.
 
-    Both the rows that were searched and those that will judge have luck. Where only some of the
-    searched rows are drawn from, the draws spread as wide as so few rows do.
+    Both the rows that were searched and those that will judge have luck. Draws know how it goes
+    together from candidate to candidate, but too little of it: where only some of the searched rows
+    are drawn from, they spread as wide as so few do; and what is expected of a row is smoother than
+    what becomes of it.
 
     Args:
+        constraint: The promise.
+        center: shape (n_candidates,). What is expected, above the limit.
+        drawn: shape (n_candidates,). Standard deviation of the draws.
         mass: shape (n_candidates, n_rows). How much each row judges; 0 where it does not.
         drawn_for: shape (n_rows,). Rows searched that each row is drawn for.
         judging: shape (n_candidates,). CERT rows that will judge.
+        floored: shape (n_candidates,). Whether a share spreads at least as independent rows do;
+            others spread wider than their draws by a fixed factor.
 
     Returns:
-        A factor, shape (n_candidates,).
+        Standard deviations, shape (n_candidates,).
     """
     total, squares = mass.sum(axis=1), (mass**2).sum(axis=1)
-    drawn = np.divide(total**2, squares, out=np.zeros(len(mass)), where=squares > 0)
-    searched = (mass > 0) @ drawn_for
-    return np.asarray(np.sqrt(drawn * (1 / np.maximum(searched, 1) + 1 / np.maximum(judging, 1))))
+    rows = np.divide(total**2, squares, out=np.zeros(len(mass)), where=squares > 0)
+    searched = np.maximum((mass > 0) @ drawn_for, 1)
+    luck = 1 / searched + 1 / np.maximum(judging, 1)
+    wide = np.asarray(drawn * np.sqrt(rows * luck))
+    if constraint.objective.kind != "quality":
+        return wide
+    if not (constraint.is_binary or constraint.person_rate is not None):
+        return np.where(floored, wide, _SMOOTH * wide)
+    share = np.clip(center + constraint.limit, 0.0, 1.0)
+    least = np.sqrt(share * (1 - share) * luck)
+    return np.where(floored, np.maximum(wide, least), _SMOOTH * wide)
 
 
 def _luck_of(candidates: Sequence[Candidate], solver: Solver, q: int) -> FloatArray:

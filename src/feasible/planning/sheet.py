@@ -94,6 +94,7 @@ class Sheet:
         self.yardstick = Yardstick(kit.brief, profile, self.labelled, stands_for=stands_for)
         self._places: dict[str, Places] = {}
         self._scores: dict[str, tuple[FloatArray, IntArray]] = {}
+        self._said: dict[str, HeardAll] = {}
         self._exits: dict[Chain, Exits] = {}
         self._policies: dict[Chain, Policy] = {}
         self._constraints: dict[Chain, tuple[Constraint, ...]] = {}
@@ -248,12 +249,14 @@ class Sheet:
         return judged_all(step.steps[place], self._heard(name), group, names, earlier), group
 
     def _heard(self, name: str) -> HeardAll:
-        column = self.profile.tiers.index(name)
-        return HeardAll(
-            self.profile.answered[:, column],
-            self.profile.answer_class[:, column],
-            self.own(name)[0],
-        )
+        if name not in self._said:
+            column = self.profile.tiers.index(name)
+            self._said[name] = HeardAll(
+                self.profile.answered[:, column],
+                self.profile.answer_class[:, column],
+                self.own(name)[0],
+            )
+        return self._said[name]
 
     def places(self, chain: Chain, place: int) -> Places:
         """Give where the thresholds of a tier may stand."""

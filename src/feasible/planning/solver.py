@@ -14,7 +14,7 @@ from feasible.planning.candidates import Candidate, Margin
 from feasible.planning.chain import Chain, Ingredients
 from feasible.planning.constraints import Constraint
 from feasible.planning.sheet import Sheet
-from feasible.schema import FloatArray
+from feasible.schema import BoolArray, FloatArray, IntArray
 
 __all__ = ["Solver"]
 
@@ -61,6 +61,7 @@ class Solver:
     ) -> None:
         self.kit, self.chain, self.sheet, self.ratio = kit, chain, sheet, ratio
         self.seen = (_FORESEEN if chain.by == "router" else _SEEN) if seen is None else seen
+        self._doubted: list[tuple[BoolArray, IntArray, FloatArray, FloatArray]] | None = None
         exits = sheet.exits(chain)
         self.constraints = sheet.constraints(chain)
         self.k = len(chain.machines)
@@ -169,27 +170,32 @@ class Solver:
         if constraint.objective.kind != "quality":
             return seen
         out = seen.copy()
-        stands_for = self.sheet.stands_for
         # Of very many rows nothing has to be expected: they tell.
         few = min(1.0, _FEW_ROWS / max(1.0, self._judging(constraint)))
         trust = 1 - (1 - self.seen) * few
         if trust >= 1:
             return seen
-        for tier in range(self.k):
-            probability, group = self.sheet.expected(self.chain, tier)
-            mine = self.places[tier].level >= 0
-            doubt = np.where(mine, 1 - probability, 0.0)
-            groups = len(self.places[tier].probability)
-            weighed = doubt * stands_for
-            missed = np.bincount(
-                group, weights=np.where(mine, seen[:, tier], 0.0), minlength=groups
-            )
-            doubted = np.bincount(group, weights=weighed, minlength=groups)
+        for tier, (mine, group, weighed, doubted) in enumerate(self._doubts()):
+            seen_here = np.where(mine, seen[:, tier], 0.0)
+            missed = np.bincount(group, weights=seen_here, minlength=len(doubted))
             overall = missed.sum() / max(float(doubted.sum()), _TIE)
             rate = (missed + _POOLED * overall) / (doubted + _POOLED)
             drawn = trust * seen[:, tier] + (1 - trust) * rate[group] * weighed
             out[:, tier] = np.where(mine, drawn, seen[:, tier])
         return out
+
+    def _doubts(self) -> list[tuple[BoolArray, IntArray, FloatArray, FloatArray]]:
+        """Give, tier by tier: rows that it may answer, their groups, their doubt; each group's."""
+        if self._doubted is None:
+            self._doubted = []
+            for tier in range(self.k):
+                probability, group = self.sheet.expected(self.chain, tier)
+                mine = self.places[tier].level >= 0
+                weighed = np.where(mine, 1 - probability, 0.0) * self.sheet.stands_for
+                groups = len(self.places[tier].probability)
+                doubted = np.bincount(group, weights=weighed, minlength=groups).astype(np.float64)
+                self._doubted.append((mine, group, weighed, doubted))
+        return self._doubted
 
     def _judging(self, constraint: Constraint) -> float:
         """Count the rows that judge at the first exit, each as many as it stands for."""

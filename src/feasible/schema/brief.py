@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cached_property
 from typing import Final, Literal
 
 import msgspec
@@ -106,7 +107,7 @@ class AnsweredBy(StrEnum):
     PEOPLE = "people"
 
 
-class Objective(_Record, frozen=True, kw_only=True, omit_defaults=True):
+class Objective(_Record, frozen=True, kw_only=True, omit_defaults=True, dict=True):
     """One promised number. Exactly one of the kind keys (`latency` to `residency`) is present."""
 
     latency: str | None = None
@@ -143,7 +144,7 @@ class Objective(_Record, frozen=True, kw_only=True, omit_defaults=True):
     confidence_level: float = 0.95
     """1 - alpha of the statement that it holds. Ratio in (0, 1)."""
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """Give the one kind key that is present, for example `latency`."""
         return next(kind for kind in OBJECTIVE_RULES if getattr(self, kind) is not None)
@@ -155,7 +156,7 @@ class Objective(_Record, frozen=True, kw_only=True, omit_defaults=True):
         assert isinstance(value, str)  # noqa: S101  holds by construction of `kind`
         return value
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Give the name used in reports, certificates and `keeps:`, for example `recall_high_risk`.
 
