@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from feasible.cascade import (
     table_of,
 )
 from feasible.planning.calibration import Fit, own_probabilities
-from feasible.planning.constraints import Exits
+from feasible.planning.constraints import Exits, percentile_of
 from feasible.planning.scores import Scores
 from feasible.schema import (
     DEFAULT_GROUP,
@@ -53,6 +53,9 @@ NEVER = 1.01
 
 _PERSON_MS = 1.0
 """A hand-off's acknowledgement when the profile has no measured one. Milliseconds."""
+
+_NEARLY_ALL: Final = 0.99
+"""Percentile from which on a promised latency is a deadline of every decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,14 +346,19 @@ def _most_answering(chain: Chain, kit: Ingredients) -> str:
 
 
 def deadline_ms(brief: Brief) -> float | None:
-    """Give the time for a whole decision: the declared deadline, else the tightest percentile."""
+    """Give the time for a whole decision; None when none is declared or implied.
+
+    Absent a declared deadline, the tightest promise about nearly every decision is one: p99 or
+    above, on all of them. Lower percentiles and means say how many may be late, not that none is.
+    """
     serving = brief.layers.serving
     if serving is not None and serving.deadline is not None:
         return serving.deadline.ms
     limits = [
         o.limit.mid * 1e3
         for o in brief.envelope
-        if o.kind == "latency" and o.measure != "mean" and o.limit is not None
+        if o.kind == "latency" and o.limit is not None and o.on is None
+        if (percentile_of(o) or 0.0) >= _NEARLY_ALL
     ]
     return min(limits) if limits else None
 

@@ -156,7 +156,17 @@ def test_rows_judged_for_some_tiers_only_judge_no_quality() -> None:
     assert exits_of(BOTH, kit(brief(), person=None), some).labelled.tolist() == [False, True, False]
 
 
-def test_a_mean_latency_is_no_deadline() -> None:
-    """Only the declared deadline and percentiles cut a walk short."""
-    assert deadline_ms(brief(envelope="  - {latency: mean, at_most: 50 ms}\n")) is None
-    assert deadline_ms(brief(envelope="  - {latency: p99, at_most: 80 ms}\n")) == 80.0
+def test_only_a_promise_about_nearly_every_decision_is_a_deadline() -> None:
+    """Means and lower percentiles say how many may be late; a slice says nothing of the others."""
+    promises = {
+        "latency: mean, at_most: 50 ms": None,
+        "latency: p50, at_most: 50 ms": None,
+        "latency: p95, at_most: 50 ms": None,
+        "latency: p99, at_most: 80 ms": 80.0,
+        "latency: p99.9, at_most: 90 ms": 90.0,
+        "latency: p99, on: risky, at_most: 50 ms": None,
+    }
+
+    found = {one: deadline_ms(brief(envelope=f"  - {{{one}}}\n")) for one in promises}
+
+    assert found == promises
