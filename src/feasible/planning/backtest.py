@@ -41,7 +41,7 @@ def backtest(plan: Plan, brief: Brief, profile: Profile) -> Backtest:
         DataError: The profile lacks a tier or a slice.
     """
     kit, chain, policy = _kit(plan, brief, profile)
-    exits = exits_of(chain, kit, profile)
+    exits = exits_of(chain, kit, profile, policy=policy)
     leaves = walk(policy, profile, exits.is_person.shape[1], router=plan.router)
     rows = np.arange(len(leaves))
     made = constraints(brief, profile, exits)
@@ -81,7 +81,7 @@ def _kit(plan: Plan, brief: Brief, profile: Profile) -> tuple[Ingredients, Chain
         mean_usd={t.name: t.cost_usd for t in plan.tiers},
         worst_usd={t.name: t.worst_cost_usd for t in plan.tiers},
     )
-    policy = Policy.from_plan(plan)
+    policy = Policy.from_plan(plan, brief.layers.tiers)
     asked = tuple(s for s in policy.steps if s.kind is not TierKind.CACHE)
     by: Literal["router", "score"] = "router" if plan.router is not None else "score"
     return kit, Chain(kit.machines, by), replace(policy, steps=asked)

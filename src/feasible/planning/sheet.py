@@ -16,6 +16,8 @@ from feasible.cascade import (
     foresee_all,
     judged_all,
     route_rows,
+    until_all,
+    until_of,
 )
 from feasible.planning.chain import (
     NEVER,
@@ -181,6 +183,7 @@ class Sheet:
             threshold=threshold,
             latency_ms=self.profile.latency_ms[:, columns],
             cost_usd=self.profile.cost_usd[:, columns],
+            until_ms=until_all(self.policy(chain), self.profile.slices)[0],
         )
 
     def is_gated(self, chain: Chain, place: int) -> bool:
@@ -224,7 +227,12 @@ class Sheet:
         if chain.by in {"score", "router"} or (chain.by == "posterior" and place == 0):
             return f"score {chain.machines[place]}"
         upto = place + 2 if chain.by == "gain" else place + 1
-        return f"{chain.by} {place} {' '.join(chain.machines[:upto])}"
+        # Who is heard depends on time, and so on what is kept back for the fallback.
+        policy = self.policy(chain)
+        until = [
+            until_of(policy, name, policy.deadline_ms or 0.0) for name in policy.fallback.values()
+        ]
+        return f"{chain.by} {place} {' '.join(chain.machines[:upto])} {until}"
 
     def own(self, name: str) -> tuple[FloatArray, IntArray]:
         """Give a tier's probabilities from its scores alone, and the group of each answer."""
@@ -243,17 +251,18 @@ class Sheet:
             return self.foreseen.get(name, unknown), np.zeros(len(self), dtype=np.int64)
         group = self.own(name)[1]
         step = self.policy(chain)
-        earlier = {other: self._heard(other) for other in chain.machines[:place]}
+        is_open = self.exits(chain).is_open
+        heard = [
+            HeardAll(
+                is_open[:, at],
+                self.profile.answer_class[:, self.profile.tiers.index(other)],
+                self.own(other)[0],
+            )
+            for at, other in enumerate(chain.machines[: place + 1])
+        ]
+        earlier = dict(zip(chain.machines[:place], heard, strict=False))
         names = group_names(self.kit, name)
-        return judged_all(step.steps[place], self._heard(name), group, names, earlier), group
-
-    def _heard(self, name: str) -> HeardAll:
-        column = self.profile.tiers.index(name)
-        return HeardAll(
-            self.profile.answered[:, column],
-            self.profile.answer_class[:, column],
-            self.own(name)[0],
-        )
+        return judged_all(step.steps[place], heard[place], group, names, earlier), group
 
     def places(self, chain: Chain, place: int) -> Places:
         """Give where the thresholds of a tier may stand."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from feasible.errors import LedgerError, PlanError, RequestError
@@ -253,6 +254,22 @@ def test_a_declared_timeout_is_kept_whatever_time_is_left(plan_for: Plans) -> No
     spec = TierSpec(name="llm", kind=TierKind.LLM, timeout=Duration("50 ms"))
     plan = plan_for([slow, next_one], deadline_ms=30_000.0)
     runtime = runtime_of(plan, [slow, next_one], specs=[spec])
+
+    (decided,) = decide(runtime, ASKED)
+
+    assert steps(decided.decision) == [("llm", "timed_out"), ("model", "answered")]
+    assert decided.decision.path[0].latency_ms < 5_000
+
+
+def test_the_timeout_that_the_plan_was_made_with_is_kept(plan_for: Plans) -> None:
+    """Whatever the brief says by now."""
+    slow = AsyncScriptedTier([Hang()], name="llm", kind=TierKind.LLM)
+    next_one = ScriptedTier(["a"], name="model")
+    spec = TierSpec(name="llm", kind=TierKind.LLM, timeout=Duration("20 s"))
+    plan = plan_for([slow, next_one], deadline_ms=30_000.0)
+    first, second = plan.tiers
+    tiers = (msgspec.structs.replace(first, timeout_ms=50.0), second)
+    runtime = runtime_of(msgspec.structs.replace(plan, tiers=tiers), [slow, next_one], specs=[spec])
 
     (decided,) = decide(runtime, ASKED)
 
