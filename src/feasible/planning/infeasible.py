@@ -12,12 +12,20 @@ import numpy as np
 
 from feasible.planning.attempt import Rows
 from feasible.planning.certify import Judged
-from feasible.planning.chain import Chain, Ingredients, exits_of
+from feasible.planning.chain import (
+    NEVER,
+    Chain,
+    Ingredients,
+    deadline_ms,
+    exits_of,
+    policy_of,
+)
 from feasible.planning.constraints import Constraint, Exits, constraints
 from feasible.planning.evidence import earliest_date, labels_needed
 from feasible.planning.judgement import interval_of
 from feasible.planning.search import search, thinned
 from feasible.schema import (
+    DEFAULT_GROUP,
     AnsweredBy,
     Brief,
     CertificateLine,
@@ -49,19 +57,44 @@ def structural(kit: Ingredients, profile: Profile) -> Infeasible | None:
         )
     chains = [Chain((name,)) for name in kit.machines]
     chains += [Chain(())] if kit.person is not None else []  # a person is asked at once
-    singles = [exits_of(chain, kit, profile) for chain in chains]
+    binding, because = _impossible(kit, profile, chains)
+    if binding and deadline_ms(kit.brief) is not None:
+        # Where every call is cut off no answer is late; what is amiss is still the time.
+        slow, why = _impossible(kit, profile, chains, uncut=True)
+        binding, because = (slow, why) if slow else (binding, because)
+    if not binding:
+        return None
+    return Infeasible(kind="structural", binding=tuple(binding), because=tuple(because))
+
+
+def _impossible(
+    kit: Ingredients, profile: Profile, chains: Sequence[Chain], *, uncut: bool = False
+) -> tuple[list[str], list[str]]:
+    """Name the promises that break even in their best case, and say how.
+
+    Args:
+        kit: What plans are made of.
+        profile: The rows.
+        chains: Each tier alone.
+        uncut: Only promises about latency, as though there were no deadline.
+    """
+    singles = []
+    for chain in chains:
+        blank = policy_of(chain, kit, {name: {DEFAULT_GROUP: NEVER} for name in chain.machines})
+        policy = replace(blank, deadline_ms=None) if uncut else blank
+        singles.append(exits_of(chain, kit, profile, policy=policy))
     judged = [constraints(kit.brief, profile, single) for single in singles]
     binding, because = [], []
     for index, constraint in enumerate(judged[0]):
+        if uncut and constraint.objective.kind != "latency":
+            continue
         best = _oracle([of_chain[index] for of_chain in judged], singles)
         there = np.zeros(len(profile), dtype=np.int64)
         value, span = best.value(there), interval_of(best, there, _SURE)
         if value is not None and span is not None and span[0] > best.limit + 1e-12:
             binding.append(constraint.id)
             because.append(_sentence(constraint.objective, value * best.scale))
-    if not binding:
-        return None
-    return Infeasible(kind="structural", binding=tuple(binding), because=tuple(because))
+    return binding, because
 
 
 def _oracle(made: Sequence[Constraint], singles: Sequence[Exits]) -> Constraint:
