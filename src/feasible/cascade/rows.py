@@ -198,8 +198,8 @@ def route_rows(policy: Policy, table: Table) -> Routed:
             walking &= ~too_late
         asked[:, k] = entered
         ends, in_time = over_all(step, latency, table.latency_ms[:, k], until)
-        latency[entered] = ends[entered]
-        cost[entered] += table.cost_usd[entered, k]
+        np.copyto(latency, ends, where=entered)
+        np.add(cost, table.cost_usd[:, k], out=cost, where=entered)
         accepted = entered & table.answered[:, k]
         if in_time is not None:
             accepted &= in_time
