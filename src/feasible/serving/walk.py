@@ -79,6 +79,7 @@ class Walk:
         accepted: A machine's answer and probability, to be remembered once it is on record.
         heard: Tier -> what it said, of those that answered, sure or not.
         foreseen: Tier -> what the router foresees.
+        in_hand: Tier -> what it gave, an answer or none; the fallback is not asked for it again.
     """
 
     asked: DecideRequest
@@ -93,6 +94,7 @@ class Walk:
     accepted: tuple[Any, float | None] | None = None
     heard: dict[str, Heard] = field(default_factory=dict)
     foreseen: dict[str, float] = field(default_factory=dict)
+    in_hand: dict[str, Answer] = field(default_factory=dict)
 
     def note(
         self,
@@ -254,6 +256,7 @@ class Walker:
         answer = await self._call(walk, step.name, left_ms)
         if answer is None:
             return Seen("failed"), None
+        walk.in_hand[step.name] = answer
         if answer.abstained:
             self._retell(walk, "abstained")
             return Seen("abstained"), None
@@ -344,8 +347,28 @@ class Walker:
         return Given(NOBODY, None, None, fell_back=told)
 
     async def _ask_fallback(self, walk: Walk, name: str, told: str) -> Given | None:
+        """Take what a tier has said, or ask it; None when it gives no answer."""
+        answer = walk.in_hand.get(name)
+        if answer is None:
+            answer = await self._call_fallback(walk, name)
+        else:
+            walk.note(name, "answered", why="its answer is in hand")
+        if answer is None:
+            return None
+        if answer.abstained:
+            self._retell(walk, "abstained")
+            return None
+        if self._tiers[name].tier.kind is TierKind.PERSON:
+            self._retell(walk, "handed_off")
+            return Given(name, None, None, handed_off=True, fell_back=told)
+        step = next((step for step in self._policy.steps if step.name == name), None)
+        group = "" if step is None else step.group(str(answer.value))
+        probability = None if step is None else step.probability(answer.score, group)
+        return Given(name, answer.value, probability, fell_back=told)
+
+    async def _call_fallback(self, walk: Walk, name: str) -> Answer | None:
+        """Call a tier in the time and for the money that are kept back for it."""
         held = self._tiers[name]
-        is_person = held.tier.kind is TierKind.PERSON
         left_usd = self._left_usd(walk)
         worst_usd = held.tier.worst_usd_per_call
         if left_usd is not None and (worst_usd is None or worst_usd > left_usd):
@@ -355,22 +378,10 @@ class Walker:
         left_ms = None if left_ms is None else max(left_ms, 0.0)
         within_s = longest_ms(held.step, left_ms) / 1e3
         is_blocked = held.breaker.is_open or held.calls.is_full(within_s=within_s)
-        if is_blocked and not is_person:
+        if is_blocked and held.tier.kind is not TierKind.PERSON:
             walk.note(name, "skipped", why="blocked")
             return None
-        answer = await self._call(walk, name, left_ms)
-        if answer is None:
-            return None
-        if answer.abstained:
-            self._retell(walk, "abstained")
-            return None
-        if is_person:
-            self._retell(walk, "handed_off")
-            return Given(name, None, None, handed_off=True, fell_back=told)
-        step = next((step for step in self._policy.steps if step.name == name), None)
-        group = "" if step is None else step.group(str(answer.value))
-        probability = None if step is None else step.probability(answer.score, group)
-        return Given(name, answer.value, probability, fell_back=told)
+        return await self._call(walk, name, left_ms)
 
     def _guarded(self, tier: Tier, spec: TierSpec | None) -> _Tier:
         planned = next((step for step in self._plan.tiers if step.name == tier.name), None)

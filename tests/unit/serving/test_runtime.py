@@ -94,6 +94,24 @@ def test_a_hung_tier_makes_the_fallback_answer_inside_the_deadline(plan_for: Pla
     assert took_ms < 2_000
 
 
+def test_a_fallback_that_has_answered_is_not_asked_again(plan_for: Plans) -> None:
+    """What it said, not sure enough, is in hand: nobody waits or pays for it twice."""
+    unsure = ScriptedTier([Answer("a", 0.1)], name="model", usd_per_call=0.01)
+    broken = ScriptedTier([RuntimeError("down")], name="llm", worst_usd_per_call=0.0)
+    plan = plan_for([unsure, broken], fallback={"default": "model"})
+
+    (decided,) = decide(runtime_of(plan, [unsure, broken]), ASKED)
+
+    assert steps(decided.decision) == [
+        ("model", "deferred"),
+        ("llm", "failed"),
+        ("model", "answered"),
+    ]
+    assert decided.decision.answer == "a"
+    assert decided.decision.cost_nusd == 10_000_000
+    assert len(unsure.calls) == 1
+
+
 def test_the_slice_chooses_its_own_fallback(plan_for: Plans) -> None:
     """A caller that knows the slice gets the fallback declared for it."""
     broken = ScriptedTier([RuntimeError("down")], name="model")
