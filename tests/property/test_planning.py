@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 from hypothesis import given, settings
@@ -19,12 +20,14 @@ from feasible.cascade import (
     over,
     route,
     route_rows,
+    table_of,
     until_of,
 )
 from feasible.planning import plan_profile
 from feasible.planning.calibration import Fit
-from feasible.planning.chain import Chain, Ingredients, exits_of, policy_of, walk
+from feasible.planning.chain import Chain, Ingredients, exits_of, machines_only, policy_of, walk
 from feasible.planning.constraints import mix_weights
+from feasible.planning.sheet import Sheet
 from feasible.planning.splits import split_rows
 from feasible.schema import Calibrator, Profile, TierKind, parse_brief
 
@@ -131,6 +134,7 @@ class Served:
     policy: Policy
     profile: Profile
     row: int
+    foreseen: dict[str, float] = field(default_factory=dict)
     latency: float = 0.0
     cost: float = 0.0
     said: dict[str, bool] = field(default_factory=dict)
@@ -161,11 +165,11 @@ class Served:
         if policy.deadline_ms is not None:
             until = until_of(policy, declared, policy.deadline_ms)
             tiers_ms, fallback_ms = until.tiers_ms, until.fallback_ms
-        state = State(remaining_ms=tiers_ms)
+        state = State(remaining_ms=tiers_ms, foreseen=self.foreseen)
         while isinstance(move := route(policy, state), Ask):
             seen = self.call(policy.steps[move.position].name, tiers_ms)
             left = None if tiers_ms is None else tiers_ms - self.latency
-            state = State(at=move.position, seen=seen, remaining_ms=left)
+            state = State(at=move.position, seen=seen, remaining_ms=left, foreseen=self.foreseen)
         if isinstance(move, Finish):
             return policy.steps[move.position].name
         people = [step.name for step in policy.steps if step.kind is TierKind.PERSON]
@@ -184,28 +188,50 @@ class Served:
     st.sampled_from(["{}", "{default: t0}", "{default: t2, rare: t1}", "{rare: t0, other: t2}"]),
     st.lists(st.sampled_from(["", ", timeout: 5 ms", ", timeout: 50 ms"]), min_size=3, max_size=3),
     st.sampled_from([None, "person"]),
+    st.sampled_from(["score", "router"]),
 )
 def test_an_exit_is_what_one_row_gets_alone(
-    seed: int, deadline: str, fallback: str, timeouts: list[str], person: str | None
+    seed: int,
+    deadline: str,
+    fallback: str,
+    timeouts: list[str],
+    person: str | None,
+    by: Literal["score", "router"],
 ) -> None:
-    """Who answers, after how long and for how much: calls that are cut off and fallbacks too."""
+    """Who answers, after how long and for how much: calls that are cut off and fallbacks too.
+
+    Where a router lets rows in, it foresees the score.
+    """
     profile = drawn(seed)
     tiers = "".join(f"    - {{name: t{i}, kind: model{t}}}\n" for i, t in enumerate(timeouts))
     serving = f"{{{deadline}fallback: {fallback}}}"
     ingredients = kit(profile, serving, "", person=person, tiers=tiers)
     cuts = np.random.default_rng(seed).random(3)
-    chain = Chain(profile.tiers)
-    policy = policy_of(
-        chain, ingredients, {t: {"*": float(c)} for t, c in zip(profile.tiers, cuts, strict=True)}
+    chain = Chain(profile.tiers, by)
+    thresholds = {t: {"*": float(c)} for t, c in zip(profile.tiers, cuts, strict=True)}
+    policy = policy_of(chain, ingredients, thresholds)
+    table = replace(
+        table_of(machines_only(policy), profile),
+        probability=profile.score,
+        threshold=np.tile(cuts, (len(profile), 1)),
     )
+    gates = table.probability >= table.threshold if by == "router" else None
 
-    exits = exits_of(chain, ingredients, profile)
-    leaves = walk(policy, profile, exits.is_person.shape[1])
+    exits = exits_of(chain, ingredients, profile, gates=gates)
+    leaves = walk(policy, profile, exits.is_person.shape[1], table=table)
 
+    scores = dict(zip(profile.tiers, profile.score.T, strict=True))
+    sheet = Sheet(ingredients, profile, foreseen=scores)
+    assert (sheet.leaves(chain, thresholds) == leaves).all()
+    judged = sheet.exits(chain, thresholds)
     for row, leaf in enumerate(leaves):
-        alone = Served(policy, profile, row)
+        foreseen = dict(zip(profile.tiers, profile.score[row].tolist(), strict=True))
+        alone = Served(policy, profile, row, foreseen)
         who, latency, cost = alone.answerer(), alone.latency, alone.cost
         assert exits.is_open[row, leaf]
+        assert judged.last_tier[row] == exits.last_tier[row]
+        assert judged.latency_ms[row, leaf] == exits.latency_ms[row, leaf]
+        assert judged.cost_usd[row, leaf] == exits.cost_usd[row, leaf]
         assert (*profile.tiers, exits.last_tier[row])[leaf] == who
         assert np.isclose(exits.latency_ms[row, leaf], latency)
         assert np.isclose(exits.cost_usd[row, leaf], cost)

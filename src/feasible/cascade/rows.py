@@ -210,14 +210,14 @@ def route_rows(policy: Policy, table: Table) -> Routed:
     return Routed(position=position, latency_ms=latency, cost_usd=cost, asked=asked)
 
 
-def past_rows(policy: Policy, table: Table) -> Passed:
+def past_rows(policy: Policy, table: Table, *, gates: BoolArray | None = None) -> Passed:
     """Send every row past every step, as though none was sure enough to answer it.
-
-    A gated step that would be late is taken as asked: what it takes is then never too little.
 
     Args:
         policy: The table of tiers.
         table: What each step would do with each row; probabilities and thresholds are not read.
+        gates: shape (n_rows, n_steps). Which rows a gated step is asked for; where nobody knows
+            yet, one that would be late is taken as asked.
     """
     n_rows, n_steps = table.answered.shape
     latency, cost = np.zeros(n_rows), np.zeros(n_rows)
@@ -226,7 +226,8 @@ def past_rows(policy: Policy, table: Table) -> Passed:
     walking = np.ones(n_rows, dtype=np.bool_)
     until = _until(policy, table)
     for k, step in enumerate(policy.steps):
-        entered, too_late = _entered(policy, step, walking, latency, cost, until)
+        wanted = walking & gates[:, k] if step.gated and gates is not None else walking
+        entered, too_late = _entered(policy, step, wanted, latency, cost, until)
         if too_late is not None:
             walking &= ~too_late
         ends, in_time = over_all(step, latency, table.latency_ms[:, k], until)
@@ -236,9 +237,13 @@ def past_rows(policy: Policy, table: Table) -> Passed:
         kept[:, k] = entered if in_time is None else entered & in_time
         if not step.gated:
             latency, cost = at_ms[:, k], at_usd[:, k]
-        elif in_time is not None:
-            latency = np.where(in_time, latency, at_ms[:, k])
-            cost = np.where(in_time, cost, at_usd[:, k])
+            continue
+        # What answers at its gate ends the walk there: it is past the others, or failed.
+        failed = entered & ~kept[:, k]
+        if gates is not None:
+            failed = entered & ~(kept[:, k] & table.answered[:, k])
+        latency = np.where(failed, at_ms[:, k], latency)
+        cost = np.where(failed, at_usd[:, k], cost)
     return Passed(asked, kept, at_ms, at_usd, latency, cost)
 
 

@@ -32,7 +32,6 @@ from feasible.schema import (
     IntArray,
     Posterior,
     Profile,
-    Router,
     TierKind,
     TierSpec,
 )
@@ -136,6 +135,7 @@ def exits_of(
     *,
     labelled: BoolArray | None = None,
     policy: Policy | None = None,
+    gates: BoolArray | None = None,
 ) -> Exits:
     """Say what every row would get at every exit of a chain.
 
@@ -148,15 +148,17 @@ def exits_of(
         profile: The rows.
         labelled: `labelled_rows` of them, where it is known already.
         policy: The chain's table with any thresholds, where it is known already.
+        gates: shape (n_rows, n_machines). Whether a gated machine is asked; where thresholds are
+            not known yet, one that would be late takes time and money of every row behind it.
     """
     policy = policy or policy_of(
         chain, kit, {name: {DEFAULT_GROUP: NEVER} for name in chain.machines}
     )
     k, n = len(chain.machines), len(profile)
     columns = [profile.tiers.index(name) for name in chain.machines]
-    passed = _passed(policy, profile, columns)
+    passed = _passed(policy, profile, columns, gates)
     heard = passed.in_time[:, :k] & profile.answered[:, columns]
-    last = _last(policy, kit, profile, passed, chain)
+    last = _last(policy, kit, profile, passed, chain, gates)
     machine_usd = np.hstack([passed.at_usd[:, :k], last.machine_usd[:, None]])
     is_person = np.zeros((n, k + 1), dtype=np.bool_)
     is_person[:, k] = last.is_person
@@ -209,14 +211,17 @@ class _Last:
     tier: tuple[str | None, ...]
 
 
-def _passed(policy: Policy, profile: Profile, columns: list[int]) -> Passed:
+def _passed(
+    policy: Policy, profile: Profile, columns: list[int], gates: BoolArray | None
+) -> Passed:
     """Say what rows have behind them that nobody answered: at each machine and after all steps."""
     took, paid = profile.latency_ms[:, columns], profile.cost_usd[:, columns]
     answered = profile.answered[:, columns]
     machines = policy.steps[: len(columns)]
     if policy.deadline_ms is None and policy.cost_each_usd is None:
         most = np.array([longest_ms(step, None) for step in machines])
-        if not (took > most).any():  # nothing is cut off or left out
+        gate_fails = gates is not None and not answered.all()
+        if not gate_fails and not (took > most).any():  # nothing is cut off or left out
             asked = np.ones((len(profile), len(policy.steps)), dtype=np.bool_)
             gated = [step.gated for step in machines]
             at_ms, past_ms = _so_far(took, gated)
@@ -226,9 +231,10 @@ def _passed(policy: Policy, profile: Profile, columns: list[int]) -> Passed:
         nothing = np.zeros((len(profile), 1))
         took, paid = np.hstack([took, nothing]), np.hstack([paid, nothing])
         answered = np.hstack([answered, nothing == 0])
+        gates = None if gates is None else np.hstack([gates, nothing == 0])
     unknown = np.full(took.shape, np.nan)
     until, _ = until_all(policy, profile.slices)
-    return past_rows(policy, Table(answered, unknown, unknown, took, paid, until))
+    return past_rows(policy, Table(answered, unknown, unknown, took, paid, until), gates=gates)
 
 
 def _so_far(each: FloatArray, gated: Sequence[bool]) -> tuple[FloatArray, FloatArray]:
@@ -239,7 +245,12 @@ def _so_far(each: FloatArray, gated: Sequence[bool]) -> tuple[FloatArray, FloatA
 
 
 def _last(
-    policy: Policy, kit: Ingredients, profile: Profile, passed: Passed, chain: Chain
+    policy: Policy,
+    kit: Ingredients,
+    profile: Profile,
+    passed: Passed,
+    chain: Chain,
+    gates: BoolArray | None,
 ) -> _Last:
     n = len(profile)
     handed = passed.asked[:, -1].copy() if kit.person is not None else np.zeros(n, dtype=np.bool_)
@@ -256,8 +267,10 @@ def _last(
             again = rows.copy()
             if name in chain.machines:
                 place = chain.machines.index(name)
-                if not policy.steps[place].gated:  # else it was passed over
-                    again &= ~passed.in_time[:, place]
+                in_hand = passed.in_time[:, place]
+                if policy.steps[place].gated:  # else it was passed over
+                    in_hand = in_hand & (False if gates is None else gates[:, place])
+                again &= ~in_hand
             step = _step_of(name, policy, kit)
             ends, in_time = over_all(step, latency, profile.latency_ms[:, column], until)
             given &= ~again | (True if in_time is None else in_time)
@@ -403,16 +416,20 @@ def machines_only(policy: Policy) -> Policy:
     return replace(policy, steps=machines)
 
 
-def walk(
-    policy: Policy, profile: Profile, n_exits: int, *, router: Router | None = None
-) -> IntArray:
+def walk(policy: Policy, profile: Profile, n_exits: int, *, table: Table | None = None) -> IntArray:
     """Route every row and give its exit; a row that fell back leaves by the last exit.
+
+    Args:
+        policy: The table of tiers.
+        profile: The rows.
+        n_exits: Exits of the chain.
+        table: What its machines would do with every row, where it is known already.
 
     Returns:
         shape (n_rows,), 0 <= exit < n_exits.
     """
     asked = machines_only(policy)
-    position = route_rows(asked, table_of(asked, profile, router=router)).position
+    position = route_rows(asked, table or table_of(asked, profile)).position
     return np.where(position == FELL_BACK, n_exits - 1, position)
 
 

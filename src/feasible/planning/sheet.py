@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -34,6 +34,8 @@ from feasible.planning.constraints import Constraint, Exits, Yardstick, positive
 from feasible.schema import DEFAULT_GROUP, BoolArray, FloatArray, IntArray, Profile
 
 __all__ = ["Places", "Sheet"]
+
+Thresholds: TypeAlias = Mapping[str, Mapping[str, float]]
 
 _MOST_PLACES: Final = 256
 """Thresholds of one tier and answer group that are tried, evenly spread over its rows."""
@@ -96,9 +98,9 @@ class Sheet:
         self.yardstick = Yardstick(kit.brief, profile, self.labelled, stands_for=stands_for)
         self._places: dict[str, Places] = {}
         self._scores: dict[str, tuple[FloatArray, IntArray]] = {}
-        self._exits: dict[Chain, Exits] = {}
+        self._exits: dict[tuple[Chain, str], Exits] = {}
         self._policies: dict[Chain, Policy] = {}
-        self._constraints: dict[Chain, tuple[Constraint, ...]] = {}
+        self._constraints: dict[int, tuple[Constraint, ...]] = {}
 
     def __len__(self) -> int:
         """Give the number of rows."""
@@ -134,21 +136,45 @@ class Sheet:
         ]
         return [member for member in found if 0 < member.mean() < _RARE]
 
-    def exits(self, chain: Chain) -> Exits:
-        """Say what every row would get at every exit of a chain."""
-        found = self._exits.get(chain)
-        if found is None:
-            policy = self.policy(chain)
-            found = exits_of(chain, self.kit, self.profile, labelled=self.labelled, policy=policy)
-            self._exits[chain] = found
-        return found
+    def exits(self, chain: Chain, thresholds: Thresholds | None = None) -> Exits:
+        """Say what every row would get at every exit of a chain.
 
-    def constraints(self, chain: Chain) -> tuple[Constraint, ...]:
-        """Give every promise as losses at the exits of a chain."""
-        found = self._constraints.get(chain)
+        Args:
+            chain: The order of tiers.
+            thresholds: Tier -> group -> threshold, where they are known: a gated tier that is asked
+                and fails takes time and money, and one that is not asked does not.
+        """
+        key = chain, ""
+        if thresholds is not None and self._gates_fail(chain):
+            key = chain, str(thresholds)
+        if key not in self._exits:
+            gates = None
+            if key[1] and thresholds is not None:
+                table = self._table(chain, thresholds)
+                gates = table.probability >= table.threshold
+            self._exits[key] = exits_of(
+                chain,
+                self.kit,
+                self.profile,
+                labelled=self.labelled,
+                policy=self.policy(chain),
+                gates=gates,
+            )
+        return self._exits[key]
+
+    def _gates_fail(self, chain: Chain) -> bool:
+        """Claim that some row's call of a gated tier gives no answer."""
+        gated = [k for k in range(len(chain.machines)) if self.is_gated(chain, k)]
+        return bool(gated) and not self.exits(chain).is_open[:, gated].all()
+
+    def constraints(
+        self, chain: Chain, thresholds: Thresholds | None = None
+    ) -> tuple[Constraint, ...]:
+        """Give every promise as losses at the exits of a chain; see `exits`."""
+        exits = self.exits(chain, thresholds)
+        found = self._constraints.get(id(exits))
         if found is None:
-            found = self.yardstick.constraints(self.exits(chain))
-            self._constraints[chain] = found
+            found = self._constraints[id(exits)] = self.yardstick.constraints(exits)
         return found
 
     def policy(self, chain: Chain) -> Policy:
@@ -158,7 +184,7 @@ class Sheet:
             self._policies[chain] = policy_of(chain, self.kit, never)
         return self._policies[chain]
 
-    def leaves(self, chain: Chain, thresholds: Mapping[str, Mapping[str, float]]) -> IntArray:
+    def leaves(self, chain: Chain, thresholds: Thresholds) -> IntArray:
         """Route every row and give its exit; a row that fell back leaves by the last exit.
 
         Returns:
@@ -168,7 +194,7 @@ class Sheet:
         position = route_rows(machines, self._table(chain, thresholds)).position
         return np.where(position == FELL_BACK, len(chain.machines), position)
 
-    def _table(self, chain: Chain, thresholds: Mapping[str, Mapping[str, float]]) -> Table:
+    def _table(self, chain: Chain, thresholds: Thresholds) -> Table:
         """Say what every machine of a chain would do with every row."""
         columns = [self.profile.tiers.index(name) for name in chain.machines]
         shape = (len(self), len(columns))
