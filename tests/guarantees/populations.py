@@ -30,6 +30,7 @@ from feasible.schema import (
 )
 
 __all__ = [
+    "HANGS",
     "OUT_OF_REACH",
     "POPULATIONS",
     "TWO_GATES",
@@ -44,6 +45,8 @@ TRUTH_ROWS = 2**17
 """Rows over which a true value is worked out. Two scrambles differ by less than 0.002."""
 PERSON_MS = 1.0
 """What handing a case to a person takes."""
+HUNG_MS = 5000.0
+"""What a call takes that hangs."""
 BAD, GOOD = 0, 1
 CLASSES = ("bad", "good")
 
@@ -320,6 +323,7 @@ def doubtful(
     levels: int | None = None,
     noise: float = 0.15,
     slices: dict[str, tuple[float, float]] | None = None,
+    hangs: tuple[float, ...] = (0.0,),
 ) -> Rows:
     """Make rows of one class; how doubtful a row is decides how often each tier is wrong.
 
@@ -330,6 +334,7 @@ def doubtful(
         levels: Number of distinct scores; any when absent.
         noise: Width of what the scores do not know of the doubt.
         slices: Name -> where it begins and ends, between 0 and 1, in the slice's luck.
+        hangs: Share of each tier's calls that take HUNG_MS.
     """
     n, k = len(luck), len(tiers)
     doubt, where = luck[:, 0], luck[:, 1]
@@ -342,7 +347,7 @@ def doubtful(
         wrong=low + (high - low) * doubt[:, None] ** 2,
         score=score,
         answer=np.full((n, k), GOOD),
-        latency_ms=ms * np.exp(0.4 * ndtri(wait)),
+        latency_ms=np.where(wait > 1 - np.array(hangs), HUNG_MS, ms * np.exp(0.4 * ndtri(wait))),
         # Prices go with latencies, as lengths of texts do, and are capped at twice the usual.
         cost_usd=usd * (0.5 + wait),
         slices={name: (where >= a) & (where < b) for name, (a, b) in (slices or {}).items()},
@@ -398,9 +403,12 @@ layers:
 def _doubtful(name: str, promises: str, n: int = 1500, **options: object) -> Population:
     """Give a population of rows by doubt, with three tiers unless said otherwise."""
     kinds = options.pop("tiers", (SMALL, MIDDLE, LARGE))
-    made = {key: options.pop(key) for key in ("levels", "noise", "slices") if key in options}
+    made = {
+        key: options.pop(key) for key in ("levels", "noise", "slices", "hangs") if key in options
+    }
     assert isinstance(kinds, tuple)
-    names = ("small", "middle", "large")[: len(kinds)]
+    names = options.pop("names", ("small", "middle", "large")[: len(kinds)])
+    assert isinstance(names, tuple)
     return Population(
         name=name,
         text=HEAD + promises,
@@ -430,6 +438,23 @@ ACCURACY = "  - {quality: accuracy, at_least: 0.90}\n"
 JUST_MISSED = "  - {quality: accuracy, at_least: 0.9302}\n"
 """The best tier is right 1 - (0.01 + 0.18 / 3) = 93 % of the time; on no row is another better."""
 NEVER_BETTER = (SMALL, (0.01, 0.28, 2e-3, 20.0), (0.01, 0.19, 1e-2, 60.0))
+
+GUESSES, KNOWS = (0.01, 0.90, 1e-4, 5.0), (0.02, 0.06, 1e-2, 60.0)
+CUTS = """\
+layers:
+  tiers: [{name: small, kind: rules}, {name: large, kind: model, timeout: 150 ms}]
+  serving: {deadline: 200 ms, fallback: {default: small}}
+"""
+"""Of 200 ms the tiers have 165: `large` has 150, or what is left after `small`."""
+HANGS = _doubtful(
+    "calls that hang",
+    ACCURACY.replace("0.90", "0.94") + CUTS,
+    n=6000,
+    names=("small", "large"),
+    tiers=(GUESSES, KNOWS),
+    hangs=(0.0, 0.04),
+)
+"""What `large` does not say in time `small` guesses, and is often wrong: it was not sure."""
 
 POPULATIONS: dict[str, Population] = {
     one.name: one
@@ -471,6 +496,7 @@ POPULATIONS: dict[str, Population] = {
             slices={"rare": (0.0, 0.1)},
             oversampled={"rare": 4.0},
         ),
+        HANGS,
     )
 }
 """By name. Limits lie where a good plan is near them: one that is careless breaks them."""

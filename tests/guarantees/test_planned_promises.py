@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeAlias
 
+import msgspec
 import numpy as np
 import pytest
 from scipy.stats import binom
 from tests.guarantees.populations import (
+    HANGS,
     OUT_OF_REACH,
     POPULATIONS,
     TWO_GATES,
@@ -349,6 +351,41 @@ def test_a_planner_that_peeks_at_the_rows_that_judge_is_caught(draws: int) -> No
     with pytest.raises(AssertionError, match="peeking"):
         check_level(tally_by(peeking, population, draws))
     check_level(tally_by(by_the_book, population, draws))
+
+
+def waiting(population: Population, profile: Profile, rows: Rows) -> Router | None:
+    """Plan as though every answer were waited for; serve inside the deadline and the timeouts."""
+    del rows
+    layers = population.brief.layers
+    patient = replace(
+        population,
+        text=population.text.replace(", timeout: 150 ms", "").replace("deadline: 200 ms, ", ""),
+    )
+    assert patient.brief.layers != layers
+    made = plan(patient, profile, seed=0).plan
+    if made is None:
+        return None
+    timeouts = {spec.name: spec.timeout.ms for spec in layers.tiers if spec.timeout is not None}
+    assert layers.serving is not None
+    assert layers.serving.deadline is not None
+    served = msgspec.structs.replace(
+        made,
+        deadline_ms=layers.serving.deadline.ms,
+        tiers=tuple(
+            msgspec.structs.replace(tier, timeout_ms=timeouts.get(tier.name)) for tier in made.tiers
+        ),
+    )
+    return partial(way_of, served, population)
+
+
+@pytest.mark.parametrize("draws", [20, pytest.param(200, marks=slow)])
+def test_a_planner_that_waits_for_every_answer_breaks_its_promise(draws: int) -> None:
+    """Four calls in a hundred hang: certificates of what they would have said are worth little."""
+    tally = tally_by(waiting, HANGS, draws)
+
+    assert tally.broken > 2 * DELTA * tally.drawn, str(tally)
+    with pytest.raises(AssertionError, match=HANGS.name):
+        check_level(tally)
 
 
 # ------------------------------------------------------------------------------------------------

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feasible.cascade import FELL_BACK, Table, route_rows
+from feasible.cascade import (
+    FELL_BACK,
+    Ask,
+    Finish,
+    Policy,
+    Seen,
+    State,
+    Table,
+    over,
+    route,
+    route_rows,
+    table_of,
+    until_of,
+)
 from feasible.planning import plan_profile
 from feasible.planning.calibration import Fit
-from feasible.planning.chain import Chain, Ingredients, exits_of, policy_of, walk
+from feasible.planning.chain import Chain, Ingredients, exits_of, machines_only, policy_of, walk
 from feasible.planning.constraints import mix_weights
+from feasible.planning.sheet import Sheet
 from feasible.planning.splits import split_rows
-from feasible.schema import Calibrator, Profile, parse_brief
+from feasible.schema import Calibrator, Profile, TierKind, parse_brief
 
 SEEDS = st.integers(0, 10_000)
 
@@ -39,12 +54,15 @@ def drawn(seed: int, n: int = 60, k: int = 3) -> Profile:
     )
 
 
-def kit(profile: Profile, serving: str, envelope: str, *, person: str | None) -> Ingredients:
+def kit(
+    profile: Profile, serving: str, envelope: str, *, person: str | None, tiers: str = ""
+) -> Ingredients:
     """Give ingredients whose probability is the raw score."""
     brief = parse_brief(
         "feasible: 1\nname: law\ngoal: {statement: Laws hold}\nenvelope:\n"
         f"  - {{quality: accuracy, at_least: 0.8}}\n{envelope}"
-        "layers:\n  tiers:\n    - {name: person, kind: person, usd: $1}\n"
+        "traffic: {slices: {rare: 20 %, other: 30 %}}\n"
+        f"layers:\n  tiers:\n    - {{name: person, kind: person, usd: $1}}\n{tiers}"
         f"  serving: {serving}\n"
     ).brief
     same = Calibrator(method="isotonic", x=(0.0, 1.0), y=(0.0, 1.0), n=1)
@@ -100,6 +118,125 @@ def test_an_exit_costs_what_routing_says(seed: int, serving: str, envelope: str)
     assert np.allclose(exits.latency_ms[rows, leaves][fell], routed.latency_ms[fell] + 1.0)
     assert exits.is_person[rows, leaves][~by_tier].all()
     assert exits.is_open[rows, leaves].all()
+
+
+@dataclass
+class Served:
+    """One row on its way through a policy, as serving sends it.
+
+    Attributes:
+        policy: The table.
+        profile: The rows.
+        row: Which.
+        said: Tier -> whether it answered, of those that did anything in time.
+    """
+
+    policy: Policy
+    profile: Profile
+    row: int
+    foreseen: dict[str, float] = field(default_factory=dict)
+    latency: float = 0.0
+    cost: float = 0.0
+    said: dict[str, bool] = field(default_factory=dict)
+
+    def call(self, name: str, until_ms: float | None) -> Seen:
+        """Call a tier once."""
+        if name == "person":
+            self.latency, self.cost = self.latency + 1.0, self.cost + 1.0
+            return Seen("answered", "*", 1.0)
+        step = next(step for step in self.policy.steps if step.name == name)
+        at = (self.row, self.profile.tiers.index(name))
+        took = float(self.profile.latency_ms[at])
+        self.latency, in_time = over(step, self.latency, took, until_ms)
+        self.cost += float(self.profile.cost_usd[at])
+        if not in_time:
+            return Seen("failed")
+        self.said[name] = bool(self.profile.answered[at])
+        if not self.said[name]:
+            return Seen("abstained")
+        return Seen("answered", "*", float(self.profile.score[at]))
+
+    def answerer(self) -> str | None:
+        """Go from tier to tier, then to the fallback and to a person; say who answers."""
+        policy, profile = self.policy, self.profile
+        slices = tuple(name for name, member in profile.slices.items() if member[self.row])
+        declared = policy.fallback_of(slices)
+        tiers_ms = fallback_ms = None
+        if policy.deadline_ms is not None:
+            until = until_of(policy, declared, policy.deadline_ms)
+            tiers_ms, fallback_ms = until.tiers_ms, until.fallback_ms
+        state = State(remaining_ms=tiers_ms, foreseen=self.foreseen)
+        while isinstance(move := route(policy, state), Ask):
+            seen = self.call(policy.steps[move.position].name, tiers_ms)
+            left = None if tiers_ms is None else tiers_ms - self.latency
+            state = State(at=move.position, seen=seen, remaining_ms=left, foreseen=self.foreseen)
+        if isinstance(move, Finish):
+            return policy.steps[move.position].name
+        people = [step.name for step in policy.steps if step.kind is TierKind.PERSON]
+        for name in dict.fromkeys([*([declared] if declared else []), *people]):
+            if name not in self.said:
+                self.call(name, fallback_ms)
+            if name == "person" or self.said.get(name):
+                return name
+        return None
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    SEEDS,
+    st.sampled_from(["", "deadline: 160 ms, ", "deadline: 90 ms, ", "deadline: 30 ms, "]),
+    st.sampled_from(["{}", "{default: t0}", "{default: t2, rare: t1}", "{rare: t0, other: t2}"]),
+    st.lists(st.sampled_from(["", ", timeout: 5 ms", ", timeout: 50 ms"]), min_size=3, max_size=3),
+    st.sampled_from([None, "person"]),
+    st.sampled_from(["score", "router"]),
+)
+def test_an_exit_is_what_one_row_gets_alone(
+    seed: int,
+    deadline: str,
+    fallback: str,
+    timeouts: list[str],
+    person: str | None,
+    by: Literal["score", "router"],
+) -> None:
+    """Who answers, after how long and for how much: calls that are cut off and fallbacks too.
+
+    Where a router lets rows in, it foresees the score.
+    """
+    profile = drawn(seed)
+    tiers = "".join(f"    - {{name: t{i}, kind: model{t}}}\n" for i, t in enumerate(timeouts))
+    serving = f"{{{deadline}fallback: {fallback}}}"
+    ingredients = kit(profile, serving, "", person=person, tiers=tiers)
+    cuts = np.random.default_rng(seed).random(3)
+    chain = Chain(profile.tiers, by)
+    thresholds = {t: {"*": float(c)} for t, c in zip(profile.tiers, cuts, strict=True)}
+    policy = policy_of(chain, ingredients, thresholds)
+    table = replace(
+        table_of(machines_only(policy), profile),
+        probability=profile.score,
+        threshold=np.tile(cuts, (len(profile), 1)),
+    )
+    gates = table.probability >= table.threshold if by == "router" else None
+
+    exits = exits_of(chain, ingredients, profile, gates=gates)
+    leaves = walk(policy, profile, exits.is_person.shape[1], table=table)
+
+    scores = dict(zip(profile.tiers, profile.score.T, strict=True))
+    sheet = Sheet(ingredients, profile, foreseen=scores)
+    assert (sheet.leaves(chain, thresholds) == leaves).all()
+    judged = sheet.exits(chain, thresholds)
+    for row, leaf in enumerate(leaves):
+        foreseen = dict(zip(profile.tiers, profile.score[row].tolist(), strict=True))
+        alone = Served(policy, profile, row, foreseen)
+        who, latency, cost = alone.answerer(), alone.latency, alone.cost
+        assert exits.is_open[row, leaf]
+        assert judged.last_tier[row] == exits.last_tier[row]
+        assert judged.latency_ms[row, leaf] == exits.latency_ms[row, leaf]
+        assert judged.cost_usd[row, leaf] == exits.cost_usd[row, leaf]
+        assert (*profile.tiers, exits.last_tier[row])[leaf] == who
+        assert np.isclose(exits.latency_ms[row, leaf], latency)
+        assert np.isclose(exits.cost_usd[row, leaf], cost)
+        if policy.deadline_ms is not None:
+            assert latency <= policy.deadline_ms
 
 
 @settings(max_examples=50, deadline=None)

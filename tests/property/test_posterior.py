@@ -20,7 +20,13 @@ NUMBER = st.floats(-4, 4, allow_nan=False)
     NUMBER,
     st.booleans(),
     st.lists(
-        st.tuples(st.floats(0, 1), st.floats(0, 1), st.sampled_from([-1, 0, 1]), st.booleans()),
+        st.tuples(
+            st.floats(0, 1),
+            st.floats(0, 1),
+            st.sampled_from([-1, 0, 1]),
+            st.booleans(),
+            st.booleans(),
+        ),
         min_size=1,
         max_size=8,
     ),
@@ -29,12 +35,12 @@ def test_one_and_many_agree(
     weights: list[float],
     offset: float,
     against_next: bool,  # noqa: FBT001
-    rows: list[tuple[float, float, int, bool]],
+    rows: list[tuple[float, float, int, bool, bool]],
 ) -> None:
-    """Posterior and gain of every row equal those worked out for it alone."""
+    """Posterior and gain of every row equal those worked out for it alone; late is not heard."""
     model = Posterior(terms=TERMS, weights=tuple(weights), offset=offset, n=1)
     rival = Posterior(terms=("own",), weights=(0.5,), offset=0.1, n=1) if against_next else None
-    small = Step("small", TierKind.MODEL, {"*": 0.5}, calibrators=SAME)
+    small = Step("small", TierKind.MODEL, {"*": 0.5}, calibrators=SAME, timeout_ms=50.0)
     large = Step(
         "large",
         TierKind.MODEL,
@@ -49,18 +55,19 @@ def test_one_and_many_agree(
         row_ids=tuple(str(i) for i in range(len(rows))),
         tiers=("small", "large"),
         loss=np.zeros((len(rows), 2)),
-        answered=np.array([[first >= 0, True] for _, _, first, _ in rows]),
-        score=np.array([[p, q] for p, q, _, _ in rows]),
-        answer_class=np.array([[first, int(second)] for _, _, first, second in rows]),
+        answered=np.array([[first >= 0, True] for _, _, first, *_ in rows]),
+        score=np.array([[p, q] for p, q, *_ in rows]),
+        answer_class=np.array([[first, int(second)] for _, _, first, second, _ in rows]),
         classes=values,
-        latency_ms=np.zeros((len(rows), 2)),
+        latency_ms=np.array([[51.0 if late else 50.0, 1.0] for *_, late in rows]),
         cost_usd=np.zeros((len(rows), 2)),
     )
 
     many = table_of(Policy((small, large)), profile).probability[:, 1]
 
-    for row, (p, q, first, second) in enumerate(rows):
-        earlier = {} if first < 0 else {"small": Heard(values[first], small.probability(p, "*"))}
+    for row, (p, q, first, second, late) in enumerate(rows):
+        said = Heard(values[first], small.probability(p, "*"))
+        earlier = {} if first < 0 or late else {"small": said}
         group = large.group(values[int(second)])
         own = Heard(values[int(second)], large.probability(q, group))
         assert large.judged(own, earlier) == many[row]

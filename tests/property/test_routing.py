@@ -16,13 +16,17 @@ from feasible.cascade import (
     State,
     Step,
     Table,
+    over,
     route,
     route_rows,
+    until_of,
 )
 from feasible.schema import TierKind
 
 UNIT = st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0, 1.01])
 SIZE = st.sampled_from([0.0, 0.5, 1.0, 2.0, 5.0])
+TAKES = SIZE | st.floats(0.1, 3.0) | st.sampled_from([float("nan"), 1e6])
+"""Some calls hang, and of some nobody knows what they took."""
 
 
 @st.composite
@@ -39,11 +43,17 @@ def cases(draw: DrawFn) -> tuple[Policy, Table]:
             {"*": draw(UNIT)},
             p95_ms=draw(st.none() | SIZE),
             worst_cost_usd=draw(st.none() | SIZE),
+            timeout_ms=draw(st.none() | SIZE),
             gated=kind is not TierKind.PERSON and draw(st.booleans()),
         )
         for i, kind in enumerate(kinds)
     )
-    policy = Policy(steps, deadline_ms=draw(st.none() | SIZE), cost_each_usd=draw(st.none() | SIZE))
+    policy = Policy(
+        steps,
+        {"default": "t0"} if draw(st.booleans()) else {},
+        deadline_ms=draw(st.none() | SIZE | st.floats(0.1, 9.0)),
+        cost_each_usd=draw(st.none() | SIZE),
+    )
 
     def grid(values: st.SearchStrategy[float]) -> np.ndarray:
         cells = draw(st.lists(values, min_size=n_rows * n_steps, max_size=n_rows * n_steps))
@@ -53,7 +63,7 @@ def cases(draw: DrawFn) -> tuple[Policy, Table]:
     answered[:, [kind is TierKind.PERSON for kind in kinds]] = True
     threshold = np.tile([step.thresholds["*"] for step in steps], (n_rows, 1))
     probability = grid(st.sampled_from([0.0, 0.25, 0.5, 1.0, float("nan")]))
-    return policy, Table(answered, probability, threshold, grid(SIZE), grid(SIZE))
+    return policy, Table(answered, probability, threshold, grid(TAKES), grid(SIZE))
 
 
 def alone(policy: Policy, table: Table, row: int) -> tuple[int, float, float, list[bool]]:
@@ -65,9 +75,10 @@ def alone(policy: Policy, table: Table, row: int) -> tuple[int, float, float, li
         for k, step in enumerate(policy.steps)
         if step.gated and not np.isnan(table.probability[row, k])
     }
-    state = State(
-        remaining_ms=policy.deadline_ms, remaining_usd=policy.cost_each_usd, foreseen=foreseen
-    )
+    until = None
+    if policy.deadline_ms is not None:
+        until = until_of(policy, policy.fallback.get("default"), policy.deadline_ms).tiers_ms
+    state = State(remaining_ms=until, remaining_usd=policy.cost_each_usd, foreseen=foreseen)
     while True:
         move = route(policy, state)
         if isinstance(move, Finish):
@@ -76,14 +87,16 @@ def alone(policy: Policy, table: Table, row: int) -> tuple[int, float, float, li
             return FELL_BACK, latency, cost, asked
         at = move.position
         asked[at] = True
-        latency += float(table.latency_ms[row, at])
+        latency, in_time = over(policy.steps[at], latency, float(table.latency_ms[row, at]), until)
         cost += float(table.cost_usd[row, at])
         p = float(table.probability[row, at])
         seen = Seen("answered", "*", None if np.isnan(p) else p)
+        if not table.answered[row, at]:
+            seen = Seen("abstained")
         state = State(
             at=at,
-            seen=seen if table.answered[row, at] else Seen("abstained"),
-            remaining_ms=None if policy.deadline_ms is None else policy.deadline_ms - latency,
+            seen=seen if in_time else Seen("failed"),
+            remaining_ms=None if until is None else until - latency,
             remaining_usd=None if policy.cost_each_usd is None else policy.cost_each_usd - cost,
             foreseen=foreseen,
         )
@@ -92,7 +105,7 @@ def alone(policy: Policy, table: Table, row: int) -> tuple[int, float, float, li
 @settings(max_examples=300, deadline=None)
 @given(cases())
 def test_rows_go_where_each_would_go_alone(case: tuple[Policy, Table]) -> None:
-    """Exit, latency, cost and steps asked agree, with deadlines, caps and abstentions."""
+    """Exit, latency, cost and steps asked agree, with deadlines, timeouts, caps and abstentions."""
     policy, table = case
 
     routed = route_rows(policy, table)
@@ -100,6 +113,8 @@ def test_rows_go_where_each_would_go_alone(case: tuple[Policy, Table]) -> None:
     for row in range(len(table.answered)):
         position, latency, cost, asked = alone(policy, table, row)
         assert routed.position[row] == position
-        assert routed.latency_ms[row] == latency
+        assert (
+            routed.latency_ms[row] == latency or np.isnan([routed.latency_ms[row], latency]).all()
+        )
         assert routed.cost_usd[row] == cost
         assert routed.asked[row].tolist() == asked

@@ -18,13 +18,16 @@ from feasible.cascade.router import foresee, foresee_all, words_of
 from feasible.cascade.routing import Ask, Fallback, Finish, Move, Seen, State, route
 from feasible.cascade.rows import (
     FELL_BACK,
+    Passed,
     Routed,
     Table,
     groups_of,
     judged_all,
+    past_rows,
     route_rows,
     table_of,
 )
+from feasible.cascade.timing import Until, longest_ms, over, over_all, until_all, until_of
 
 __all__ = [
     "FELL_BACK",
@@ -34,12 +37,14 @@ __all__ = [
     "Heard",
     "HeardAll",
     "Move",
+    "Passed",
     "Policy",
     "Routed",
     "Seen",
     "State",
     "Step",
     "Table",
+    "Until",
     "calibrate",
     "calibrate_all",
     "foresee",
@@ -48,10 +53,16 @@ __all__ = [
     "judged_all",
     "log_odds_all",
     "logistic_all",
+    "longest_ms",
+    "over",
+    "over_all",
+    "past_rows",
     "posterior_all",
     "route",
     "route_rows",
     "table_of",
     "term_of",
+    "until_all",
+    "until_of",
     "words_of",
 ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from feasible.cascade.calibrate import calibrate
 from feasible.cascade.posterior import Heard, gain, posterior_of
-from feasible.schema.brief import TierKind
+from feasible.schema.brief import TierKind, TierSpec
 from feasible.schema.plan import DEFAULT_GROUP, Calibrator, Plan, Posterior
 
 __all__ = ["Policy", "Step"]
@@ -23,9 +23,9 @@ class Step:
         thresholds: Answer group -> smallest probability that is accepted; above 1: never.
         groups: Answer value -> answer group; absent values are in group `*`.
         calibrators: Answer group -> calibrator; `*` serves groups without their own.
-        p95_ms: Time that must be left for the tier to be entered. Milliseconds; None: not known,
-        enter.
+        p95_ms: Time that most of its calls take. Milliseconds; None: not known, enter.
         worst_cost_usd: Most that one call can cost. Dollars; None: not known.
+        timeout_ms: Longest that one call may take. Milliseconds; None: as long as time is left.
         posterior: How the answer's probability follows from all that was heard; None: from its
             score alone.
         rival: P(the next tier is right), to be weighed against.
@@ -40,9 +40,16 @@ class Step:
     calibrators: Mapping[str, Calibrator] = field(default_factory=dict)
     p95_ms: float | None = None
     worst_cost_usd: float | None = None
+    timeout_ms: float | None = None
     posterior: Posterior | None = None
     rival: Posterior | None = None
     gated: bool = False
+
+    @property
+    def needs_ms(self) -> float:
+        """Give the time that must be left for the tier to be entered: no more than its timeout."""
+        needs_ms = self.p95_ms or 0.0
+        return needs_ms if self.timeout_ms is None else min(needs_ms, self.timeout_ms)
 
     def group(self, value: str) -> str:
         """Give the answer group of an answer value."""
@@ -96,8 +103,15 @@ class Policy:
     cost_each_usd: float | None = None
 
     @classmethod
-    def from_plan(cls, plan: Plan) -> Policy:
-        """Take the table out of a plan."""
+    def from_plan(cls, plan: Plan, specs: Iterable[TierSpec] = ()) -> Policy:
+        """Take the table out of a plan.
+
+        Args:
+            plan: The plan.
+            specs: What the brief declares about tiers: whose timeout counts where the plan, made
+                before plans kept it, has none.
+        """
+        timeouts = {spec.name: spec.timeout.ms for spec in specs if spec.timeout is not None}
         return cls(
             steps=tuple(
                 Step(
@@ -108,6 +122,9 @@ class Policy:
                     calibrators=tier.calibrators,
                     p95_ms=tier.latency_p95_ms,
                     worst_cost_usd=tier.worst_cost_usd,
+                    timeout_ms=timeouts.get(tier.name)
+                    if tier.timeout_ms is None
+                    else tier.timeout_ms,
                     posterior=tier.posterior,
                     rival=tier.rival,
                     gated=tier.gated,

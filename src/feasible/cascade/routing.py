@@ -114,7 +114,7 @@ def route(policy: Policy, state: State) -> Move:
             skipped.append((step.name, "router"))
         elif _too_dear(step.worst_cost_usd, state.remaining_usd):
             skipped.append((step.name, "cost"))
-        elif _too_slow(step.p95_ms, state.remaining_ms):
+        elif _too_slow(step.needs_ms, state.remaining_ms):
             skipped.append((step.name, "deadline"))
             return Fallback("deadline", tuple(skipped))
         else:
@@ -133,8 +133,8 @@ def _accepts(policy: Policy, state: State) -> bool:
     return seen.probability >= step.threshold(seen.group)
 
 
-def _too_slow(needed_ms: float | None, remaining_ms: float | None) -> bool:
-    return remaining_ms is not None and (remaining_ms <= 0 or (needed_ms or 0.0) > remaining_ms)
+def _too_slow(needed_ms: float, remaining_ms: float | None) -> bool:
+    return remaining_ms is not None and (remaining_ms <= 0 or needed_ms > remaining_ms)
 
 
 def _too_dear(worst_usd: float | None, remaining_usd: float | None) -> bool:

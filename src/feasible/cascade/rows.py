@@ -11,11 +11,22 @@ from feasible.cascade.calibrate import calibrate_all
 from feasible.cascade.policy import Policy, Step
 from feasible.cascade.posterior import HeardAll, posterior_all
 from feasible.cascade.router import foresee_all
+from feasible.cascade.timing import over_all, until_all, until_of
 from feasible.schema.brief import TierKind
 from feasible.schema.plan import DEFAULT_GROUP, Router
 from feasible.schema.profile import BoolArray, FloatArray, IntArray, Profile
 
-__all__ = ["FELL_BACK", "Routed", "Table", "groups_of", "judged_all", "route_rows", "table_of"]
+__all__ = [
+    "FELL_BACK",
+    "Passed",
+    "Routed",
+    "Table",
+    "groups_of",
+    "judged_all",
+    "past_rows",
+    "route_rows",
+    "table_of",
+]
 
 FELL_BACK = -1
 """Exit position of a row that no tier of the policy answered."""
@@ -30,8 +41,10 @@ class Table:
         probability: shape (n_rows, n_steps). What thresholds are compared with: P(right), or what
             the router foresees of a gated step; NaN when there is none.
         threshold: shape (n_rows, n_steps). The threshold of the answer's group.
-        latency_ms: shape (n_rows, n_steps).
+        latency_ms: shape (n_rows, n_steps). What each call takes if nobody cuts it off.
         cost_usd: shape (n_rows, n_steps).
+        until_ms: When the steps' time is up, for all rows or shape (n_rows,); None: as for a row
+            with the default fallback.
     """
 
     answered: BoolArray
@@ -39,6 +52,7 @@ class Table:
     threshold: FloatArray
     latency_ms: FloatArray
     cost_usd: FloatArray
+    until_ms: float | FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +61,8 @@ class Routed:
 
     Attributes:
         position: shape (n_rows,). Step that answered; FELL_BACK when none did.
-        latency_ms: shape (n_rows,). Sum over the steps that were asked; NaN when one is unknown.
+        latency_ms: shape (n_rows,). Sum over the steps that were asked, each as long as it was
+            waited for; NaN when one is unknown.
         cost_usd: shape (n_rows,). Sum over the steps that were asked; NaN when one is unknown.
         asked: shape (n_rows, n_steps).
     """
@@ -56,6 +71,27 @@ class Routed:
     latency_ms: FloatArray
     cost_usd: FloatArray
     asked: BoolArray
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """What every row has behind it at each step, when no step before was sure enough.
+
+    Attributes:
+        asked: shape (n_rows, n_steps). Whether the row fits the step's time and money.
+        in_time: shape (n_rows, n_steps). Whether the step is asked, and not cut off.
+        at_ms: shape (n_rows, n_steps). Latency of a row that leaves there.
+        at_usd: shape (n_rows, n_steps). Cost of a row that leaves there.
+        past_ms: shape (n_rows,). Latency of a row that leaves nowhere.
+        past_usd: shape (n_rows,). Cost of a row that leaves nowhere.
+    """
+
+    asked: BoolArray
+    in_time: BoolArray
+    at_ms: FloatArray
+    at_usd: FloatArray
+    past_ms: FloatArray
+    past_usd: FloatArray
 
 
 def table_of(policy: Policy, profile: Profile, *, router: Router | None = None) -> Table:
@@ -72,13 +108,22 @@ def table_of(policy: Policy, profile: Profile, *, router: Router | None = None) 
     n_rows, n_steps = len(profile), len(policy.steps)
     probability = np.full((n_rows, n_steps), np.nan)
     threshold = np.full((n_rows, n_steps), np.inf)
-    columns, heard = [], dict[str, HeardAll]()
+    heard = dict[str, HeardAll]()
     foreseen = foresee_all(router, profile)
-    for k, step in enumerate(policy.steps):
-        if step.name not in profile.tiers:
-            raise KeyError(step.name)
-        column = profile.tiers.index(step.name)
-        columns.append(column)
+    columns = [_column(profile, step.name) for step in policy.steps]
+    table = Table(
+        answered=profile.answered[:, columns],
+        probability=probability,
+        threshold=threshold,
+        latency_ms=profile.latency_ms[:, columns],
+        cost_usd=profile.cost_usd[:, columns],
+        until_ms=until_all(policy, profile.slices)[0],
+    )
+    depends = any(step.posterior is not None for step in policy.steps)
+    answered = table.answered
+    if depends:  # what came too late, or was never asked, is not heard
+        answered = answered & past_rows(policy, table).in_time
+    for k, (step, column) in enumerate(zip(policy.steps, columns, strict=True)):
         names = (DEFAULT_GROUP, *sorted(set(step.groups.values()) - {DEFAULT_GROUP}))
         group = groups_of(step, profile, column, names)
         threshold[:, k] = np.array([step.threshold(name) for name in names])[group]
@@ -88,19 +133,19 @@ def table_of(policy: Policy, profile: Profile, *, router: Router | None = None) 
             calibrator = step.calibrators.get(name) or step.calibrators.get(DEFAULT_GROUP)
             if calibrator is not None:
                 own[rows] = calibrate_all(calibrator, profile.score[rows, column])
-        said = HeardAll(profile.answered[:, column], profile.answer_class[:, column], own)
+        said = HeardAll(answered[:, k], profile.answer_class[:, column], own)
         probability[:, k] = judged_all(step, said, group, names, heard)
         if step.gated:
             threshold[:, k] = step.threshold(DEFAULT_GROUP)
             probability[:, k] = foreseen.get(step.name, np.nan)
         heard[step.name] = said
-    return Table(
-        answered=profile.answered[:, columns],
-        probability=probability,
-        threshold=threshold,
-        latency_ms=profile.latency_ms[:, columns],
-        cost_usd=profile.cost_usd[:, columns],
-    )
+    return table
+
+
+def _column(profile: Profile, name: str) -> int:
+    if name not in profile.tiers:
+        raise KeyError(name)
+    return profile.tiers.index(name)
 
 
 def groups_of(step: Step, profile: Profile, column: int, names: tuple[str, ...]) -> IntArray:
@@ -127,7 +172,9 @@ def judged_all(
 
 
 def route_rows(policy: Policy, table: Table) -> Routed:
-    """Route every row as `route` would route it alone, with nothing blocked and no tier failing.
+    """Route every row as `route` would route it alone, with nothing blocked.
+
+    A step that takes longer than it may has failed, and the row goes on: see `over`.
 
     Args:
         policy: The table of tiers.
@@ -141,25 +188,87 @@ def route_rows(policy: Policy, table: Table) -> Routed:
     latency, cost = np.zeros(n_rows), np.zeros(n_rows)
     asked = np.zeros((n_rows, n_steps), dtype=np.bool_)
     walking = np.ones(n_rows, dtype=np.bool_)
+    until = _until(policy, table)
     for k, step in enumerate(policy.steps):
-        entered = walking.copy()
+        wanted = walking
         if step.gated:
-            entered &= table.probability[:, k] >= table.threshold[:, k]
-        if policy.cost_each_usd is not None:
-            left_usd = policy.cost_each_usd - cost
-            worst_usd = np.inf if step.worst_cost_usd is None else step.worst_cost_usd
-            entered &= ~(worst_usd > left_usd)
-        if policy.deadline_ms is not None:
-            left_ms = policy.deadline_ms - latency
-            late = entered & ((left_ms <= 0) | ((step.p95_ms or 0.0) > left_ms))
-            walking &= ~late
-            entered &= ~late
+            wanted = walking & (table.probability[:, k] >= table.threshold[:, k])
+        entered, too_late = _entered(policy, step, wanted, latency, cost, until)
+        if too_late is not None:
+            walking &= ~too_late
         asked[:, k] = entered
-        latency[entered] += table.latency_ms[entered, k]
-        cost[entered] += table.cost_usd[entered, k]
+        ends, in_time = over_all(step, latency, table.latency_ms[:, k], until)
+        np.copyto(latency, ends, where=entered)
+        np.add(cost, table.cost_usd[:, k], out=cost, where=entered)
         accepted = entered & table.answered[:, k]
+        if in_time is not None:
+            accepted &= in_time
         if step.kind is not TierKind.PERSON and not step.gated:
             accepted &= table.probability[:, k] >= table.threshold[:, k]
         position[accepted] = k
         walking &= ~accepted
     return Routed(position=position, latency_ms=latency, cost_usd=cost, asked=asked)
+
+
+def past_rows(policy: Policy, table: Table, *, gates: BoolArray | None = None) -> Passed:
+    """Send every row past every step, as though none was sure enough to answer it.
+
+    Args:
+        policy: The table of tiers.
+        table: What each step would do with each row; probabilities and thresholds are not read.
+        gates: shape (n_rows, n_steps). Which rows a gated step is asked for; where nobody knows
+            yet, one that would be late is taken as asked.
+    """
+    n_rows, n_steps = table.answered.shape
+    latency, cost = np.zeros(n_rows), np.zeros(n_rows)
+    asked = np.zeros((n_rows, n_steps), dtype=np.bool_)
+    kept, at_ms, at_usd = asked.copy(), np.zeros(asked.shape), np.zeros(asked.shape)
+    walking = np.ones(n_rows, dtype=np.bool_)
+    until = _until(policy, table)
+    for k, step in enumerate(policy.steps):
+        wanted = walking & gates[:, k] if step.gated and gates is not None else walking
+        entered, too_late = _entered(policy, step, wanted, latency, cost, until)
+        if too_late is not None:
+            walking &= ~too_late
+        ends, in_time = over_all(step, latency, table.latency_ms[:, k], until)
+        asked[:, k] = entered
+        at_ms[:, k] = np.where(entered, ends, latency)
+        at_usd[:, k] = cost + np.where(entered, table.cost_usd[:, k], 0.0)
+        kept[:, k] = entered if in_time is None else entered & in_time
+        if not step.gated:
+            latency, cost = at_ms[:, k], at_usd[:, k]
+            continue
+        # What answers at its gate ends the walk there: it is past the others, or failed.
+        failed = entered & ~kept[:, k]
+        if gates is not None:
+            failed = entered & ~(kept[:, k] & table.answered[:, k])
+        latency = np.where(failed, at_ms[:, k], latency)
+        cost = np.where(failed, at_usd[:, k], cost)
+    return Passed(asked, kept, at_ms, at_usd, latency, cost)
+
+
+def _until(policy: Policy, table: Table) -> float | FloatArray | None:
+    if table.until_ms is not None or policy.deadline_ms is None:
+        return table.until_ms
+    return until_of(policy, policy.fallback.get("default"), policy.deadline_ms).tiers_ms
+
+
+def _entered(
+    policy: Policy,
+    step: Step,
+    wanted: BoolArray,
+    latency: FloatArray,
+    cost: FloatArray,
+    until: float | FloatArray | None,
+) -> tuple[BoolArray, BoolArray | None]:
+    """Say which of some rows a step is asked for, and for which there is no time left for it."""
+    entered = wanted.copy()
+    if policy.cost_each_usd is not None:
+        left_usd = policy.cost_each_usd - cost
+        worst_usd = np.inf if step.worst_cost_usd is None else step.worst_cost_usd
+        entered &= ~(worst_usd > left_usd)
+    if until is None:
+        return entered, None
+    left_ms = until - latency
+    too_late = entered & ((left_ms <= 0) | (step.needs_ms > left_ms))
+    return entered & ~too_late, too_late

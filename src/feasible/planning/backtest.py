@@ -7,10 +7,10 @@ from typing import Literal
 
 import numpy as np
 
-from feasible.cascade import Policy
+from feasible.cascade import Policy, table_of
 from feasible.errors import DataError, nearest
 from feasible.planning.calibration import Fit
-from feasible.planning.chain import Chain, Ingredients, exits_of, shares_of, walk
+from feasible.planning.chain import Chain, Ingredients, exits_of, machines_only, shares_of, walk
 from feasible.planning.constraints import Constraint, Exits, constraints, percentile_of
 from feasible.planning.judgement import interval_of
 from feasible.planning.results import percentiles
@@ -41,8 +41,10 @@ def backtest(plan: Plan, brief: Brief, profile: Profile) -> Backtest:
         DataError: The profile lacks a tier or a slice.
     """
     kit, chain, policy = _kit(plan, brief, profile)
-    exits = exits_of(chain, kit, profile)
-    leaves = walk(policy, profile, exits.is_person.shape[1], router=plan.router)
+    table = table_of(machines_only(policy), profile, router=plan.router)
+    gates = None if plan.router is None else table.probability >= table.threshold
+    exits = exits_of(chain, kit, profile, policy=policy, gates=gates)
+    leaves = walk(policy, profile, exits.is_person.shape[1], table=table)
     rows = np.arange(len(leaves))
     made = constraints(brief, profile, exits)
     cost = exits.cost_usd[rows, leaves]
@@ -81,7 +83,7 @@ def _kit(plan: Plan, brief: Brief, profile: Profile) -> tuple[Ingredients, Chain
         mean_usd={t.name: t.cost_usd for t in plan.tiers},
         worst_usd={t.name: t.worst_cost_usd for t in plan.tiers},
     )
-    policy = Policy.from_plan(plan)
+    policy = Policy.from_plan(plan, brief.layers.tiers)
     asked = tuple(s for s in policy.steps if s.kind is not TierKind.CACHE)
     by: Literal["router", "score"] = "router" if plan.router is not None else "score"
     return kit, Chain(kit.machines, by), replace(policy, steps=asked)

@@ -52,18 +52,22 @@ class Judged:
     @property
     def exits(self) -> Exits:
         """Give what rows would get at each exit."""
-        return self.sheet.exits(self.candidate.chain)
+        return self.sheet.exits(self.candidate.chain, self.candidate.thresholds)
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """Give every promise as losses at these exits."""
+        return self.sheet.constraints(self.candidate.chain, self.candidate.thresholds)
 
     @property
     def passed(self) -> bool:
         """Claim that every objective is shown to hold."""
-        return all(c.id in self.held for c in self.sheet.constraints(self.candidate.chain))
+        return all(c.id in self.held for c in self.constraints)
 
     def lines(self) -> tuple[CertificateLine, ...]:
         """Give what was shown, one line per objective, with its bound."""
         return tuple(
-            _line(constraint, self.exits, self.exit_of_row)
-            for constraint in self.sheet.constraints(self.candidate.chain)
+            _line(constraint, self.exits, self.exit_of_row) for constraint in self.constraints
         )
 
 
@@ -117,7 +121,7 @@ def judge(candidate: Candidate, cert: Sheet) -> Judged:
     leaves = cert.leaves(candidate.chain, candidate.thresholds)
     held = frozenset(
         c.id
-        for c in cert.constraints(candidate.chain)
+        for c in cert.constraints(candidate.chain, candidate.thresholds)
         if verdict_on(c, leaves, c.objective.confidence_level).holds
     )
     return Judged(candidate, cert, leaves, held)

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 
 from feasible.cascade import (
     FELL_BACK,
+    Passed,
     Policy,
     Step,
     Table,
+    longest_ms,
+    over_all,
+    past_rows,
     route_rows,
     table_of,
+    until_all,
 )
 from feasible.planning.calibration import Fit, own_probabilities
-from feasible.planning.constraints import Exits
+from feasible.planning.constraints import Exits, percentile_of
 from feasible.planning.scores import Scores
 from feasible.schema import (
     DEFAULT_GROUP,
@@ -27,7 +32,6 @@ from feasible.schema import (
     IntArray,
     Posterior,
     Profile,
-    Router,
     TierKind,
     TierSpec,
 )
@@ -53,6 +57,9 @@ NEVER = 1.01
 
 _PERSON_MS = 1.0
 """A hand-off's acknowledgement when the profile has no measured one. Milliseconds."""
+
+_NEARLY_ALL: Final = 0.99
+"""Percentile from which on a promised latency is a deadline of every decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +135,7 @@ def exits_of(
     *,
     labelled: BoolArray | None = None,
     policy: Policy | None = None,
+    gates: BoolArray | None = None,
 ) -> Exits:
     """Say what every row would get at every exit of a chain.
 
@@ -140,32 +148,30 @@ def exits_of(
         profile: The rows.
         labelled: `labelled_rows` of them, where it is known already.
         policy: The chain's table with any thresholds, where it is known already.
+        gates: shape (n_rows, n_machines). Whether a gated machine is asked; where thresholds are
+            not known yet, one that would be late takes time and money of every row behind it.
     """
     policy = policy or policy_of(
         chain, kit, {name: {DEFAULT_GROUP: NEVER} for name in chain.machines}
     )
-    asked = _asked(policy, profile)
-    k = len(chain.machines)
+    k, n = len(chain.machines), len(profile)
     columns = [profile.tiers.index(name) for name in chain.machines]
-    paid = np.where(asked[:, :k], profile.cost_usd[:, columns], 0.0)
-    took = np.where(asked[:, :k], profile.latency_ms[:, columns], 0.0)
-    start = np.zeros((len(profile), 1))
-    gated = [chain.is_gated(i, with_person=kit.person is not None) for i in range(k)]
-    spent, waited = _so_far(start, paid, gated), _so_far(start, took, gated)
-    last = _last(policy, kit, profile, asked, chain)
-    machine_usd = np.hstack([spent[:, :-1] + paid, spent[:, -1:] + last.machine_usd[:, None]])
-    is_person = np.zeros((len(profile), k + 1), dtype=np.bool_)
+    passed = _passed(policy, profile, columns, gates)
+    heard = passed.in_time[:, :k] & profile.answered[:, columns]
+    last = _last(policy, kit, profile, passed, chain, gates)
+    machine_usd = np.hstack([passed.at_usd[:, :k], last.machine_usd[:, None]])
+    is_person = np.zeros((n, k + 1), dtype=np.bool_)
     is_person[:, k] = last.is_person
     cost = machine_usd.copy()
     cost[:, k] += np.where(last.is_person, kit.person_usd, 0.0)
     worst = _worst(chain, kit)
     return Exits(
         loss=np.hstack([profile.loss[:, columns], last.loss[:, None]]),
-        latency_ms=np.hstack([waited[:, :-1] + took, waited[:, -1:] + last.latency_ms[:, None]]),
+        latency_ms=np.hstack([passed.at_ms[:, :k], last.latency_ms[:, None]]),
         cost_usd=cost,
         machine_usd=machine_usd,
         answer_class=np.hstack([profile.answer_class[:, columns], last.answer_class[:, None]]),
-        is_open=np.hstack([asked[:, :k] & profile.answered[:, columns], start == 0]),
+        is_open=np.hstack([heard, np.ones((n, 1), dtype=np.bool_)]),
         is_person=is_person,
         labelled=labelled_rows(kit, profile) if labelled is None else labelled,
         last_tier=last.tier,
@@ -173,12 +179,6 @@ def exits_of(
         worst_usd=None if worst is None else worst + kit.person_usd,
         worst_machine_usd=worst,
     )
-
-
-def _so_far(start: FloatArray, each: FloatArray, gated: Sequence[bool]) -> FloatArray:
-    """Add up what was spent before each exit: a gated tier that was not asked takes nothing."""
-    passed = np.where(gated, 0.0, each) if gated else each
-    return np.cumsum(np.hstack([start, passed]), axis=1)
 
 
 def labelled_rows(kit: Ingredients, profile: Profile) -> BoolArray:
@@ -198,7 +198,10 @@ def labelled_rows(kit: Ingredients, profile: Profile) -> BoolArray:
 
 @dataclass(frozen=True, slots=True)
 class _Last:
-    """What rows get that no machine answers by threshold; each of shape (n_rows,)."""
+    """What rows get that no machine answers by threshold; each of shape (n_rows,).
+
+    Latency and dollars are those of the whole decision.
+    """
 
     is_person: BoolArray
     loss: FloatArray
@@ -208,60 +211,87 @@ class _Last:
     tier: tuple[str | None, ...]
 
 
-def _asked(policy: Policy, profile: Profile) -> BoolArray:
-    """Say which steps a row enters that nobody answers: those that fit its time and money.
-
-    Whoever gets past a gated tier was not asked by it, so that it takes neither.
-    """
-    n = len(profile)
+def _passed(
+    policy: Policy, profile: Profile, columns: list[int], gates: BoolArray | None
+) -> Passed:
+    """Say what rows have behind them that nobody answered: at each machine and after all steps."""
+    took, paid = profile.latency_ms[:, columns], profile.cost_usd[:, columns]
+    answered = profile.answered[:, columns]
+    machines = policy.steps[: len(columns)]
     if policy.deadline_ms is None and policy.cost_each_usd is None:
-        return np.ones((n, len(policy.steps)), dtype=np.bool_)
-    nothing = np.zeros(n)
-    columns = [
-        (profile.latency_ms[:, c], profile.cost_usd[:, c])
-        if step.kind is not TierKind.PERSON and not step.gated
-        else (nothing, nothing)
-        if step.gated
-        else (nothing + _PERSON_MS, nothing + (step.worst_cost_usd or 0.0))
-        for step in policy.steps
-        for c in [profile.tiers.index(step.name) if step.name in profile.tiers else -1]
-    ]
-    shape = (n, len(columns))
-    latency = np.array([took for took, _ in columns]).T.reshape(shape)
-    cost = np.array([paid for _, paid in columns]).T.reshape(shape)
-    unanswered = np.zeros(shape, dtype=np.bool_)
-    unknown = np.full(shape, np.nan)
-    steps = tuple(replace(step, gated=False) for step in policy.steps)
-    table = Table(unanswered, unknown, unknown, latency, cost)
-    return route_rows(replace(policy, steps=steps), table).asked
+        most = np.array([longest_ms(step, None) for step in machines])
+        gate_fails = gates is not None and not answered.all()
+        if not gate_fails and not (took > most).any():  # nothing is cut off or left out
+            asked = np.ones((len(profile), len(policy.steps)), dtype=np.bool_)
+            gated = [step.gated for step in machines]
+            at_ms, past_ms = _so_far(took, gated)
+            at_usd, past_usd = _so_far(paid, gated)
+            return Passed(asked, asked, at_ms, at_usd, past_ms, past_usd)
+    if len(policy.steps) > len(columns):  # a person, whose part is added to those who get there
+        nothing = np.zeros((len(profile), 1))
+        took, paid = np.hstack([took, nothing]), np.hstack([paid, nothing])
+        answered = np.hstack([answered, nothing == 0])
+        gates = None if gates is None else np.hstack([gates, nothing == 0])
+    unknown = np.full(took.shape, np.nan)
+    until, _ = until_all(policy, profile.slices)
+    return past_rows(policy, Table(answered, unknown, unknown, took, paid, until), gates=gates)
+
+
+def _so_far(each: FloatArray, gated: Sequence[bool]) -> tuple[FloatArray, FloatArray]:
+    """Add up what is spent at each exit and after all: a gated tier that was not asked is free."""
+    passed = np.where(gated, 0.0, each) if any(gated) else each
+    spent = np.cumsum(np.hstack([np.zeros((len(each), 1)), passed]), axis=1)
+    return spent[:, :-1] + each, spent[:, -1]
 
 
 def _last(
-    policy: Policy, kit: Ingredients, profile: Profile, asked: BoolArray, chain: Chain
+    policy: Policy,
+    kit: Ingredients,
+    profile: Profile,
+    passed: Passed,
+    chain: Chain,
+    gates: BoolArray | None,
 ) -> _Last:
     n = len(profile)
-    handed = asked[:, -1].copy() if kit.person is not None else np.zeros(n, dtype=np.bool_)
+    handed = passed.asked[:, -1].copy() if kit.person is not None else np.zeros(n, dtype=np.bool_)
     loss, answers = np.ones(n), np.full(n, -1, dtype=np.int64)
-    latency, usd = np.zeros(n), np.zeros(n)
+    latency, usd = passed.past_ms.copy(), passed.past_usd.copy()
+    _, until = until_all(policy, profile.slices)
     tier = np.full(n, None, dtype=object)
     for name, rows in _fallbacks(policy, profile, ~handed).items():
-        if name == kit.person:
-            handed |= rows
-        elif name in profile.tiers:
+        if not rows.any():
+            continue
+        if name != kit.person and name in profile.tiers:
             column = profile.tiers.index(name)
+            given = rows & profile.answered[:, column]
             again = rows.copy()
             if name in chain.machines:
-                again &= ~asked[:, chain.machines.index(name)]
-            given = rows & profile.answered[:, column]
+                place = chain.machines.index(name)
+                in_hand = passed.in_time[:, place]
+                if policy.steps[place].gated:  # else it was passed over
+                    in_hand = in_hand & (False if gates is None else gates[:, place])
+                again &= ~in_hand
+            step = _step_of(name, policy, kit)
+            ends, in_time = over_all(step, latency, profile.latency_ms[:, column], until)
+            given &= ~again | (True if in_time is None else in_time)
             # An answer that nobody has judged counts as wrong.
             loss[given] = np.nan_to_num(profile.loss[given, column], nan=1.0)
             tier[given] = name
             answers[given] = profile.answer_class[given, column]
-            latency[again] = profile.latency_ms[again, column]
-            usd[again] = profile.cost_usd[again, column]
-    loss[handed], latency[handed] = kit.person_loss, _PERSON_MS
+            latency[again] = ends[again]
+            usd[again] += profile.cost_usd[again, column]
+            handed |= rows & ~given if kit.person is not None else False  # a person gets the rest
+        elif name == kit.person:
+            handed |= rows
+    loss[handed], latency[handed] = kit.person_loss, latency[handed] + _PERSON_MS
     tier[handed] = kit.person
     return _Last(handed, loss, answers, latency, usd, tuple(tier))
+
+
+def _step_of(name: str, policy: Policy, kit: Ingredients) -> Step:
+    """Give the step of a fallback, whether or not it is one of the policy's."""
+    found = next((step for step in policy.steps if step.name == name), None)
+    return found or Step(name, _kind(kit, name), {}, timeout_ms=_timeout_ms(kit, name))
 
 
 def _fallbacks(policy: Policy, profile: Profile, rows: BoolArray) -> dict[str, BoolArray]:
@@ -294,12 +324,13 @@ def policy_of(
     steps = [
         Step(
             name=name,
-            kind=kit.specs[name].kind if name in kit.specs else TierKind.MODEL,
+            kind=_kind(kit, name),
             thresholds=thresholds[name],
             groups=kit.groups[name],
             calibrators=kit.fits[name].calibrators,
             p95_ms=kit.p95_ms[name],
             worst_cost_usd=kit.worst_usd[name],
+            timeout_ms=_timeout_ms(kit, name),
             posterior=_posterior(chain, kit, place),
             rival=_rival(chain, kit, place),
             gated=chain.is_gated(place, with_person=kit.person is not None),
@@ -323,6 +354,15 @@ def policy_of(
     return Policy(tuple(steps), fallback, deadline_ms(kit.brief), cost_cap_usd(kit.brief))
 
 
+def _kind(kit: Ingredients, name: str) -> TierKind:
+    return kit.specs[name].kind if name in kit.specs else TierKind.MODEL
+
+
+def _timeout_ms(kit: Ingredients, name: str) -> float | None:
+    timeout = kit.specs[name].timeout if name in kit.specs else None
+    return None if timeout is None else timeout.ms
+
+
 def _posterior(chain: Chain, kit: Ingredients, place: int) -> Posterior | None:
     if kit.scores is None or chain.by not in {"posterior", "gain"}:
         return None
@@ -343,14 +383,19 @@ def _most_answering(chain: Chain, kit: Ingredients) -> str:
 
 
 def deadline_ms(brief: Brief) -> float | None:
-    """Give the time for a whole decision: the declared deadline, else the tightest percentile."""
+    """Give the time for a whole decision; None when none is declared or implied.
+
+    Absent a declared deadline, the tightest promise about nearly every decision is one: p99 or
+    above, on all of them. Lower percentiles and means say how many may be late, not that none is.
+    """
     serving = brief.layers.serving
     if serving is not None and serving.deadline is not None:
         return serving.deadline.ms
     limits = [
         o.limit.mid * 1e3
         for o in brief.envelope
-        if o.kind == "latency" and o.measure != "mean" and o.limit is not None
+        if o.kind == "latency" and o.limit is not None and o.on is None
+        if (percentile_of(o) or 0.0) >= _NEARLY_ALL
     ]
     return min(limits) if limits else None
 
@@ -371,16 +416,20 @@ def machines_only(policy: Policy) -> Policy:
     return replace(policy, steps=machines)
 
 
-def walk(
-    policy: Policy, profile: Profile, n_exits: int, *, router: Router | None = None
-) -> IntArray:
+def walk(policy: Policy, profile: Profile, n_exits: int, *, table: Table | None = None) -> IntArray:
     """Route every row and give its exit; a row that fell back leaves by the last exit.
+
+    Args:
+        policy: The table of tiers.
+        profile: The rows.
+        n_exits: Exits of the chain.
+        table: What its machines would do with every row, where it is known already.
 
     Returns:
         shape (n_rows,), 0 <= exit < n_exits.
     """
     asked = machines_only(policy)
-    position = route_rows(asked, table_of(asked, profile, router=router)).position
+    position = route_rows(asked, table or table_of(asked, profile)).position
     return np.where(position == FELL_BACK, n_exits - 1, position)
 
 

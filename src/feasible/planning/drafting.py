@@ -79,6 +79,7 @@ def draft(
                 latency_p95_ms=step.p95_ms,
                 cost_usd=kit.mean_usd.get(step.name),
                 worst_cost_usd=step.worst_cost_usd,
+                timeout_ms=step.timeout_ms,
                 posterior=step.posterior,
                 rival=step.rival,
                 gated=step.gated,

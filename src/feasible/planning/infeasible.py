@@ -12,13 +12,21 @@ import numpy as np
 
 from feasible.planning.attempt import Rows
 from feasible.planning.certify import Judged
-from feasible.planning.chain import Chain, Ingredients
+from feasible.planning.chain import (
+    NEVER,
+    Chain,
+    Ingredients,
+    deadline_ms,
+    exits_of,
+    policy_of,
+)
 from feasible.planning.constraints import Constraint, Exits
 from feasible.planning.evidence import earliest_date, labels_needed
 from feasible.planning.judgement import interval_of
 from feasible.planning.search import search, thinned
 from feasible.planning.sheet import Sheet
 from feasible.schema import (
+    DEFAULT_GROUP,
     AnsweredBy,
     Brief,
     CertificateLine,
@@ -53,19 +61,45 @@ def structural(rows: Sheet) -> Infeasible | None:
         )
     chains = [Chain((name,)) for name in kit.machines]
     chains += [Chain(())] if kit.person is not None else []  # a person is asked at once
-    singles = [rows.exits(chain) for chain in chains]
-    judged = [rows.constraints(chain) for chain in chains]
+    binding, because = _impossible(rows, chains)
+    if binding and deadline_ms(kit.brief) is not None:
+        # Where every call is cut off no answer is late; what is amiss is still the time.
+        slow, why = _impossible(rows, chains, uncut=True)
+        binding, because = (slow, why) if slow else (binding, because)
+    if not binding:
+        return None
+    return Infeasible(kind="structural", binding=tuple(binding), because=tuple(because))
+
+
+def _impossible(
+    rows: Sheet, chains: Sequence[Chain], *, uncut: bool = False
+) -> tuple[list[str], list[str]]:
+    """Name the promises that break even in their best case, and say how.
+
+    Args:
+        rows: SEARCH rows.
+        chains: Each tier alone.
+        uncut: Only promises about latency, as though there were no deadline.
+    """
+    singles = [_uncut(rows, chain) if uncut else rows.exits(chain) for chain in chains]
+    judged = [rows.yardstick.constraints(single) for single in singles]
     binding, because = [], []
     for index, constraint in enumerate(judged[0]):
+        if uncut and constraint.objective.kind != "latency":
+            continue
         best = _oracle([of_chain[index] for of_chain in judged], singles)
         there = np.zeros(len(rows), dtype=np.int64)
         value, span = best.value(there), interval_of(best, there, _SURE)
         if value is not None and span is not None and span[0] > best.limit + 1e-12:
             binding.append(constraint.id)
             because.append(_sentence(constraint.objective, value * best.scale))
-    if not binding:
-        return None
-    return Infeasible(kind="structural", binding=tuple(binding), because=tuple(because))
+    return binding, because
+
+
+def _uncut(rows: Sheet, chain: Chain) -> Exits:
+    """Give the exits of a chain as though there were no deadline."""
+    blank = policy_of(chain, rows.kit, {name: {DEFAULT_GROUP: NEVER} for name in chain.machines})
+    return exits_of(chain, rows.kit, rows.profile, policy=replace(blank, deadline_ms=None))
 
 
 def _oracle(made: Sequence[Constraint], singles: Sequence[Exits]) -> Constraint:

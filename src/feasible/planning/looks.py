@@ -77,7 +77,7 @@ def looked_again(judged: Judged, look: int) -> list[str]:
     """
     if look < 2:  # noqa: PLR2004  again
         return []
-    made = judged.sheet.constraints(judged.candidate.chain)
+    made = judged.constraints
     kept = [
         c.id
         for c in made

@@ -211,7 +211,7 @@ def _without_fallback(brief: Brief) -> Brief:
 def _comparison(name: str, judged: Judged) -> Comparison:
     worth = _worth(judged.sheet, judged.exits, judged.exit_of_row)
     rows = np.arange(len(judged.exit_of_row))
-    made = judged.sheet.constraints(judged.candidate.chain)
+    made = judged.constraints
     return Comparison(
         name=name,
         quality={

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from feasible.cascade import (
     foresee_all,
     judged_all,
     route_rows,
+    until_all,
+    until_of,
 )
 from feasible.planning.chain import (
     NEVER,
@@ -32,6 +34,8 @@ from feasible.planning.constraints import Constraint, Exits, Yardstick, positive
 from feasible.schema import DEFAULT_GROUP, BoolArray, FloatArray, IntArray, Profile
 
 __all__ = ["Places", "Sheet"]
+
+Thresholds: TypeAlias = Mapping[str, Mapping[str, float]]
 
 _MOST_PLACES: Final = 256
 """Thresholds of one tier and answer group that are tried, evenly spread over its rows."""
@@ -95,9 +99,9 @@ class Sheet:
         self._places: dict[str, Places] = {}
         self._scores: dict[str, tuple[FloatArray, IntArray]] = {}
         self._said: dict[str, HeardAll] = {}
-        self._exits: dict[Chain, Exits] = {}
+        self._exits: dict[tuple[Chain, str], Exits] = {}
         self._policies: dict[Chain, Policy] = {}
-        self._constraints: dict[Chain, tuple[Constraint, ...]] = {}
+        self._constraints: dict[int, tuple[Constraint, ...]] = {}
 
     def __len__(self) -> int:
         """Give the number of rows."""
@@ -133,21 +137,45 @@ class Sheet:
         ]
         return [member for member in found if 0 < member.mean() < _RARE]
 
-    def exits(self, chain: Chain) -> Exits:
-        """Say what every row would get at every exit of a chain."""
-        found = self._exits.get(chain)
-        if found is None:
-            policy = self.policy(chain)
-            found = exits_of(chain, self.kit, self.profile, labelled=self.labelled, policy=policy)
-            self._exits[chain] = found
-        return found
+    def exits(self, chain: Chain, thresholds: Thresholds | None = None) -> Exits:
+        """Say what every row would get at every exit of a chain.
 
-    def constraints(self, chain: Chain) -> tuple[Constraint, ...]:
-        """Give every promise as losses at the exits of a chain."""
-        found = self._constraints.get(chain)
+        Args:
+            chain: The order of tiers.
+            thresholds: Tier -> group -> threshold, where they are known: a gated tier that is asked
+                and fails takes time and money, and one that is not asked does not.
+        """
+        key = chain, ""
+        if thresholds is not None and self._gates_fail(chain):
+            key = chain, str(thresholds)
+        if key not in self._exits:
+            gates = None
+            if key[1] and thresholds is not None:
+                table = self._table(chain, thresholds)
+                gates = table.probability >= table.threshold
+            self._exits[key] = exits_of(
+                chain,
+                self.kit,
+                self.profile,
+                labelled=self.labelled,
+                policy=self.policy(chain),
+                gates=gates,
+            )
+        return self._exits[key]
+
+    def _gates_fail(self, chain: Chain) -> bool:
+        """Claim that some row's call of a gated tier gives no answer."""
+        gated = [k for k in range(len(chain.machines)) if self.is_gated(chain, k)]
+        return bool(gated) and not self.exits(chain).is_open[:, gated].all()
+
+    def constraints(
+        self, chain: Chain, thresholds: Thresholds | None = None
+    ) -> tuple[Constraint, ...]:
+        """Give every promise as losses at the exits of a chain; see `exits`."""
+        exits = self.exits(chain, thresholds)
+        found = self._constraints.get(id(exits))
         if found is None:
-            found = self.yardstick.constraints(self.exits(chain))
-            self._constraints[chain] = found
+            found = self._constraints[id(exits)] = self.yardstick.constraints(exits)
         return found
 
     def policy(self, chain: Chain) -> Policy:
@@ -157,7 +185,7 @@ class Sheet:
             self._policies[chain] = policy_of(chain, self.kit, never)
         return self._policies[chain]
 
-    def leaves(self, chain: Chain, thresholds: Mapping[str, Mapping[str, float]]) -> IntArray:
+    def leaves(self, chain: Chain, thresholds: Thresholds) -> IntArray:
         """Route every row and give its exit; a row that fell back leaves by the last exit.
 
         Returns:
@@ -167,7 +195,7 @@ class Sheet:
         position = route_rows(machines, self._table(chain, thresholds)).position
         return np.where(position == FELL_BACK, len(chain.machines), position)
 
-    def _table(self, chain: Chain, thresholds: Mapping[str, Mapping[str, float]]) -> Table:
+    def _table(self, chain: Chain, thresholds: Thresholds) -> Table:
         """Say what every machine of a chain would do with every row."""
         columns = [self.profile.tiers.index(name) for name in chain.machines]
         shape = (len(self), len(columns))
@@ -182,6 +210,7 @@ class Sheet:
             threshold=threshold,
             latency_ms=self.profile.latency_ms[:, columns],
             cost_usd=self.profile.cost_usd[:, columns],
+            until_ms=until_all(self.policy(chain), self.profile.slices)[0],
         )
 
     def is_gated(self, chain: Chain, place: int) -> bool:
@@ -225,7 +254,12 @@ class Sheet:
         if chain.by in {"score", "router"} or (chain.by == "posterior" and place == 0):
             return f"score {chain.machines[place]}"
         upto = place + 2 if chain.by == "gain" else place + 1
-        return f"{chain.by} {place} {' '.join(chain.machines[:upto])}"
+        # Who is heard depends on time, and so on what is kept back for the fallback.
+        policy = self.policy(chain)
+        until = [
+            until_of(policy, name, policy.deadline_ms or 0.0) for name in policy.fallback.values()
+        ]
+        return f"{chain.by} {place} {' '.join(chain.machines[:upto])} {until}"
 
     def own(self, name: str) -> tuple[FloatArray, IntArray]:
         """Give a tier's probabilities from its scores alone, and the group of each answer."""
@@ -244,11 +278,17 @@ class Sheet:
             return self.foreseen.get(name, unknown), np.zeros(len(self), dtype=np.int64)
         group = self.own(name)[1]
         step = self.policy(chain)
-        earlier = {other: self._heard(other) for other in chain.machines[:place]}
+        is_open = self.exits(chain).is_open
+        heard = [
+            self._heard(other, is_open[:, at])
+            for at, other in enumerate(chain.machines[: place + 1])
+        ]
+        earlier = dict(zip(chain.machines[:place], heard, strict=False))
         names = group_names(self.kit, name)
-        return judged_all(step.steps[place], self._heard(name), group, names, earlier), group
+        return judged_all(step.steps[place], heard[place], group, names, earlier), group
 
-    def _heard(self, name: str) -> HeardAll:
+    def _heard(self, name: str, is_open: BoolArray) -> HeardAll:
+        """Give what a tier said where it was heard: log odds are worked out once for all chains."""
         if name not in self._said:
             column = self.profile.tiers.index(name)
             self._said[name] = HeardAll(
@@ -256,7 +296,10 @@ class Sheet:
                 self.profile.answer_class[:, column],
                 self.own(name)[0],
             )
-        return self._said[name]
+        said = self._said[name]
+        if np.array_equal(is_open, said.answered):
+            return said
+        return HeardAll(is_open, said.value, said.probability)
 
     def places(self, chain: Chain, place: int) -> Places:
         """Give where the thresholds of a tier may stand."""

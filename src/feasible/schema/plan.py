@@ -113,6 +113,8 @@ class PlanTier(_Noun, frozen=True, kw_only=True):
     """How the answer's probability follows from all that was heard; None: from its score alone."""
     rival: Posterior | None = None
     """P(the next tier is right), to be weighed against: thresholds are on (1 + own - rival) / 2."""
+    timeout_ms: float | None = None
+    """Longest that one call may take; None: as long as there is time."""
     gated: bool = False
     """Whether the router decides if it is asked at all: thresholds are on what it foresees then."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
@@ -19,7 +18,9 @@ from feasible.cascade import (
     State,
     Step,
     foresee,
+    longest_ms,
     route,
+    until_of,
 )
 from feasible.clock import Clock
 from feasible.errors import FeasibleError, PlanError, RequestError
@@ -35,12 +36,7 @@ __all__ = ["NOBODY", "Given", "Walk", "Walker"]
 NOBODY: Final = "nobody"
 """Who answered when no tier could and no fallback did."""
 
-_NO_DEADLINE_S: Final = 30.0
-"""Longest wait for one tier under a plan without a deadline."""
 _LONGEST_TEXT: Final = 500
-_SHARE: Final = 0.25
-"""Most of a deadline that is kept back for the commit, and most for the fallback."""
-_FALLBACK_AT_LEAST_S: Final = 0.01
 _WARM_UP: Final = {"text": "warm up"}
 
 _Outcome: TypeAlias = Literal[
@@ -56,15 +52,13 @@ class _Tier:
         tier: Whom to ask.
         calls: How it is asked.
         breaker: Whether it is asked.
-        needs_s: Time that is kept back for it where it is the fallback.
-        timeout_s: Longest that one call of it may take, whatever the deadline; may be infinite.
+        step: How long it may take.
     """
 
     tier: Tier
     calls: Calls
     breaker: Breaker
-    needs_s: float
-    timeout_s: float
+    step: Step
 
 
 @dataclass(slots=True)
@@ -85,6 +79,7 @@ class Walk:
         accepted: A machine's answer and probability, to be remembered once it is on record.
         heard: Tier -> what it said, of those that answered, sure or not.
         foreseen: Tier -> what the router foresees.
+        in_hand: Tier -> what it gave, an answer or none; the fallback is not asked for it again.
     """
 
     asked: DecideRequest
@@ -99,6 +94,7 @@ class Walk:
     accepted: tuple[Any, float | None] | None = None
     heard: dict[str, Heard] = field(default_factory=dict)
     foreseen: dict[str, float] = field(default_factory=dict)
+    in_hand: dict[str, Answer] = field(default_factory=dict)
 
     def note(
         self,
@@ -148,10 +144,9 @@ class Walker:
         self, plan: Plan, tiers: Mapping[str, Tier], *, specs: Iterable[TierSpec], clock: Clock
     ) -> None:
         self._plan = plan
-        self._policy = Policy.from_plan(plan)
-        self._clock = clock
-        self._deadline_s = None if plan.deadline_ms is None else plan.deadline_ms / 1e3
         declared = {spec.name: spec for spec in specs}
+        self._policy = Policy.from_plan(plan, declared.values())
+        self._clock = clock
         self._tiers = {
             name: self._guarded(tiers[name], declared.get(name)) for name in _needed(plan, tiers)
         }
@@ -184,32 +179,39 @@ class Walker:
 
     def start(self, asked: DecideRequest, arrived_s: float, *, commit_s: float) -> Walk:
         """Begin a walk: divide its time between the tiers, the fallback and the commit."""
-        own_s = None if asked.deadline_ms is None else asked.deadline_ms / 1e3
-        limits = [limit for limit in (self._deadline_s, own_s) if limit is not None]
+        limits = [
+            limit for limit in (self._plan.deadline_ms, asked.deadline_ms) if limit is not None
+        ]
         if not limits:
             return Walk(asked, arrived_s, None, None, [])
-        deadline_s = min(limits)
-        declared = self._policy.fallback_of(asked.slices)
-        fallback_s = 0.0 if declared is None else self._tiers[declared].needs_s
-        fallback_until_s = arrived_s + deadline_s - min(commit_s, _SHARE * deadline_s)
-        until_s = fallback_until_s - min(fallback_s, _SHARE * deadline_s)
-        return Walk(asked, arrived_s, until_s, fallback_until_s, [])
+        until = until_of(
+            self._policy,
+            self._policy.fallback_of(asked.slices),
+            min(limits),
+            commit_ms=commit_s * 1e3,
+        )
+        return Walk(
+            asked,
+            arrived_s,
+            arrived_s + until.tiers_ms / 1e3,
+            arrived_s + until.fallback_ms / 1e3,
+            [],
+        )
 
-    def _left_s(self, walk: Walk) -> float:
-        if walk.until_s is None:
-            return _NO_DEADLINE_S
-        return walk.until_s - self._clock.monotonic()
+    def _left_ms(self, until_s: float | None) -> float | None:
+        return None if until_s is None else (until_s - self._clock.monotonic()) * 1e3
 
     def _left_usd(self, walk: Walk) -> float | None:
         cap = self._policy.cost_each_usd
         return None if cap is None else cap - walk.spent_usd
 
-    def _blocked(self, left_s: float) -> frozenset[str]:
+    def _blocked(self, left_ms: float | None) -> frozenset[str]:
         """Name the tiers that would not answer in the time that is left."""
         return frozenset(
             name
             for name, held in self._tiers.items()
-            if held.breaker.is_open or held.calls.is_full(within_s=left_s)
+            if held.breaker.is_open
+            or held.calls.is_full(within_s=longest_ms(held.step, left_ms) / 1e3)
         )
 
     async def go(self, walk: Walk) -> Given:
@@ -218,13 +220,13 @@ class Walker:
         if self._plan.router is not None:
             walk.foreseen = foresee(self._plan.router, str(walk.asked.request.get("text", "")))
         while True:
-            left_s = self._left_s(walk)
+            left_ms = self._left_ms(walk.until_s)
             state = State(
                 at=at,
                 seen=seen,
-                remaining_ms=None if walk.until_s is None else left_s * 1e3,
+                remaining_ms=left_ms,
                 remaining_usd=self._left_usd(walk),
-                blocked=self._blocked(left_s),
+                blocked=self._blocked(left_ms),
                 foreseen=walk.foreseen,
             )
             move = route(policy, state)
@@ -239,7 +241,7 @@ class Walker:
             at = move.position
             if policy.steps[at].kind is TierKind.PERSON:
                 self._refuse_unreadable(walk)
-            seen, last = await self._ask(walk, policy.steps[at], left_s)
+            seen, last = await self._ask(walk, policy.steps[at], left_ms)
 
     @staticmethod
     def _refuse_unreadable(walk: Walk) -> None:
@@ -247,11 +249,14 @@ class Walker:
         if walk.unreadable is not None and not walk.is_read:
             raise walk.unreadable
 
-    async def _ask(self, walk: Walk, step: Step, within_s: float) -> tuple[Seen, Answer | None]:
+    async def _ask(
+        self, walk: Walk, step: Step, left_ms: float | None
+    ) -> tuple[Seen, Answer | None]:
         """Ask one tier of the plan and note what it did."""
-        answer = await self._call(walk, step.name, within_s)
+        answer = await self._call(walk, step.name, left_ms)
         if answer is None:
             return Seen("failed"), None
+        walk.in_hand[step.name] = answer
         if answer.abstained:
             self._retell(walk, "abstained")
             return Seen("abstained"), None
@@ -263,7 +268,7 @@ class Walker:
         self._retell(walk, "deferred")  # unless the policy accepts it
         return Seen("answered", group, probability), answer
 
-    async def _call(self, walk: Walk, name: str, within_s: float) -> Answer | None:
+    async def _call(self, walk: Walk, name: str, left_ms: float | None) -> Answer | None:
         """Call one tier, note its time and price, and keep its breaker; None when it failed."""
         held = self._tiers[name]
         tier = held.tier
@@ -273,7 +278,7 @@ class Walker:
         began_s = self._clock.monotonic()
         try:
             answer = await held.calls.ask(
-                own_copy(walk.asked.request), within_s=min(within_s, held.timeout_s)
+                own_copy(walk.asked.request), within_s=longest_ms(held.step, left_ms) / 1e3
             )
         except FeasibleError as error:
             took_ms = (self._clock.monotonic() - began_s) * 1e3
@@ -342,26 +347,18 @@ class Walker:
         return Given(NOBODY, None, None, fell_back=told)
 
     async def _ask_fallback(self, walk: Walk, name: str, told: str) -> Given | None:
-        held = self._tiers[name]
-        is_person = held.tier.kind is TierKind.PERSON
-        left_usd = self._left_usd(walk)
-        worst_usd = held.tier.worst_usd_per_call
-        if left_usd is not None and (worst_usd is None or worst_usd > left_usd):
-            walk.note(name, "skipped", why="cost")
-            return None
-        until_s = walk.fallback_until_s
-        within_s = _NO_DEADLINE_S if until_s is None else max(until_s - self._clock.monotonic(), 0)
-        is_blocked = held.breaker.is_open or held.calls.is_full(within_s=within_s)
-        if is_blocked and not is_person:
-            walk.note(name, "skipped", why="blocked")
-            return None
-        answer = await self._call(walk, name, within_s)
+        """Take what a tier has said, or ask it; None when it gives no answer."""
+        answer = walk.in_hand.get(name)
+        if answer is None:
+            answer = await self._call_fallback(walk, name)
+        else:
+            walk.note(name, "answered", why="its answer is in hand")
         if answer is None:
             return None
         if answer.abstained:
             self._retell(walk, "abstained")
             return None
-        if is_person:
+        if self._tiers[name].tier.kind is TierKind.PERSON:
             self._retell(walk, "handed_off")
             return Given(name, None, None, handed_off=True, fell_back=told)
         step = next((step for step in self._policy.steps if step.name == name), None)
@@ -369,22 +366,38 @@ class Walker:
         probability = None if step is None else step.probability(answer.score, group)
         return Given(name, answer.value, probability, fell_back=told)
 
+    async def _call_fallback(self, walk: Walk, name: str) -> Answer | None:
+        """Call a tier in the time and for the money that are kept back for it."""
+        held = self._tiers[name]
+        left_usd = self._left_usd(walk)
+        worst_usd = held.tier.worst_usd_per_call
+        if left_usd is not None and (worst_usd is None or worst_usd > left_usd):
+            walk.note(name, "skipped", why="cost")
+            return None
+        left_ms = self._left_ms(walk.fallback_until_s)
+        left_ms = None if left_ms is None else max(left_ms, 0.0)
+        within_s = longest_ms(held.step, left_ms) / 1e3
+        is_blocked = held.breaker.is_open or held.calls.is_full(within_s=within_s)
+        if is_blocked and held.tier.kind is not TierKind.PERSON:
+            walk.note(name, "skipped", why="blocked")
+            return None
+        return await self._call(walk, name, left_ms)
+
     def _guarded(self, tier: Tier, spec: TierSpec | None) -> _Tier:
-        step = next((step for step in self._plan.tiers if step.name == tier.name), None)
-        p50_ms = None if step is None else step.latency_p50_ms
-        p95_ms = None if step is None else step.latency_p95_ms
+        planned = next((step for step in self._plan.tiers if step.name == tier.name), None)
+        p50_ms = None if planned is None else planned.latency_p50_ms
         calls = calls_of(
             tier,
             labels=frozenset(self._plan.labels) or None,
             most=None if spec is None else spec.concurrency,
             typical_s=None if p50_ms is None else p50_ms / 1e3,
-            deadline_s=self._deadline_s,
+            deadline_s=None if self._plan.deadline_ms is None else self._plan.deadline_ms / 1e3,
         )
-        needs_s = max(_FALLBACK_AT_LEAST_S, (p95_ms or 0.0) / 1e3)
-        timeout_s = math.inf
-        if spec is not None and spec.timeout is not None:
-            timeout_s = spec.timeout.mid
-        return _Tier(tier, calls, Breaker(self._clock), needs_s, timeout_s)
+        timeout = None if spec is None else spec.timeout
+        timeout_ms = None if timeout is None else timeout.ms
+        step = next((step for step in self._policy.steps if step.name == tier.name), None)
+        step = step or Step(tier.name, tier.kind, {}, timeout_ms=timeout_ms)
+        return _Tier(tier, calls, Breaker(self._clock), step)
 
 
 def _needed(plan: Plan, tiers: Mapping[str, Tier]) -> list[str]:

@@ -18,8 +18,10 @@ from feasible.cascade import (
     Table,
     calibrate,
     calibrate_all,
+    over,
     route,
     route_rows,
+    until_of,
 )
 from feasible.schema import Calibrator, TierKind
 
@@ -124,13 +126,16 @@ def test_one_case_and_many_cases_are_routed_the_same_way(data: st.DataObject) ->
     routed = route_rows(policy, Table(answered, probability, threshold, latency, cost))
 
     state, spent_ms, spent_usd = State(), 0.0, 0.0
+    until = None
+    if policy.deadline_ms is not None:
+        until = until_of(policy, None, policy.deadline_ms).tiers_ms
     while True:
         move = route(
             policy,
             State(
                 at=state.at,
                 seen=state.seen,
-                remaining_ms=None if policy.deadline_ms is None else policy.deadline_ms - spent_ms,
+                remaining_ms=None if until is None else until - spent_ms,
                 remaining_usd=None
                 if policy.cost_each_usd is None
                 else policy.cost_each_usd - spent_usd,
@@ -139,12 +144,12 @@ def test_one_case_and_many_cases_are_routed_the_same_way(data: st.DataObject) ->
         if not isinstance(move, Ask):
             break
         k = move.position
-        spent_ms += float(latency[0, k])
+        spent_ms, in_time = over(policy.steps[k], spent_ms, float(latency[0, k]), until)
         spent_usd += float(cost[0, k])
         seen = (
             Seen("answered", "*", float(probability[0, k])) if answered[0, k] else Seen("abstained")
         )
-        state = State(at=k, seen=seen)
+        state = State(at=k, seen=seen if in_time else Seen("failed"))
     expected = move.position if isinstance(move, Finish) else FELL_BACK
     assert routed.position[0] == expected
     assert routed.latency_ms[0] == spent_ms

@@ -132,6 +132,57 @@ def test_a_fallback_that_was_not_asked_is_paid_for() -> None:
     assert exits.last_tier == ("model",) * 3
 
 
+def test_a_call_that_takes_longer_than_its_timeout_gives_no_answer() -> None:
+    """It was waited for that long and is paid; the row cannot leave there: a person takes it."""
+    one = brief(PERSON.replace("kind: model", "kind: model, timeout: 40 ms") + "}\n")
+    ingredients = kit(one, person="person")
+
+    exits = exits_of(BOTH, ingredients, rows())
+
+    assert exits.is_open[:, 1].tolist() == [False] * 3
+    assert exits.latency_ms[:, 2].tolist() == [42.0] * 3
+    assert exits.cost_usd[:, 2].tolist() == pytest.approx([1.1] * 3)
+
+
+def test_a_call_that_outlasts_the_time_that_is_left_gives_no_answer() -> None:
+    """Of 100 ms, 25 are kept back for the commit and 10 for the fallback: the model has 64."""
+    one = brief(PERSON + ", serving: {deadline: 100 ms}}\n")
+    p95_ms = {"rules": 1.0, "model": 50.0, "person": 1.0}
+    ingredients = replace(kit(one, person="person"), p95_ms=p95_ms)
+
+    exits = exits_of(BOTH, ingredients, rows())
+
+    assert exits.is_open.tolist() == [[True, False, True]] * 3
+    assert exits.latency_ms[:, 2].tolist() == [66.0] * 3
+    assert exits.last_tier == ("person",) * 3
+
+
+def test_a_fallback_that_is_cut_off_is_no_answer() -> None:
+    """Rules, asked alone, fall back to a model that takes too long: nobody answers, or a person."""
+    layers = "layers: {tiers: [{name: model, kind: model, timeout: 40 ms}%s], serving: {%s}}\n"
+    fallback = "fallback: {default: model}"
+    alone = kit(brief(layers % ("", fallback)), person=None)
+    helped = kit(brief(layers % (", {name: person, kind: person}", fallback)), person="person")
+
+    exits = exits_of(Chain(("rules",)), alone, rows())
+
+    assert exits.last_tier == (None,) * 3
+    assert exits.loss[:, 1].tolist() == [1.0] * 3
+    assert exits.latency_ms[:, 1].tolist() == [41.0] * 3
+    assert exits_of(Chain(("rules",)), helped, rows()).last_tier == ("person",) * 3
+
+
+def test_a_call_that_nobody_timed_is_not_cut_off() -> None:
+    """Unknown is not late."""
+    one = brief(PERSON.replace("kind: model", "kind: model, timeout: 40 ms") + "}\n")
+    unknown = replace(rows(), latency_ms=np.array([[1.0, np.nan]] * 3))
+
+    exits = exits_of(BOTH, kit(one, person="person"), unknown)
+
+    assert exits.is_open.all()
+    assert np.isnan(exits.latency_ms[:, 1]).all()
+
+
 def test_shares_name_who_answered() -> None:
     """Two rows by rules' threshold, one by the fallback."""
     exits = exits_of(BOTH, kit(brief(PERSON + "}\n"), person="person"), rows())
@@ -156,7 +207,17 @@ def test_rows_judged_for_some_tiers_only_judge_no_quality() -> None:
     assert exits_of(BOTH, kit(brief(), person=None), some).labelled.tolist() == [False, True, False]
 
 
-def test_a_mean_latency_is_no_deadline() -> None:
-    """Only the declared deadline and percentiles cut a walk short."""
-    assert deadline_ms(brief(envelope="  - {latency: mean, at_most: 50 ms}\n")) is None
-    assert deadline_ms(brief(envelope="  - {latency: p99, at_most: 80 ms}\n")) == 80.0
+def test_only_a_promise_about_nearly_every_decision_is_a_deadline() -> None:
+    """Means and lower percentiles say how many may be late; a slice says nothing of the others."""
+    promises = {
+        "latency: mean, at_most: 50 ms": None,
+        "latency: p50, at_most: 50 ms": None,
+        "latency: p95, at_most: 50 ms": None,
+        "latency: p99, at_most: 80 ms": 80.0,
+        "latency: p99.9, at_most: 90 ms": 90.0,
+        "latency: p99, on: risky, at_most: 50 ms": None,
+    }
+
+    found = {one: deadline_ms(brief(envelope=f"  - {{{one}}}\n")) for one in promises}
+
+    assert found == promises

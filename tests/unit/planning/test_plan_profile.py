@@ -6,12 +6,14 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
+from feasible.cascade import Policy
 from feasible.errors import DataError
 from feasible.planning import backtest, minimum_evidence, plan_profile, read_profile, write_profile
-from feasible.schema import PlanReport, Profile, parse_brief
+from feasible.schema import Plan, PlanReport, Profile, parse_brief
 
 BRIEF = """\
 feasible: 1
@@ -90,12 +92,17 @@ def test_a_floor_above_the_oracle_is_structural() -> None:
     assert report.infeasible.binding == ("accuracy",)
 
 
-def test_a_limit_below_the_fastest_path_is_structural() -> None:
-    """The reason names the latency and what was found."""
-    report = plan(profile(), latency="0.5 ms")
+@pytest.mark.parametrize("percentile", ["p95", "p99"])
+def test_a_limit_below_the_fastest_path_is_structural(percentile: str) -> None:
+    """The reason names the latency, whether or not it is a deadline that cuts everything off."""
+    text = BRIEF.format(accuracy="0.90", cost="$0.02", latency="0.5 ms")
+    brief = parse_brief(text.replace("p95", percentile)).brief
+
+    report = plan_profile(brief, profile(), data="test rows", synthetic=True, now=NOW)
 
     assert report.infeasible is not None
-    assert report.infeasible.binding == ("latency_p95",)
+    assert report.infeasible.kind == "structural"
+    assert report.infeasible.binding == (f"latency_{percentile}",)
 
 
 def test_too_few_rows_is_a_matter_of_evidence_with_a_date() -> None:
@@ -165,3 +172,68 @@ def test_a_slice_that_no_row_has_is_refused() -> None:
 
     with pytest.raises(DataError, match="no row is in slice `risky`"):
         plan_profile(parse_brief(text).brief, rows, data="x", synthetic=True)
+
+
+HANGS = """\
+feasible: 1
+name: hangs
+goal: {{statement: Answers that come too late help nobody}}
+envelope:
+  - {{quality: accuracy, at_least: {accuracy}}}
+layers:
+  tiers: [{{name: rules, kind: rules}}, {{name: slow, kind: model, timeout: 150 ms}}]
+  serving: {{deadline: 200 ms, fallback: {{default: rules}}}}
+"""
+
+
+def hangs(n: int = 4000) -> Profile:
+    """`slow` is right 988 times in 1,000, and 4 in 100 of its calls hang; `rules` 3 in 10."""
+    rng = np.random.default_rng(2)
+    loss = (rng.random((n, 2)) < (0.7, 0.012)).astype(float)
+    took = np.where(rng.random(n) < 0.04, 5000.0, 100.0)
+    return Profile(
+        row_ids=tuple(f"r{i}" for i in range(n)),
+        tiers=("rules", "slow"),
+        loss=loss,
+        answered=np.ones((n, 2), dtype=np.bool_),
+        score=np.full((n, 2), 0.5),
+        answer_class=np.full((n, 2), -1),
+        classes=(),
+        latency_ms=np.column_stack([np.ones(n), took]),
+        cost_usd=np.tile([0.0, 0.001], (n, 1)),
+    )
+
+
+def test_answers_that_serving_cuts_off_are_no_evidence() -> None:
+    """97 % cannot be served: 0.96 x 98.8 % + 0.04 x 30 % = 96.0 %; what can be is promised."""
+    too_much, enough = (
+        plan_profile(
+            parse_brief(HANGS.format(accuracy=accuracy)).brief,
+            hangs(),
+            data="test rows",
+            synthetic=True,
+            now=NOW,
+        )
+        for accuracy in ("0.97", "0.94")
+    )
+
+    assert not too_much.feasible
+    assert enough.plan is not None
+    assert enough.certificate[0].value == pytest.approx(0.9605, abs=0.01)
+    assert enough.plan.forecast.latency_ms.p99 == 151.0  # cut off at 150 ms, then rules
+
+
+def test_a_plan_keeps_its_timeouts_and_one_made_before_takes_those_of_the_brief() -> None:
+    """Serving cuts off what planning counted as cut off, whatever became of the brief."""
+    brief = parse_brief(HANGS.format(accuracy="0.94")).brief
+    made = plan_profile(brief, hangs(), data="test rows", synthetic=True, now=NOW).plan
+    assert made is not None
+    written = msgspec.json.encode(made)
+    before = written.replace(b',"timeout_ms":150.0', b"").replace(b',"timeout_ms":null', b"")
+
+    old = msgspec.json.decode(before, type=Plan)
+
+    assert [t.timeout_ms for t in made.tiers if t.name == "slow"] == [150.0]
+    assert [t.timeout_ms for t in old.tiers if t.name == "slow"] == [None]
+    assert Policy.from_plan(old, brief.layers.tiers) == Policy.from_plan(made)
+    assert backtest(old, brief, hangs()) == backtest(made, brief, hangs())

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from feasible.errors import LedgerError, PlanError, RequestError
@@ -91,6 +92,24 @@ def test_a_hung_tier_makes_the_fallback_answer_inside_the_deadline(plan_for: Pla
     assert decided.decision.cost_nusd is None  # what the call cost, nobody knows
     assert decided.within == {"deadline": True}
     assert took_ms < 2_000
+
+
+def test_a_fallback_that_has_answered_is_not_asked_again(plan_for: Plans) -> None:
+    """What it said, not sure enough, is in hand: nobody waits or pays for it twice."""
+    unsure = ScriptedTier([Answer("a", 0.1)], name="model", usd_per_call=0.01)
+    broken = ScriptedTier([RuntimeError("down")], name="llm", worst_usd_per_call=0.0)
+    plan = plan_for([unsure, broken], fallback={"default": "model"})
+
+    (decided,) = decide(runtime_of(plan, [unsure, broken]), ASKED)
+
+    assert steps(decided.decision) == [
+        ("model", "deferred"),
+        ("llm", "failed"),
+        ("model", "answered"),
+    ]
+    assert decided.decision.answer == "a"
+    assert decided.decision.cost_nusd == 10_000_000
+    assert len(unsure.calls) == 1
 
 
 def test_the_slice_chooses_its_own_fallback(plan_for: Plans) -> None:
@@ -253,6 +272,22 @@ def test_a_declared_timeout_is_kept_whatever_time_is_left(plan_for: Plans) -> No
     spec = TierSpec(name="llm", kind=TierKind.LLM, timeout=Duration("50 ms"))
     plan = plan_for([slow, next_one], deadline_ms=30_000.0)
     runtime = runtime_of(plan, [slow, next_one], specs=[spec])
+
+    (decided,) = decide(runtime, ASKED)
+
+    assert steps(decided.decision) == [("llm", "timed_out"), ("model", "answered")]
+    assert decided.decision.path[0].latency_ms < 5_000
+
+
+def test_the_timeout_that_the_plan_was_made_with_is_kept(plan_for: Plans) -> None:
+    """Whatever the brief says by now."""
+    slow = AsyncScriptedTier([Hang()], name="llm", kind=TierKind.LLM)
+    next_one = ScriptedTier(["a"], name="model")
+    spec = TierSpec(name="llm", kind=TierKind.LLM, timeout=Duration("20 s"))
+    plan = plan_for([slow, next_one], deadline_ms=30_000.0)
+    first, second = plan.tiers
+    tiers = (msgspec.structs.replace(first, timeout_ms=50.0), second)
+    runtime = runtime_of(msgspec.structs.replace(plan, tiers=tiers), [slow, next_one], specs=[spec])
 
     (decided,) = decide(runtime, ASKED)
 
