@@ -161,6 +161,7 @@ def _assumption(constraint: Constraint) -> str:
     parts = [_ASSUMPTION]
     parts += [_MIX] if constraint.is_weighted else []
     parts += [_ENTITIES] if constraint.block is not None else []
+    parts += [str(constraint.size)] if constraint.size is not None else []
     return ", ".join(parts)
 
 

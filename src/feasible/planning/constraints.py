@@ -8,12 +8,14 @@ is that the mean loss stays at or below a limit. "p99 <= 200 ms" is mean 1[laten
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from feasible.errors import DataError
+from feasible.planning.entities import EntitySize, blocks_of, capped, size_of, units_of
 from feasible.schema import (
     AnsweredBy,
     BoolArray,
@@ -28,8 +30,9 @@ __all__ = [
     "Constraint",
     "Exits",
     "Yardstick",
-    "blocks_of",
     "constraints",
+    "could_judge",
+    "entity_sizes",
     "mix_weights",
     "percentile_of",
     "positives_of",
@@ -99,6 +102,8 @@ class Constraint:
         by_person: shape (n_rows, n_exits). Whether a person answers there.
         block: shape (n_rows,). Number of the entity that a row belongs to; None when every row
             stands alone.
+        size: How large an entity may be, known from other rows; None where it is not, and the
+            largest of these rows is taken for the largest there is.
     """
 
     objective: Objective
@@ -113,6 +118,7 @@ class Constraint:
     is_bounded: bool = True
     person_rate: float | None = None
     block: IntArray | None = None
+    size: EntitySize | None = None
 
     @property
     def id(self) -> str:
@@ -142,6 +148,27 @@ class Constraint:
         """Give the weight with which each independent unit judges: a row, or an entity's rows."""
         return self._per_unit(exit_of_row, self.weight[self.counted(exit_of_row)])
 
+    def top(self, exit_of_row: IntArray) -> float:
+        """Give the largest mass that an independent unit can have."""
+        if self.size is None or self.block is None:
+            return float(self.masses(exit_of_row).max(initial=0.0))
+        return self.size.most * self._heaviest()
+
+    def fill(self, exit_of_row: IntArray) -> float:
+        """Give the mean square of masses over the largest: known without these rows, if it can be.
+
+        A stake that follows the sizes that happen to be drawn would bet most where no large entity
+        is among them.
+        """
+        if self.size is None or self.block is None:
+            masses = self.masses(exit_of_row)
+            return float(np.mean((masses / masses.max()) ** 2))
+        weight = self.weight[self.counted(exit_of_row)]
+        return self.size.spread * float(np.mean((weight / self._heaviest()) ** 2))
+
+    def _heaviest(self) -> float:
+        return float(self.weight[self.counts.any(axis=1)].max(initial=0.0))
+
     def excesses(self, exit_of_row: IntArray) -> FloatArray:
         """Give, per independent unit, limit + weighted sum of (loss - limit) over the largest mass.
 
@@ -150,7 +177,7 @@ class Constraint:
         """
         counted = self.counted(exit_of_row)
         over = (self.losses(exit_of_row) - self.limit) * self.weight[counted]
-        top = float(self.masses(exit_of_row).max(initial=1e-300))
+        top = max(self.top(exit_of_row), 1e-300)
         return np.asarray(np.clip(self.limit + self._per_unit(exit_of_row, over) / top, 0.0, 1.0))
 
     def value(self, exit_of_row: IntArray) -> float | None:
@@ -209,6 +236,7 @@ class Yardstick:
         labelled: shape (n_rows,). Whether the row may judge quality.
         stands_for: shape (n_rows,). Rows that each row stands for, where only some of many are
             looked at; 1 when absent.
+        sizes: Objective id -> how large an entity may be, known from other rows.
     """
 
     def __init__(
@@ -218,6 +246,7 @@ class Yardstick:
         labelled: BoolArray,
         *,
         stands_for: FloatArray | None = None,
+        sizes: Mapping[str, EntitySize] | None = None,
     ) -> None:
         self.brief, self.profile = brief, profile
         ones = np.ones(len(profile))
@@ -225,11 +254,13 @@ class Yardstick:
         self.every = mix_weights(brief, profile, stands_for=stands_for)
         self.labelled = mix_weights(brief, profile, among=labelled, stands_for=stands_for)
         self.block = blocks_of(profile)
+        self.unit = units_of(profile) if sizes else None
+        self.kept = self._kept(labelled, sizes or {})
 
     def constraints(self, exits: Exits) -> tuple[Constraint, ...]:
         """Turn every objective that rows can judge into losses at the exits of one chain."""
         return tuple(
-            replace(self._constraint(objective, exits), block=self.block)
+            self._in_blocks(objective, self._constraint(objective, exits))
             for objective in self.brief.envelope
             if objective.kind in _JUDGED_KINDS
         )
@@ -240,14 +271,61 @@ class Yardstick:
             mix = self.stands_for
         return _constraint(self.brief, objective, self.profile, exits, mix)
 
+    def _in_blocks(self, objective: Objective, found: Constraint) -> Constraint:
+        """Put rows of one entity together, at most as many as an entity may have."""
+        if objective.id not in self.kept:
+            return replace(found, block=self.block)
+        kept, size = self.kept[objective.id]
+        counts, weight = found.counts & kept[:, None], found.weight
+        if size.larger and objective.on is None:
+            weight = mix_weights(self.brief, self.profile, among=kept, stands_for=self.stands_for)
+            weight = _level(weight, counts)
+        block = self.unit if size.most > 1 else None
+        return replace(found, counts=counts, weight=weight, block=block, size=size)
 
-def blocks_of(profile: Profile) -> IntArray | None:
-    """Number the entities of rows; None when no entity has two rows."""
-    if profile.entity is None or len(set(profile.entity)) == len(profile):
-        return None
-    names = np.array(profile.entity, dtype=object).astype(str)
-    found, number = np.unique(names, return_inverse=True)
-    return None if len(found) == len(names) else number.astype(np.int64)
+    def _kept(
+        self, labelled: BoolArray, sizes: Mapping[str, EntitySize]
+    ) -> dict[str, tuple[BoolArray, EntitySize]]:
+        """Say, per promise, which rows judge where an entity may have only so many."""
+        if self.unit is None:
+            return {}
+        return {
+            o.id: capped(
+                self.profile, self.unit, could_judge(o, self.profile, labelled), sizes[o.id]
+            )
+            for o in self.brief.envelope
+            if o.id in sizes
+        }
+
+
+def could_judge(objective: Objective, profile: Profile, labelled: BoolArray) -> BoolArray:
+    """Say which rows could judge a promise, whoever answers them."""
+    rows = _slice(objective, profile)
+    if objective.kind != "quality":
+        return rows
+    if objective.measure == "recall" and objective.of is not None:
+        rows = rows & positives_of(objective, profile)
+    return rows & labelled
+
+
+def entity_sizes(brief: Brief, profile: Profile, labelled: BoolArray) -> dict[str, EntitySize]:
+    """Measure, per promise, the entities of rows that do not certify.
+
+    Args:
+        brief: The declaration.
+        profile: FIT and SEARCH rows, with their entities.
+        labelled: shape (n_rows,). Whether the row may judge quality.
+
+    Returns:
+        Objective id -> sizes; empty where rows carry no entity.
+    """
+    block = units_of(profile)
+    if block is None:
+        return {}
+    return {
+        objective.id: size_of(block, could_judge(objective, profile, labelled))
+        for objective in brief.envelope
+    }
 
 
 def mix_weights(
@@ -459,16 +537,21 @@ def _made(
     *,
     is_binary: bool,
 ) -> Constraint:
-    equal = not len(weight) or bool((weight == weight[0]).all())
-    if not equal:
-        judging = weight[counts.any(axis=1)]
-        equal = not len(judging) or bool(np.allclose(judging, judging[0]))
     return Constraint(
         objective=objective,
         loss=loss,
         counts=counts,
         by_person=np.zeros(counts.shape, dtype=np.bool_),
         limit=limit,
-        weight=np.ones(len(weight)) if equal else weight,
+        weight=_level(weight, counts),
         is_binary=is_binary,
     )
+
+
+def _level(weight: FloatArray, counts: BoolArray) -> FloatArray:
+    """Give weights of 1 where all rows that judge weigh the same."""
+    equal = not len(weight) or bool((weight == weight[0]).all())
+    if not equal:
+        judging = weight[counts.any(axis=1)]
+        equal = not len(judging) or bool(np.allclose(judging, judging[0]))
+    return np.ones(len(weight)) if equal else weight

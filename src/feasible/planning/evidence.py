@@ -10,7 +10,8 @@ from typing import Final
 
 import numpy as np
 
-from feasible.planning.constraints import blocks_of, percentile_of, positives_of
+from feasible.planning.constraints import could_judge, percentile_of
+from feasible.planning.entities import blocks_of
 from feasible.schema import BoolArray, Brief, CertificateLine, Objective, Profile
 from feasible.stats import lower_bound, rows_for_power, rows_needed, zero_miss_rows
 
@@ -116,11 +117,7 @@ def rows_to_judge(brief: Brief, judging: Profile, labelled: BoolArray) -> dict[s
     for objective in brief.envelope:
         if objective.kind != "quality":
             continue
-        rows = labelled.copy()
-        if objective.on is not None:
-            rows &= judging.slices.get(objective.on, np.zeros(len(rows), dtype=np.bool_))
-        if objective.measure == "recall" and objective.of is not None:
-            rows &= positives_of(objective, judging)
+        rows = could_judge(objective, judging, labelled)
         out[objective.id] = int(rows.sum()) if block is None else len(np.unique(block[rows]))
     return out
 

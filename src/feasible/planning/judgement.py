@@ -118,15 +118,15 @@ def interval_of(
 def _fixed_stake(constraint: Constraint, exit_of_row: IntArray, level: float) -> Verdict:
     """Bound a mean over rows of unequal weight, or over entities whose rows go together."""
     excess, masses = constraint.excesses(exit_of_row), constraint.masses(exit_of_row)
-    limit = constraint.limit
+    limit, top = constraint.limit, constraint.top(exit_of_row)
     if masses.max(initial=0.0) <= 0:
         return Verdict(False, "no row judges", lambda: None)
-    spread = limit * (1 - limit) * float(np.mean((masses / masses.max()) ** 2))
+    spread = limit * (1 - limit) * constraint.fill(exit_of_row)
     p = fixed_stake_p_value(excess, limit=limit, spread=spread, delta=1 - level)
-    mean = limit + (float(excess.mean()) - limit) * float(masses.max() / masses.mean())
+    mean = limit + (float(excess.mean()) - limit) * top / float(masses.mean())
 
     def is_shown(at: float) -> bool:
-        shifted = np.clip(excess + (at - limit) * (1 - masses / masses.max()), 0.0, 1.0)
+        shifted = np.clip(excess + (at - limit) * (1 - masses / top), 0.0, 1.0)
         return fixed_stake_p_value(shifted, limit=at, spread=spread, delta=1 - level) <= 1 - level
 
     kind = "entities" if constraint.block is not None else "weighted rows"

@@ -12,8 +12,9 @@ import numpy as np
 from feasible.planning.attempt import Rows, attempt
 from feasible.planning.chain import Ingredients, labelled_rows
 from feasible.planning.checks import check_objectives, check_profile
-from feasible.planning.constraints import unjudged
+from feasible.planning.constraints import entity_sizes, unjudged
 from feasible.planning.drafting import draft
+from feasible.planning.entities import blocks_of
 from feasible.planning.evidence import (
     evidence_schedule,
     minimum_evidence,
@@ -30,7 +31,7 @@ from feasible.planning.results import comparisons_of, forecast_of, frontier_poin
 from feasible.planning.screening import screened
 from feasible.planning.shadow import shadow_prices
 from feasible.planning.sheet import Sheet
-from feasible.planning.splits import split_rows
+from feasible.planning.splits import Split, split_rows
 from feasible.schema import (
     Brief,
     FloatArray,
@@ -108,7 +109,8 @@ def plan_profile(
         fitted=fitted,
         looks=looks or {},
     )
-    kit, rows = _rows(everything, fit, found, cert, stands_for)
+    others = None if blocks_of(profile) is None else profile.take(_learning(split))
+    kit, rows = _rows(everything, fit, found, cert, stands_for, others)
     report = PlanReport(
         feasible=False,
         plan=None,
@@ -163,15 +165,29 @@ def plan_profile(
 
 
 def _rows(
-    kit: Ingredients, fit: Profile, found: Profile, cert: Profile, stands_for: FloatArray
+    kit: Ingredients,
+    fit: Profile,
+    found: Profile,
+    cert: Profile,
+    stands_for: FloatArray,
+    others: Profile | None,
 ) -> tuple[Ingredients, Rows]:
-    """Lay the three sets of rows out, for the tiers that are worth making orders of."""
+    """Lay the three sets of rows out, for the tiers that are worth making orders of.
+
+    Entities are measured on all the other rows, FIT and SEARCH, where rows go together.
+    """
     foreseen = foreseen_of(kit, 0, len(fit))
     kit = screened(kit, Sheet(kit, fit, foreseen=foreseen))
     ahead = foreseen_of(kit, 0 if fit is found else len(fit), len(found))
     search = Sheet(kit, found, stands_for=stands_for, foreseen=ahead)
     fitted = search if fit is found else Sheet(kit, fit, foreseen=foreseen)
-    return kit, Rows(fitted, search, Sheet(kit, cert))
+    sizes = None if others is None else entity_sizes(kit.brief, others, labelled_rows(kit, others))
+    return kit, Rows(fitted, search, Sheet(kit, cert, sizes=sizes))
+
+
+def _learning(split: Split) -> IntArray:
+    """Give the rows that fit or search."""
+    return split.fit if split.fit is split.search else np.concatenate([split.fit, split.search])
 
 
 def _at_most(rows: IntArray, most: int, seed: int) -> IntArray:

@@ -29,6 +29,7 @@ from feasible.planning.chain import (
     probabilities,
 )
 from feasible.planning.constraints import Constraint, Exits, Yardstick, positives_of
+from feasible.planning.entities import EntitySize
 from feasible.schema import DEFAULT_GROUP, BoolArray, FloatArray, IntArray, Profile
 
 __all__ = ["Places", "Sheet"]
@@ -79,6 +80,7 @@ class Sheet:
             here; 1 when absent.
         foreseen: Tier -> what a router that did not see a row foresees of it, shape (n_rows,); the
             kit's router is asked when absent.
+        sizes: Objective id -> how large an entity may be, known from other rows.
     """
 
     def __init__(
@@ -88,10 +90,13 @@ class Sheet:
         *,
         stands_for: FloatArray | None = None,
         foreseen: Mapping[str, FloatArray] | None = None,
+        sizes: Mapping[str, EntitySize] | None = None,
     ) -> None:
-        self.kit, self.profile, self.foreseen = kit, profile, foreseen
+        self.kit, self.profile, self.foreseen, self.sizes = kit, profile, foreseen, sizes
         self.labelled = labelled_rows(kit, profile)
-        self.yardstick = Yardstick(kit.brief, profile, self.labelled, stands_for=stands_for)
+        self.yardstick = Yardstick(
+            kit.brief, profile, self.labelled, stands_for=stands_for, sizes=sizes
+        )
         self._places: dict[str, Places] = {}
         self._scores: dict[str, tuple[FloatArray, IntArray]] = {}
         self._exits: dict[Chain, Exits] = {}
@@ -116,11 +121,18 @@ class Sheet:
         """Give the sheet of some rows, each standing for so many."""
         seen = self.foreseen
         known = None if seen is None else {name: p[rows] for name, p in seen.items()}
-        return Sheet(self.kit, self.profile.take(rows), stands_for=stands_for, foreseen=known)
+        part = self.profile.take(rows)
+        return Sheet(self.kit, part, stands_for=stands_for, foreseen=known, sizes=self.sizes)
 
     def under(self, kit: Ingredients) -> Sheet:
         """Give the same rows under another brief."""
-        return Sheet(kit, self.profile, stands_for=self.stands_for, foreseen=self.foreseen)
+        return Sheet(
+            kit,
+            self.profile,
+            stands_for=self.stands_for,
+            foreseen=self.foreseen,
+            sizes=self.sizes,
+        )
 
     def rare(self) -> list[BoolArray]:
         """Give the rows of each slice, and of each class with a promise, that has few."""

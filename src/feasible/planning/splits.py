@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from feasible.errors import DataError
+from feasible.planning.entities import units_of
 from feasible.schema import BoolArray, FloatArray, IntArray, Profile
 
 __all__ = ["Split", "split_rows"]
@@ -125,10 +126,10 @@ def _apart(profile: Profile, cert: BoolArray) -> tuple[BoolArray, str]:
         shape (n_rows,), and what to say.
     """
     none = np.zeros(len(profile), dtype=np.bool_)
-    unit = _unit(profile, np.arange(len(profile)))
+    unit = units_of(profile)
     if unit is None:
         return none, ""
-    shared = ~cert & np.isin(unit, unit[cert]) & np.array([bool(e) for e in profile.entity or ()])
+    shared = ~cert & np.isin(unit, unit[cert])
     count, others = int(shared.sum()), int((~cert).sum())
     if not count:
         return none, ""
@@ -144,7 +145,8 @@ def _drawn(profile: Profile, rows: IntArray, share: float, rng: np.random.Genera
     Returns:
         shape (len(rows),).
     """
-    unit = _unit(profile, rows)
+    units = units_of(profile)
+    unit = None if units is None else _numbered(units[rows])
     stratum = _strata(profile, rows)
     if unit is not None:
         stratum = stratum[np.unique(unit, return_index=True)[1]]
@@ -176,11 +178,3 @@ def _numbered(code: IntArray) -> IntArray:
     """Number the codes that occur from 0 on, in their order."""
     occurs = np.bincount(code) > 0
     return np.asarray((np.cumsum(occurs) - 1)[code], dtype=np.int64)
-
-
-def _unit(profile: Profile, rows: IntArray) -> IntArray | None:
-    """Number what must stay together: entities; None where every row stands alone."""
-    if profile.entity is None:
-        return None
-    names = np.array([profile.entity[i] for i in rows], dtype=object).astype(str)
-    return np.unique(names, return_inverse=True)[1].astype(np.int64)
