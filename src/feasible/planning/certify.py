@@ -162,6 +162,9 @@ def _assumption(constraint: Constraint) -> str:
     parts += [_MIX] if constraint.is_weighted else []
     parts += [_ENTITIES] if constraint.block is not None else []
     parts += [str(constraint.size)] if constraint.size is not None else []
+    if constraint.without:
+        names = ", ".join(f"`{name}`" for name in constraint.without)
+        parts.append(f"of traffic without {names}, of which there is no row")
     return ", ".join(parts)
 
 

@@ -27,8 +27,10 @@ from feasible.schema import (
 )
 
 __all__ = [
+    "REST",
     "Constraint",
     "Exits",
+    "Mix",
     "Yardstick",
     "constraints",
     "could_judge",
@@ -40,6 +42,10 @@ __all__ = [
 ]
 
 _JUDGED_KINDS: Final = ("latency", "cost", "quality", "people")
+REST: Final = ""
+"""Stands for the traffic that no declared slice has."""
+_ALL: Final = 1e-6
+"""Share of traffic below which declared slices leave nothing."""
 _ROOM: Final = 2.0
 """Where no cap is enforced, costs and latencies are taken to stay below this many limits at least:
 below one the promise would hold by assumption."""
@@ -104,6 +110,9 @@ class Constraint:
             stands alone.
         size: How large an entity may be, known from other rows; None where it is not, and the
             largest of these rows is taken for the largest there is.
+        unseen: Declared slices without a row that judges, `REST` for the rest of traffic: a promise
+            about all traffic is not shown without them.
+        without: Declared slices that these rows do not know: what is shown is of other traffic.
     """
 
     objective: Objective
@@ -119,6 +128,8 @@ class Constraint:
     person_rate: float | None = None
     block: IntArray | None = None
     size: EntitySize | None = None
+    unseen: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -256,11 +267,13 @@ class Yardstick:
         self.block = blocks_of(profile)
         self.unit = units_of(profile) if sizes else None
         self.kept = self._kept(labelled, sizes or {})
+        self.mix = Mix.of(brief, profile, np.ones(len(profile), dtype=np.bool_))
+        self.mix_labelled = Mix.of(brief, profile, labelled)
 
     def constraints(self, exits: Exits) -> tuple[Constraint, ...]:
         """Turn every objective that rows can judge into losses at the exits of one chain."""
         return tuple(
-            self._in_blocks(objective, self._constraint(objective, exits))
+            self._of_traffic(self._in_blocks(objective, self._constraint(objective, exits)))
             for objective in self.brief.envelope
             if objective.kind in _JUDGED_KINDS
         )
@@ -270,6 +283,19 @@ class Yardstick:
         if objective.on is not None:
             mix = self.stands_for
         return _constraint(self.brief, objective, self.profile, exits, mix)
+
+    def _of_traffic(self, found: Constraint) -> Constraint:
+        """Name the declared slices that nothing is shown of.
+
+        What a row costs and takes is shown of the traffic that the rows know; whether answers are
+        right is not shown of all traffic while any of it is unknown.
+        """
+        if found.objective.on is not None:
+            return found
+        if found.objective.kind == "quality":
+            mix = self.mix_labelled
+            return replace(found, unseen=(*mix.missing, *mix.unknown))
+        return replace(found, unseen=self.mix.missing, without=self.mix.unknown)
 
     def _in_blocks(self, objective: Objective, found: Constraint) -> Constraint:
         """Put rows of one entity together, at most as many as an entity may have."""
@@ -337,7 +363,7 @@ def mix_weights(
 ) -> FloatArray:
     """Weigh rows so that disjoint declared slices have their declared share of traffic.
 
-    Slices that overlap an earlier one, and slices that no row has, are passed over.
+    Slices that overlap an earlier one, and slices that no row has, weigh nothing: `Mix` names them.
 
     Args:
         brief: The declaration.
@@ -351,22 +377,62 @@ def mix_weights(
     judging = np.ones(len(profile), dtype=np.bool_) if among is None else among
     count = judging.astype(np.float64) if stands_for is None else judging * stands_for
     weight = count.copy()
-    taken = np.zeros(len(profile), dtype=np.bool_)
-    left = 1.0
-    for name, share in brief.traffic.slices.items():
-        member = profile.slices.get(name)
-        if member is None or (member & taken).any() or not (member & judging).any():
-            continue
-        weight[member] *= share.mid / count[member].sum()
-        taken |= member
-        left -= share.mid
-    rest = judging & ~taken
-    if not taken.any() or not judging.any():
+    mix = Mix.of(brief, profile, judging)
+    for name, share in mix.shares.items():
+        member = profile.slices[name]
+        weight[member] *= share / count[member].sum()
+    rest = judging & ~mix.taken
+    if not mix.taken.any() or not judging.any():
         return weight
     if rest.any():
-        weight[rest] *= max(left, 0.0) / count[rest].sum()
+        weight[rest] *= mix.left / count[rest].sum()
     total = float(weight[judging].mean())
     return np.asarray(weight / total) if total > 0 else judging.astype(np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Which declared slices give rows their weight, and which cannot.
+
+    Attributes:
+        shares: Slice -> its share of traffic, for those that weigh their rows. Ratio.
+        taken: shape (n_rows,). Rows that these weigh.
+        left: Share of traffic that no declared slice has. Ratio.
+        overlaps: Slice that overlaps an earlier one -> rows that both have.
+        missing: Slices of some traffic of which no row judges, though rows say whether they belong.
+        unknown: Slices of some traffic that these rows do not know.
+    """
+
+    shares: dict[str, float]
+    taken: BoolArray
+    left: float
+    overlaps: dict[str, int]
+    missing: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+    @classmethod
+    def of(cls, brief: Brief, profile: Profile, judging: BoolArray) -> Mix:
+        """Go through the declared slices in their order."""
+        shares: dict[str, float] = {}
+        overlaps: dict[str, int] = {}
+        lacking: list[str] = []
+        taken, left = np.zeros(len(profile), dtype=np.bool_), 1.0
+        for name, share in brief.traffic.slices.items():
+            member = profile.slices.get(name)
+            both = 0 if member is None else int((member & taken).sum())
+            if both:
+                overlaps[name] = both
+                continue
+            left -= share.mid
+            if member is not None and (member & judging).any():
+                shares[name], taken = share.mid, taken | member
+            elif share.mid > 0:
+                lacking.append(name)
+        missing = [name for name in lacking if name in profile.slices]
+        if shares and left > _ALL and not (judging & ~taken).any():
+            missing.append(REST)
+        unknown = [name for name in lacking if name not in profile.slices]
+        return cls(shares, taken, max(left, 0.0), overlaps, tuple(missing), tuple(unknown))
 
 
 def percentile_of(objective: Objective) -> float | None:

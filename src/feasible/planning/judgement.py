@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from feasible.planning.constraints import Constraint
+from feasible.planning.constraints import REST, Constraint
 from feasible.schema import FloatArray, IntArray
 from feasible.stats import (
     betting_p_value,
@@ -19,10 +19,13 @@ from feasible.stats import (
     upper_bound,
 )
 
-__all__ = ["Verdict", "interval_of", "verdict_on"]
+__all__ = ["NONE_OF", "Verdict", "interval_of", "verdict_on"]
 
 _SHUFFLE: Final = 20_261_122
 """Seed of the order in which rows are bet on; fixed, so that nobody can choose a lucky one."""
+
+NONE_OF: Final = "0 rows of"
+"""How the method of a promise begins that lacks a declared part of traffic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ def verdict_on(constraint: Constraint, exit_of_row: IntArray, level: float) -> V
     losses = constraint.losses(exit_of_row)
     if len(losses) == 0:
         return Verdict(False, "no row judges", lambda: None)
+    if constraint.unseen:
+        return Verdict(False, f"{NONE_OF} {_named(constraint.unseen)}", lambda: None)
     if not 0 < constraint.limit < 1:
         return _at_the_edge(constraint.limit, losses)
     if not constraint.is_plain:
@@ -67,6 +72,10 @@ def verdict_on(constraint: Constraint, exit_of_row: IntArray, level: float) -> V
     if constraint.person_rate is not None:
         return _with_people(constraint, exit_of_row, level)
     return _of_rows(constraint, losses, level)
+
+
+def _named(slices: tuple[str, ...]) -> str:
+    return ", ".join("the rest of traffic" if name == REST else f"`{name}`" for name in slices)
 
 
 def _at_the_edge(limit: float, losses: FloatArray) -> Verdict:

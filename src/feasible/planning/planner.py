@@ -12,7 +12,7 @@ import numpy as np
 from feasible.planning.attempt import Rows, attempt
 from feasible.planning.chain import Ingredients, labelled_rows
 from feasible.planning.checks import check_objectives, check_profile
-from feasible.planning.constraints import entity_sizes, unjudged
+from feasible.planning.constraints import Mix, entity_sizes, unjudged
 from feasible.planning.drafting import draft
 from feasible.planning.entities import blocks_of
 from feasible.planning.evidence import (
@@ -126,6 +126,7 @@ def plan_profile(
         notes=(
             *(f"{name}: {why}" for name, why in unjudged(brief)),
             *_empty_slices(brief, profile),
+            *_overlaps(brief, cert),
             *filled_in,
             *_partly_labelled(kit, profile),
         ),
@@ -236,6 +237,16 @@ def _empty_slices(brief: Brief, profile: Profile) -> list[str]:
         f"no row is in slice `{name}`, which is {share} of traffic: nothing here is shown for it"
         for name, share in brief.traffic.slices.items()
         if name not in profile.slices or not profile.slices[name].any()
+    ]
+
+
+def _overlaps(brief: Brief, cert: Profile) -> list[str]:
+    """Say which declared shares give rows no weight, because an earlier slice has some of them."""
+    mix = Mix.of(brief, cert, np.ones(len(cert), dtype=np.bool_))
+    return [
+        f"slice `{name}`: its share of {brief.traffic.slices[name]} weighs no row, since {both:,} "
+        f"of its {int(cert.slices[name].sum()):,} CERT rows are in a slice declared before it"
+        for name, both in mix.overlaps.items()
     ]
 
 
