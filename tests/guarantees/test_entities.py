@@ -19,9 +19,9 @@ from feasible.planning.calibration import Fit
 from feasible.planning.candidates import Candidate
 from feasible.planning.certify import judge
 from feasible.planning.chain import Chain, Ingredients
-from feasible.planning.constraints import entity_sizes
 from feasible.planning.sheet import Sheet
 from feasible.planning.splits import split_rows
+from feasible.planning.yardstick import entity_sizes
 from feasible.schema import Calibrator, FloatArray, IntArray, Profile, parse_brief
 
 DELTA = 0.05

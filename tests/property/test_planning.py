@@ -12,8 +12,8 @@ from feasible.cascade import FELL_BACK, Table, route_rows
 from feasible.planning import plan_profile
 from feasible.planning.calibration import Fit
 from feasible.planning.chain import Chain, Ingredients, exits_of, policy_of, walk
-from feasible.planning.constraints import mix_weights
 from feasible.planning.splits import split_rows
+from feasible.planning.traffic_mix import mix_weights
 from feasible.schema import Calibrator, Profile, parse_brief
 
 SEEDS = st.integers(0, 10_000)

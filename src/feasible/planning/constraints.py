@@ -8,14 +8,14 @@ is that the mean loss stays at or below a limit. "p99 <= 200 ms" is mean 1[laten
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from feasible.errors import DataError
-from feasible.planning.entities import EntitySize, blocks_of, capped, size_of, units_of
+from feasible.planning.entities import EntitySize
+from feasible.planning.traffic_mix import levelled
 from feasible.schema import (
     AnsweredBy,
     BoolArray,
@@ -27,25 +27,15 @@ from feasible.schema import (
 )
 
 __all__ = [
-    "REST",
     "Constraint",
     "Exits",
-    "Mix",
-    "Yardstick",
-    "constraints",
+    "constraint_of",
     "could_judge",
-    "entity_sizes",
-    "mix_weights",
     "percentile_of",
     "positives_of",
     "unjudged",
 ]
 
-_JUDGED_KINDS: Final = ("latency", "cost", "quality", "people")
-REST: Final = ""
-"""Stands for the traffic that no declared slice has."""
-_ALL: Final = 1e-6
-"""Share of traffic below which declared slices leave nothing."""
 _ROOM: Final = 2.0
 """Where no cap is enforced, costs and latencies are taken to stay below this many limits at least:
 below one the promise would hold by assumption."""
@@ -110,6 +100,8 @@ class Constraint:
             stands alone.
         size: How large an entity may be, known from other rows; None where it is not, and the
             largest of these rows is taken for the largest there is.
+        heaviest: Most that a row can weigh, where labels were asked for with unequal chances; None
+            where they are a fair sample.
         unseen: Declared slices without a row that judges, `REST` for the rest of traffic: a promise
             about all traffic is not shown without them.
         without: Declared slices that these rows do not know: what is shown is of other traffic.
@@ -128,6 +120,7 @@ class Constraint:
     person_rate: float | None = None
     block: IntArray | None = None
     size: EntitySize | None = None
+    heaviest: float | None = None
     unseen: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
 
@@ -144,7 +137,7 @@ class Constraint:
     @property
     def is_plain(self) -> bool:
         """Claim that rows are independent of each other and weigh the same."""
-        return self.block is None and not self.is_weighted
+        return self.block is None and not self.is_weighted and self.heaviest is None
 
     def losses(self, exit_of_row: IntArray) -> FloatArray:
         """Give the losses of the rows that count, in [0, 1], in row order."""
@@ -174,10 +167,14 @@ class Constraint:
         if self.size is None or self.block is None:
             masses = self.masses(exit_of_row)
             return float(np.mean((masses / masses.max()) ** 2))
+        if self.heaviest is not None:
+            return self.size.spread
         weight = self.weight[self.counted(exit_of_row)]
         return self.size.spread * float(np.mean((weight / self._heaviest()) ** 2))
 
     def _heaviest(self) -> float:
+        if self.heaviest is not None:
+            return self.heaviest
         return float(self.weight[self.counts.any(axis=1)].max(initial=0.0))
 
     def excesses(self, exit_of_row: IntArray) -> FloatArray:
@@ -229,101 +226,6 @@ def unjudged(brief: Brief) -> tuple[tuple[str, str], ...]:
     return tuple((o.id, reasons[o.kind]) for o in brief.envelope if o.kind in reasons)
 
 
-def constraints(brief: Brief, profile: Profile, exits: Exits) -> tuple[Constraint, ...]:
-    """Turn every objective that rows can judge into losses.
-
-    Raises:
-        DataError: An objective is a number a day and the brief gives no traffic rate.
-    """
-    return Yardstick(brief, profile, exits.labelled).constraints(exits)
-
-
-class Yardstick:
-    """What rows are judged by, worked out once for all chains: weights, entities, slices.
-
-    Args:
-        brief: The declaration.
-        profile: The rows.
-        labelled: shape (n_rows,). Whether the row may judge quality.
-        stands_for: shape (n_rows,). Rows that each row stands for, where only some of many are
-            looked at; 1 when absent.
-        sizes: Objective id -> how large an entity may be, known from other rows.
-    """
-
-    def __init__(
-        self,
-        brief: Brief,
-        profile: Profile,
-        labelled: BoolArray,
-        *,
-        stands_for: FloatArray | None = None,
-        sizes: Mapping[str, EntitySize] | None = None,
-    ) -> None:
-        self.brief, self.profile = brief, profile
-        ones = np.ones(len(profile))
-        self.stands_for = ones if stands_for is None else stands_for
-        self.every = mix_weights(brief, profile, stands_for=stands_for)
-        self.labelled = mix_weights(brief, profile, among=labelled, stands_for=stands_for)
-        self.block = blocks_of(profile)
-        self.unit = units_of(profile) if sizes else None
-        self.kept = self._kept(labelled, sizes or {})
-        self.mix = Mix.of(brief, profile, np.ones(len(profile), dtype=np.bool_))
-        self.mix_labelled = Mix.of(brief, profile, labelled)
-
-    def constraints(self, exits: Exits) -> tuple[Constraint, ...]:
-        """Turn every objective that rows can judge into losses at the exits of one chain."""
-        return tuple(
-            self._of_traffic(self._in_blocks(objective, self._constraint(objective, exits)))
-            for objective in self.brief.envelope
-            if objective.kind in _JUDGED_KINDS
-        )
-
-    def _constraint(self, objective: Objective, exits: Exits) -> Constraint:
-        mix = self.labelled if objective.kind == "quality" else self.every
-        if objective.on is not None:
-            mix = self.stands_for
-        return _constraint(self.brief, objective, self.profile, exits, mix)
-
-    def _of_traffic(self, found: Constraint) -> Constraint:
-        """Name the declared slices that nothing is shown of.
-
-        What a row costs and takes is shown of the traffic that the rows know; whether answers are
-        right is not shown of all traffic while any of it is unknown.
-        """
-        if found.objective.on is not None:
-            return found
-        if found.objective.kind == "quality":
-            mix = self.mix_labelled
-            return replace(found, unseen=(*mix.missing, *mix.unknown))
-        return replace(found, unseen=self.mix.missing, without=self.mix.unknown)
-
-    def _in_blocks(self, objective: Objective, found: Constraint) -> Constraint:
-        """Put rows of one entity together, at most as many as an entity may have."""
-        if objective.id not in self.kept:
-            return replace(found, block=self.block)
-        kept, size = self.kept[objective.id]
-        counts, weight = found.counts & kept[:, None], found.weight
-        if size.larger and objective.on is None:
-            weight = mix_weights(self.brief, self.profile, among=kept, stands_for=self.stands_for)
-            weight = _level(weight, counts)
-        block = self.unit if size.most > 1 else None
-        return replace(found, counts=counts, weight=weight, block=block, size=size)
-
-    def _kept(
-        self, labelled: BoolArray, sizes: Mapping[str, EntitySize]
-    ) -> dict[str, tuple[BoolArray, EntitySize]]:
-        """Say, per promise, which rows judge where an entity may have only so many."""
-        if self.unit is None:
-            return {}
-        return {
-            o.id: capped(
-                self.profile, self.unit, could_judge(o, self.profile, labelled), sizes[o.id]
-            )
-            for o in self.brief.envelope
-            if o.id in sizes
-        }
-
-
 def could_judge(objective: Objective, profile: Profile, labelled: BoolArray) -> BoolArray:
     """Say which rows could judge a promise, whoever answers them."""
     rows = _slice(objective, profile)
@@ -332,107 +234,6 @@ def could_judge(objective: Objective, profile: Profile, labelled: BoolArray) -> 
     if objective.measure == "recall" and objective.of is not None:
         rows = rows & positives_of(objective, profile)
     return rows & labelled
-
-
-def entity_sizes(brief: Brief, profile: Profile, labelled: BoolArray) -> dict[str, EntitySize]:
-    """Measure, per promise, the entities of rows that do not certify.
-
-    Args:
-        brief: The declaration.
-        profile: FIT and SEARCH rows, with their entities.
-        labelled: shape (n_rows,). Whether the row may judge quality.
-
-    Returns:
-        Objective id -> sizes; empty where rows carry no entity.
-    """
-    block = units_of(profile)
-    if block is None:
-        return {}
-    return {
-        objective.id: size_of(block, could_judge(objective, profile, labelled))
-        for objective in brief.envelope
-    }
-
-
-def mix_weights(
-    brief: Brief,
-    profile: Profile,
-    *,
-    among: BoolArray | None = None,
-    stands_for: FloatArray | None = None,
-) -> FloatArray:
-    """Weigh rows so that disjoint declared slices have their declared share of traffic.
-
-    Slices that overlap an earlier one, and slices that no row has, weigh nothing: `Mix` names them.
-
-    Args:
-        brief: The declaration.
-        profile: The rows.
-        among: shape (n_rows,). The rows that judge; the others weigh 0. All rows when absent.
-        stands_for: shape (n_rows,). Rows that each row stands for; 1 when absent.
-
-    Returns:
-        shape (n_rows,), with mean 1 over the rows that judge.
-    """
-    judging = np.ones(len(profile), dtype=np.bool_) if among is None else among
-    count = judging.astype(np.float64) if stands_for is None else judging * stands_for
-    weight = count.copy()
-    mix = Mix.of(brief, profile, judging)
-    for name, share in mix.shares.items():
-        member = profile.slices[name]
-        weight[member] *= share / count[member].sum()
-    rest = judging & ~mix.taken
-    if not mix.taken.any() or not judging.any():
-        return weight
-    if rest.any():
-        weight[rest] *= mix.left / count[rest].sum()
-    total = float(weight[judging].mean())
-    return np.asarray(weight / total) if total > 0 else judging.astype(np.float64)
-
-
-@dataclass(frozen=True, slots=True)
-class Mix:
-    """Which declared slices give rows their weight, and which cannot.
-
-    Attributes:
-        shares: Slice -> its share of traffic, for those that weigh their rows. Ratio.
-        taken: shape (n_rows,). Rows that these weigh.
-        left: Share of traffic that no declared slice has. Ratio.
-        overlaps: Slice that overlaps an earlier one -> rows that both have.
-        missing: Slices of some traffic of which no row judges, though rows say whether they belong.
-        unknown: Slices of some traffic that these rows do not know.
-    """
-
-    shares: dict[str, float]
-    taken: BoolArray
-    left: float
-    overlaps: dict[str, int]
-    missing: tuple[str, ...]
-    unknown: tuple[str, ...]
-
-    @classmethod
-    def of(cls, brief: Brief, profile: Profile, judging: BoolArray) -> Mix:
-        """Go through the declared slices in their order."""
-        shares: dict[str, float] = {}
-        overlaps: dict[str, int] = {}
-        lacking: list[str] = []
-        taken, left = np.zeros(len(profile), dtype=np.bool_), 1.0
-        for name, share in brief.traffic.slices.items():
-            member = profile.slices.get(name)
-            both = 0 if member is None else int((member & taken).sum())
-            if both:
-                overlaps[name] = both
-                continue
-            left -= share.mid
-            if member is not None and (member & judging).any():
-                shares[name], taken = share.mid, taken | member
-            elif share.mid > 0:
-                lacking.append(name)
-        missing = [name for name in lacking if name in profile.slices]
-        if shares and left > _ALL and not (judging & ~taken).any():
-            missing.append(REST)
-        unknown = [name for name in lacking if name not in profile.slices]
-        return cls(shares, taken, max(left, 0.0), overlaps, tuple(missing), tuple(unknown))
 
 
 def percentile_of(objective: Objective) -> float | None:
@@ -447,9 +248,18 @@ def percentile_of(objective: Objective) -> float | None:
     return None if measure == "mean" else round(float(measure.removeprefix("p")) / 100, 6)
 
 
-def _constraint(
+def constraint_of(
     brief: Brief, objective: Objective, profile: Profile, exits: Exits, mix: FloatArray
 ) -> Constraint:
+    """Turn one objective into losses.
+
+    Args:
+        brief: The declaration.
+        objective: One of its promises.
+        profile: The rows.
+        exits: What they would get.
+        mix: shape (n_rows,). What each row weighs.
+    """
     on = _slice(objective, profile)
     counts = np.repeat(on[:, None], exits.is_person.shape[1], axis=1)
     if objective.by is AnsweredBy.MACHINES and objective.kind != "cost":
@@ -609,15 +419,6 @@ def _made(
         counts=counts,
         by_person=np.zeros(counts.shape, dtype=np.bool_),
         limit=limit,
-        weight=_level(weight, counts),
+        weight=levelled(weight, counts),
         is_binary=is_binary,
     )
-
-
-def _level(weight: FloatArray, counts: BoolArray) -> FloatArray:
-    """Give weights of 1 where all rows that judge weigh the same."""
-    equal = not len(weight) or bool((weight == weight[0]).all())
-    if not equal:
-        judging = weight[counts.any(axis=1)]
-        equal = not len(judging) or bool(np.allclose(judging, judging[0]))
-    return np.ones(len(weight)) if equal else weight

@@ -13,10 +13,11 @@ import numpy as np
 from feasible.planning.attempt import Rows
 from feasible.planning.certify import Judged
 from feasible.planning.chain import Chain, Ingredients, exits_of
-from feasible.planning.constraints import Constraint, Exits, constraints
+from feasible.planning.constraints import Constraint, Exits
 from feasible.planning.evidence import earliest_date, labels_needed
 from feasible.planning.judgement import NONE_OF, interval_of
 from feasible.planning.search import search, thinned
+from feasible.planning.yardstick import constraints
 from feasible.schema import (
     AnsweredBy,
     Brief,

@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from feasible.planning.constraints import REST, Constraint
+from feasible.planning.constraints import Constraint
+from feasible.planning.traffic_mix import REST
 from feasible.schema import FloatArray, IntArray
 from feasible.stats import (
     betting_p_value,
@@ -17,6 +18,8 @@ from feasible.stats import (
     fixed_stake_p_value,
     interval,
     upper_bound,
+    weighted_p_value,
+    weighted_upper_bound,
 )
 
 __all__ = ["NONE_OF", "Verdict", "interval_of", "verdict_on"]
@@ -53,7 +56,8 @@ def verdict_on(constraint: Constraint, exit_of_row: IntArray, level: float) -> V
 
     Which method is used depends on the kind of loss, its weights and its entities alone, never on
     how many rows miss: 0/1 losses of independent rows get the exact binomial bound, other losses
-    of independent rows get bets, weighted rows and rows that go together get bets at a fixed stake.
+    of independent rows get bets, labels that were asked for with unequal chances get bets on rows
+    weighted by these, weighted rows and rows that go together get bets at a fixed stake.
 
     Args:
         constraint: The promise as losses.
@@ -68,7 +72,8 @@ def verdict_on(constraint: Constraint, exit_of_row: IntArray, level: float) -> V
     if not 0 < constraint.limit < 1:
         return _at_the_edge(constraint.limit, losses)
     if not constraint.is_plain:
-        return _fixed_stake(constraint, exit_of_row, level)
+        is_audit = constraint.heaviest is not None and constraint.block is None
+        return (_by_chance if is_audit else _fixed_stake)(constraint, exit_of_row, level)
     if constraint.person_rate is not None:
         return _with_people(constraint, exit_of_row, level)
     return _of_rows(constraint, losses, level)
@@ -103,6 +108,20 @@ def _of_rows(constraint: Constraint, losses: FloatArray, level: float) -> Verdic
         p <= 1 - level,
         "betting",
         lambda: betting_upper_bound(shuffled, confidence_level=level),
+    )
+
+
+def _by_chance(constraint: Constraint, exit_of_row: IntArray, level: float) -> Verdict:
+    """Judge rows by labels that were asked for with unequal chances, each over its chance."""
+    losses = constraint.losses(exit_of_row)
+    order = np.random.default_rng(_SHUFFLE).permutation(len(losses))
+    mass = constraint.masses(exit_of_row) / (constraint.heaviest or 1.0)
+    losses, weight = losses[order], np.clip(mass[order], 0.0, 1.0)
+    p = weighted_p_value(losses, weight=weight, limit=constraint.limit, delta=1 - level)
+    return Verdict(
+        p <= 1 - level,
+        "betting, by inverse propensity",
+        lambda: weighted_upper_bound(losses, weight=weight, confidence_level=level),
     )
 
 

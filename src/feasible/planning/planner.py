@@ -12,7 +12,7 @@ import numpy as np
 from feasible.planning.attempt import Rows, attempt
 from feasible.planning.chain import Ingredients, labelled_rows
 from feasible.planning.checks import check_objectives, check_profile
-from feasible.planning.constraints import Mix, entity_sizes, unjudged
+from feasible.planning.constraints import unjudged
 from feasible.planning.drafting import draft
 from feasible.planning.entities import blocks_of
 from feasible.planning.evidence import (
@@ -24,6 +24,7 @@ from feasible.planning.evidence import (
 from feasible.planning.gaps import filled
 from feasible.planning.infeasible import explain, structural
 from feasible.planning.ingredients import foreseen_of, ingredients_of
+from feasible.planning.labels import fair_labels, least_chance
 from feasible.planning.leftout import usable_tiers
 from feasible.planning.looks import looked_again, used_rows
 from feasible.planning.relaxing import relaxed
@@ -32,6 +33,8 @@ from feasible.planning.screening import screened
 from feasible.planning.shadow import shadow_prices
 from feasible.planning.sheet import Sheet
 from feasible.planning.splits import Split, split_rows
+from feasible.planning.traffic_mix import Mix
+from feasible.planning.yardstick import entity_sizes
 from feasible.schema import (
     Brief,
     FloatArray,
@@ -89,6 +92,7 @@ def plan_profile(
     """
     now = now or datetime.now(UTC)
     check_profile(profile)
+    profile, unjudging = fair_labels(brief, profile)
     check_objectives(brief, profile)
     specs = {tier.name: tier for tier in brief.layers.tiers}
     split = split_rows(profile, seed=seed)
@@ -109,7 +113,8 @@ def plan_profile(
         fitted=fitted,
         looks=looks or {},
     )
-    others = None if blocks_of(profile) is None else profile.take(_learning(split))
+    with_others = blocks_of(profile) is not None or profile.propensity is not None
+    others = profile.take(_learning(split)) if with_others else None
     kit, rows = _rows(everything, fit, found, cert, stands_for, others)
     report = PlanReport(
         feasible=False,
@@ -128,6 +133,7 @@ def plan_profile(
             *_empty_slices(brief, profile),
             *_overlaps(brief, cert),
             *filled_in,
+            *unjudging,
             *_partly_labelled(kit, profile),
         ),
         extras={"evidence": evidence_schedule(brief, today=now.date())},
@@ -175,15 +181,18 @@ def _rows(
 ) -> tuple[Ingredients, Rows]:
     """Lay the three sets of rows out, for the tiers that are worth making orders of.
 
-    Entities are measured on all the other rows, FIT and SEARCH, where rows go together.
+    How heavy an entity or a row may be is measured on all the other rows, FIT and SEARCH.
     """
     foreseen = foreseen_of(kit, 0, len(fit))
     kit = screened(kit, Sheet(kit, fit, foreseen=foreseen))
     ahead = foreseen_of(kit, 0 if fit is found else len(fit), len(found))
     search = Sheet(kit, found, stands_for=stands_for, foreseen=ahead)
     fitted = search if fit is found else Sheet(kit, fit, foreseen=foreseen)
-    sizes = None if others is None else entity_sizes(kit.brief, others, labelled_rows(kit, others))
-    return kit, Rows(fitted, search, Sheet(kit, cert, sizes=sizes))
+    if others is None:
+        return kit, Rows(fitted, search, Sheet(kit, cert))
+    sizes = entity_sizes(kit.brief, others, labelled_rows(kit, others))
+    judging = Sheet(kit, cert, sizes=sizes, least=least_chance(others))
+    return kit, Rows(fitted, search, judging)
 
 
 def _learning(split: Split) -> IntArray:

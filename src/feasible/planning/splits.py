@@ -87,19 +87,24 @@ def _cert_rows(profile: Profile, rng: np.random.Generator) -> tuple[BoolArray, s
     if profile.is_test is not None and profile.is_test.any() and not profile.is_test.all():
         return profile.is_test, "the published test split certifies; the rest"
     if profile.time_s is not None:
-        late = _latest(profile.time_s, share)
+        labelled = np.asarray(~np.isnan(profile.loss).all(axis=1))
+        late = _latest(profile.time_s, labelled, share)
         if late.any():
             return late, _told(profile.time_s, late)
     drawn = _drawn(profile, np.arange(n), share, rng)
     return drawn, f"{share:.0%} of the rows, drawn at random, certify; the rest"
 
 
-def _latest(time_s: FloatArray, share: float) -> BoolArray:
-    """Give every row after a moment: rows without a time are not among them."""
+def _latest(time_s: FloatArray, labelled: BoolArray, share: float) -> BoolArray:
+    """Give every row after a moment that leaves a share of the labelled rows.
+
+    Rows without a time are not among them.
+    """
     known = ~np.isnan(time_s)
     if not known.any():
         return known
-    return np.asarray(known & (time_s > np.quantile(time_s[known], 1 - share)))
+    counted = known & labelled if (known & labelled).any() else known
+    return np.asarray(known & (time_s > np.quantile(time_s[counted], 1 - share)))
 
 
 def _told(time_s: FloatArray, late: BoolArray) -> str:
