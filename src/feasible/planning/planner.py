@@ -28,6 +28,7 @@ from feasible.planning.labels import fair_labels, least_chance
 from feasible.planning.leftout import usable_tiers
 from feasible.planning.looks import looked_again, used_rows
 from feasible.planning.relaxing import relaxed
+from feasible.planning.repeats import with_repeats
 from feasible.planning.results import comparisons_of, forecast_of, frontier_points, slices_of
 from feasible.planning.screening import screened
 from feasible.planning.shadow import shadow_prices
@@ -93,6 +94,7 @@ def plan_profile(
     now = now or datetime.now(UTC)
     check_profile(profile)
     profile, unjudging = fair_labels(brief, profile)
+    profile, repeated = with_repeats(profile)
     check_objectives(brief, profile)
     specs = {tier.name: tier for tier in brief.layers.tiers}
     split = split_rows(profile, seed=seed)
@@ -134,6 +136,7 @@ def plan_profile(
             *_overlaps(brief, cert),
             *filled_in,
             *unjudging,
+            *repeated,
             *_partly_labelled(kit, profile),
         ),
         extras={"evidence": evidence_schedule(brief, today=now.date())},
