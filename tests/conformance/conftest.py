@@ -37,6 +37,7 @@ def examples():
             "id": i,
             "text": f"{'colour' if known else 'shape'} {i}",
             "label": "red" if known else "round",
+            "slices": ["urgent"] if i % 20 in (2, 3) else [],
             "split": "train" if i % 2 else "test",
         }
 """

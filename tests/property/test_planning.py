@@ -26,9 +26,9 @@ from feasible.cascade import (
 from feasible.planning import plan_profile
 from feasible.planning.calibration import Fit
 from feasible.planning.chain import Chain, Ingredients, exits_of, machines_only, policy_of, walk
-from feasible.planning.constraints import mix_weights
 from feasible.planning.sheet import Sheet
 from feasible.planning.splits import split_rows
+from feasible.planning.traffic_mix import mix_weights
 from feasible.schema import Calibrator, Profile, TierKind, parse_brief
 
 SEEDS = st.integers(0, 10_000)

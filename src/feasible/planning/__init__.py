@@ -7,7 +7,7 @@ cost. It never serves, and the rows that certify are touched once.
 from feasible.planning.after import explained
 from feasible.planning.backtest import backtest
 from feasible.planning.before import plan_brief, too_few_labels
-from feasible.planning.constraints import Constraint, Exits, constraints, mix_weights, percentile_of
+from feasible.planning.constraints import Constraint, Exits, percentile_of
 from feasible.planning.evidence import minimum_evidence
 from feasible.planning.expiry import check_plan, expired_versions
 from feasible.planning.formats import FormatComparison, compare_formats, formats_of
@@ -15,7 +15,9 @@ from feasible.planning.planner import plan_profile
 from feasible.planning.profile_file import read_profile, write_profile
 from feasible.planning.profiling import ProfiledTiers, hourly_prices, profile_tiers
 from feasible.planning.splits import Split, split_rows
+from feasible.planning.traffic_mix import mix_weights
 from feasible.planning.value import marginal_usd
+from feasible.planning.yardstick import constraints
 
 __all__ = [
     "Constraint",

@@ -11,9 +11,10 @@ from feasible.cascade import Policy, table_of
 from feasible.errors import DataError, nearest
 from feasible.planning.calibration import Fit
 from feasible.planning.chain import Chain, Ingredients, exits_of, machines_only, shares_of, walk
-from feasible.planning.constraints import Constraint, Exits, constraints, percentile_of
+from feasible.planning.constraints import Constraint, Exits, percentile_of
 from feasible.planning.judgement import interval_of
 from feasible.planning.results import percentiles
+from feasible.planning.yardstick import constraints
 from feasible.schema import (
     Backtest,
     Brief,

@@ -26,6 +26,7 @@ __all__ = ["Judged", "certify", "certify_in_part", "judge"]
 
 _ASSUMPTION = "the traffic to come is exchangeable with the rows that judge"
 _MIX = "slice by slice, with the slices in their declared shares"
+_CHANCES = "labels were asked for with the logged chances, none below the least seen in other rows"
 _ENTITIES = "entity by entity: rows of one entity may depend on each other"
 
 
@@ -165,6 +166,11 @@ def _assumption(constraint: Constraint) -> str:
     parts = [_ASSUMPTION]
     parts += [_MIX] if constraint.is_weighted else []
     parts += [_ENTITIES] if constraint.block is not None else []
+    parts += [str(constraint.size)] if constraint.size is not None else []
+    parts += [_CHANCES] if constraint.heaviest is not None else []
+    if constraint.without:
+        names = ", ".join(f"`{name}`" for name in constraint.without)
+        parts.append(f"of traffic without {names}, of which there is no row")
     return ", ".join(parts)
 
 

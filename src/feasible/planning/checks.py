@@ -24,6 +24,7 @@ def check_profile(profile: Profile) -> None:
         raise DataError("there are no tiers to plan with")
     _check_ids(profile)
     _check_labels(profile)
+    _check_propensity(profile)
     _check_range(profile, "cost_usd", profile.cost_usd, low=0.0, unit="dollars")
     _check_range(profile, "latency_ms", profile.latency_ms, low=0.0, unit="ms")
     _check_range(profile, "loss", profile.loss, low=0.0, high=1.0, unit="")
@@ -104,6 +105,21 @@ def _check_labels(profile: Profile) -> None:
             f"every labelled row has the same label, {next(iter(known))!r}",
             asked="at least two classes: with one, any tier is always right",
             attempt="add rows of the other classes",
+        )
+
+
+def _check_propensity(profile: Profile) -> None:
+    chance = profile.propensity
+    if chance is None:
+        return
+    bad = (chance <= 0) | (chance > 1)
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise DataError(
+            f"propensity of row {profile.row_ids[row]!r} is {chance[row]:g}",
+            asked="the chance with which its label was asked for, above 0 and at most 1",
+            found=f"{int(bad.sum()):,} such values",
+            attempt="leave it empty for rows that are never asked about",
         )
 
 

@@ -14,6 +14,8 @@ from typing import Final
 import numpy as np
 
 from feasible.errors import DataError
+from feasible.planning.entities import EntitySize
+from feasible.planning.traffic_mix import levelled
 from feasible.schema import (
     AnsweredBy,
     BoolArray,
@@ -27,16 +29,13 @@ from feasible.schema import (
 __all__ = [
     "Constraint",
     "Exits",
-    "Yardstick",
-    "blocks_of",
-    "constraints",
-    "mix_weights",
+    "constraint_of",
+    "could_judge",
     "percentile_of",
     "positives_of",
     "unjudged",
 ]
 
-_JUDGED_KINDS: Final = ("latency", "cost", "quality", "people")
 _ROOM: Final = 2.0
 """Where no cap is enforced, costs and latencies are taken to stay below this many limits at least:
 below one the promise would hold by assumption."""
@@ -99,6 +98,13 @@ class Constraint:
         by_person: shape (n_rows, n_exits). Whether a person answers there.
         block: shape (n_rows,). Number of the entity that a row belongs to; None when every row
             stands alone.
+        size: How large an entity may be, known from other rows; None where it is not, and the
+            largest of these rows is taken for the largest there is.
+        heaviest: Most that a row can weigh, where labels were asked for with unequal chances; None
+            where they are a fair sample.
+        unseen: Declared slices without a row that judges, `REST` for the rest of traffic: a promise
+            about all traffic is not shown without them.
+        without: Declared slices that these rows do not know: what is shown is of other traffic.
     """
 
     objective: Objective
@@ -113,6 +119,10 @@ class Constraint:
     is_bounded: bool = True
     person_rate: float | None = None
     block: IntArray | None = None
+    size: EntitySize | None = None
+    heaviest: float | None = None
+    unseen: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -127,7 +137,7 @@ class Constraint:
     @property
     def is_plain(self) -> bool:
         """Claim that rows are independent of each other and weigh the same."""
-        return self.block is None and not self.is_weighted
+        return self.block is None and not self.is_weighted and self.heaviest is None
 
     def losses(self, exit_of_row: IntArray) -> FloatArray:
         """Give the losses of the rows that count, in [0, 1], in row order."""
@@ -142,6 +152,31 @@ class Constraint:
         """Give the weight with which each independent unit judges: a row, or an entity's rows."""
         return self._per_unit(exit_of_row, self.weight[self.counted(exit_of_row)])
 
+    def top(self, exit_of_row: IntArray) -> float:
+        """Give the largest mass that an independent unit can have."""
+        if self.size is None or self.block is None:
+            return float(self.masses(exit_of_row).max(initial=0.0))
+        return self.size.most * self._heaviest()
+
+    def fill(self, exit_of_row: IntArray) -> float:
+        """Give the mean square of masses over the largest: known without these rows, if it can be.
+
+        A stake that follows the sizes that happen to be drawn would bet most where no large entity
+        is among them.
+        """
+        if self.size is None or self.block is None:
+            masses = self.masses(exit_of_row)
+            return float(np.mean((masses / masses.max()) ** 2))
+        if self.heaviest is not None:
+            return self.size.spread
+        weight = self.weight[self.counted(exit_of_row)]
+        return self.size.spread * float(np.mean((weight / self._heaviest()) ** 2))
+
+    def _heaviest(self) -> float:
+        if self.heaviest is not None:
+            return self.heaviest
+        return float(self.weight[self.counts.any(axis=1)].max(initial=0.0))
+
     def excesses(self, exit_of_row: IntArray) -> FloatArray:
         """Give, per independent unit, limit + weighted sum of (loss - limit) over the largest mass.
 
@@ -150,7 +185,7 @@ class Constraint:
         """
         counted = self.counted(exit_of_row)
         over = (self.losses(exit_of_row) - self.limit) * self.weight[counted]
-        top = float(self.masses(exit_of_row).max(initial=1e-300))
+        top = max(self.top(exit_of_row), 1e-300)
         return np.asarray(np.clip(self.limit + self._per_unit(exit_of_row, over) / top, 0.0, 1.0))
 
     def value(self, exit_of_row: IntArray) -> float | None:
@@ -191,104 +226,14 @@ def unjudged(brief: Brief) -> tuple[tuple[str, str], ...]:
     return tuple((o.id, reasons[o.kind]) for o in brief.envelope if o.kind in reasons)
 
 
-def constraints(brief: Brief, profile: Profile, exits: Exits) -> tuple[Constraint, ...]:
-    """Turn every objective that rows can judge into losses.
-
-    Raises:
-        DataError: An objective is a number a day and the brief gives no traffic rate.
-    """
-    return Yardstick(brief, profile, exits.labelled).constraints(exits)
-
-
-class Yardstick:
-    """What rows are judged by, worked out once for all chains: weights, entities, slices.
-
-    Args:
-        brief: The declaration.
-        profile: The rows.
-        labelled: shape (n_rows,). Whether the row may judge quality.
-        stands_for: shape (n_rows,). Rows that each row stands for, where only some of many are
-            looked at; 1 when absent.
-    """
-
-    def __init__(
-        self,
-        brief: Brief,
-        profile: Profile,
-        labelled: BoolArray,
-        *,
-        stands_for: FloatArray | None = None,
-    ) -> None:
-        self.brief, self.profile = brief, profile
-        ones = np.ones(len(profile))
-        self.stands_for = ones if stands_for is None else stands_for
-        self.every = mix_weights(brief, profile, stands_for=stands_for)
-        self.labelled = mix_weights(brief, profile, among=labelled, stands_for=stands_for)
-        self.block = blocks_of(profile)
-
-    def constraints(self, exits: Exits) -> tuple[Constraint, ...]:
-        """Turn every objective that rows can judge into losses at the exits of one chain."""
-        return tuple(
-            replace(self._constraint(objective, exits), block=self.block)
-            for objective in self.brief.envelope
-            if objective.kind in _JUDGED_KINDS
-        )
-
-    def _constraint(self, objective: Objective, exits: Exits) -> Constraint:
-        mix = self.labelled if objective.kind == "quality" else self.every
-        if objective.on is not None:
-            mix = self.stands_for
-        return _constraint(self.brief, objective, self.profile, exits, mix)
-
-
-def blocks_of(profile: Profile) -> IntArray | None:
-    """Number the entities of rows; None when no entity has two rows."""
-    if profile.entity is None or len(set(profile.entity)) == len(profile):
-        return None
-    names = np.array(profile.entity, dtype=object).astype(str)
-    found, number = np.unique(names, return_inverse=True)
-    return None if len(found) == len(names) else number.astype(np.int64)
-
-
-def mix_weights(
-    brief: Brief,
-    profile: Profile,
-    *,
-    among: BoolArray | None = None,
-    stands_for: FloatArray | None = None,
-) -> FloatArray:
-    """Weigh rows so that disjoint declared slices have their declared share of traffic.
-
-    Slices that overlap an earlier one, and slices that no row has, are passed over.
-
-    Args:
-        brief: The declaration.
-        profile: The rows.
-        among: shape (n_rows,). The rows that judge; the others weigh 0. All rows when absent.
-        stands_for: shape (n_rows,). Rows that each row stands for; 1 when absent.
-
-    Returns:
-        shape (n_rows,), with mean 1 over the rows that judge.
-    """
-    judging = np.ones(len(profile), dtype=np.bool_) if among is None else among
-    count = judging.astype(np.float64) if stands_for is None else judging * stands_for
-    weight = count.copy()
-    taken = np.zeros(len(profile), dtype=np.bool_)
-    left = 1.0
-    for name, share in brief.traffic.slices.items():
-        member = profile.slices.get(name)
-        if member is None or (member & taken).any() or not (member & judging).any():
-            continue
-        weight[member] *= share.mid / count[member].sum()
-        taken |= member
-        left -= share.mid
-    rest = judging & ~taken
-    if not taken.any() or not judging.any():
-        return weight
-    if rest.any():
-        weight[rest] *= max(left, 0.0) / count[rest].sum()
-    total = float(weight[judging].mean())
-    return np.asarray(weight / total) if total > 0 else judging.astype(np.float64)
+def could_judge(objective: Objective, profile: Profile, labelled: BoolArray) -> BoolArray:
+    """Say which rows could judge a promise, whoever answers them."""
+    rows = _slice(objective, profile)
+    if objective.kind != "quality":
+        return rows
+    if objective.measure == "recall" and objective.of is not None:
+        rows = rows & positives_of(objective, profile)
+    return rows & labelled
 
 
 def percentile_of(objective: Objective) -> float | None:
@@ -303,9 +248,18 @@ def percentile_of(objective: Objective) -> float | None:
     return None if measure == "mean" else round(float(measure.removeprefix("p")) / 100, 6)
 
 
-def _constraint(
+def constraint_of(
     brief: Brief, objective: Objective, profile: Profile, exits: Exits, mix: FloatArray
 ) -> Constraint:
+    """Turn one objective into losses.
+
+    Args:
+        brief: The declaration.
+        objective: One of its promises.
+        profile: The rows.
+        exits: What they would get.
+        mix: shape (n_rows,). What each row weighs.
+    """
     on = _slice(objective, profile)
     counts = np.repeat(on[:, None], exits.is_person.shape[1], axis=1)
     if objective.by is AnsweredBy.MACHINES and objective.kind != "cost":
@@ -459,16 +413,12 @@ def _made(
     *,
     is_binary: bool,
 ) -> Constraint:
-    equal = not len(weight) or bool((weight == weight[0]).all())
-    if not equal:
-        judging = weight[counts.any(axis=1)]
-        equal = not len(judging) or bool(np.allclose(judging, judging[0]))
     return Constraint(
         objective=objective,
         loss=loss,
         counts=counts,
         by_person=np.zeros(counts.shape, dtype=np.bool_),
         limit=limit,
-        weight=np.ones(len(weight)) if equal else weight,
+        weight=levelled(weight, counts),
         is_binary=is_binary,
     )

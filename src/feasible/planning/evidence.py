@@ -10,7 +10,9 @@ from typing import Final
 
 import numpy as np
 
-from feasible.planning.constraints import blocks_of, percentile_of, positives_of
+from feasible.planning.constraints import could_judge, percentile_of
+from feasible.planning.entities import blocks_of
+from feasible.planning.judgement import NONE_OF
 from feasible.schema import BoolArray, Brief, CertificateLine, Objective, Profile
 from feasible.stats import lower_bound, rows_for_power, rows_needed, zero_miss_rows
 
@@ -116,11 +118,7 @@ def rows_to_judge(brief: Brief, judging: Profile, labelled: BoolArray) -> dict[s
     for objective in brief.envelope:
         if objective.kind != "quality":
             continue
-        rows = labelled.copy()
-        if objective.on is not None:
-            rows &= judging.slices.get(objective.on, np.zeros(len(rows), dtype=np.bool_))
-        if objective.measure == "recall" and objective.of is not None:
-            rows &= positives_of(objective, judging)
+        rows = could_judge(objective, judging, labelled)
         out[objective.id] = int(rows.sum()) if block is None else len(np.unique(block[rows]))
     return out
 
@@ -155,6 +153,9 @@ def labels_needed(
         if line.holds:
             continue
         objective = brief.objective(line.objective)
+        if line.method.startswith(NONE_OF):
+            out[line.objective] = _rows_unseen(brief, objective, line)
+            continue
         needed = _rows_in_all(objective, line)
         limit = row_limit(objective)
         if needed is None and limit is not None and line.objective in too_few:
@@ -164,6 +165,18 @@ def labels_needed(
         if needed is not None and needed <= max(_FAR * line.n, _FAR * _FAR):
             out[line.objective] = max(1, needed - line.n)
     return out
+
+
+def _rows_unseen(brief: Brief, objective: Objective, line: CertificateLine) -> int:
+    """Give the fewest rows of slices without any that could show their part of a promise."""
+    limit, rows = row_limit(objective), 0
+    for name, share in brief.traffic.slices.items():
+        if f"`{name}`" in line.method:
+            is_small = limit is None or not 0 < limit < share.mid
+            part = 1.0 if is_small or limit is None else limit / share.mid
+            level = line.confidence_level
+            rows += 1 if is_small else zero_miss_rows(part, confidence_level=level)
+    return max(rows, 1)
 
 
 def _least_rate(line: CertificateLine) -> float:

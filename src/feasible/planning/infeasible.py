@@ -22,7 +22,7 @@ from feasible.planning.chain import (
 )
 from feasible.planning.constraints import Constraint, Exits
 from feasible.planning.evidence import earliest_date, labels_needed
-from feasible.planning.judgement import interval_of
+from feasible.planning.judgement import NONE_OF, interval_of
 from feasible.planning.search import search, thinned
 from feasible.planning.sheet import Sheet
 from feasible.schema import (
@@ -176,6 +176,8 @@ def explain(
 
 def _too_few(line: CertificateLine, missing: int, too_few: Mapping[str, int]) -> str:
     limit = f"{_figure(line.limit, line.unit)} at {line.confidence_level:.0%}"
+    if line.method.startswith(NONE_OF):
+        return f"{line.objective}: {line.method} judge it; at least {missing:,} can show {limit}"
     if line.objective in too_few:
         return (
             f"{line.objective}: only {too_few[line.objective]:,} rows can judge it, too few to "
@@ -190,6 +192,8 @@ def _too_few(line: CertificateLine, missing: int, too_few: Mapping[str, int]) ->
 
 
 def _missed(line: CertificateLine) -> str:
+    if line.method.startswith(NONE_OF):
+        return f"{line.objective}: {line.method} judge it"
     value, limit = _figure(line.value, line.unit), _figure(line.limit, line.unit)
     bound = "" if line.bound is None else f" with bound {_figure(line.bound, line.unit)}"
     return f"{line.objective}: {value}{bound} against {limit}, by the safest plan that was found"

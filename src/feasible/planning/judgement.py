@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from feasible.planning.constraints import Constraint
+from feasible.planning.traffic_mix import REST
 from feasible.schema import FloatArray, IntArray
 from feasible.stats import (
     betting_p_value,
@@ -17,12 +18,17 @@ from feasible.stats import (
     fixed_stake_p_value,
     interval,
     upper_bound,
+    weighted_p_value,
+    weighted_upper_bound,
 )
 
-__all__ = ["Verdict", "interval_of", "verdict_on"]
+__all__ = ["NONE_OF", "Verdict", "interval_of", "verdict_on"]
 
 _SHUFFLE: Final = 20_261_122
 """Seed of the order in which rows are bet on; fixed, so that nobody can choose a lucky one."""
+
+NONE_OF: Final = "0 rows of"
+"""How the method of a promise begins that lacks a declared part of traffic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +56,8 @@ def verdict_on(constraint: Constraint, exit_of_row: IntArray, level: float) -> V
 
     Which method is used depends on the kind of loss, its weights and its entities alone, never on
     how many rows miss: 0/1 losses of independent rows get the exact binomial bound, other losses
-    of independent rows get bets, weighted rows and rows that go together get bets at a fixed stake.
+    of independent rows get bets, labels that were asked for with unequal chances get bets on rows
+    weighted by these, weighted rows and rows that go together get bets at a fixed stake.
 
     Args:
         constraint: The promise as losses.
@@ -60,13 +67,20 @@ def verdict_on(constraint: Constraint, exit_of_row: IntArray, level: float) -> V
     losses = constraint.losses(exit_of_row)
     if len(losses) == 0:
         return Verdict(False, "no row judges", lambda: None)
+    if constraint.unseen:
+        return Verdict(False, f"{NONE_OF} {_named(constraint.unseen)}", lambda: None)
     if not 0 < constraint.limit < 1:
         return _at_the_edge(constraint.limit, losses)
     if not constraint.is_plain:
-        return _fixed_stake(constraint, exit_of_row, level)
+        is_audit = constraint.heaviest is not None and constraint.block is None
+        return (_by_chance if is_audit else _fixed_stake)(constraint, exit_of_row, level)
     if constraint.person_rate is not None:
         return _with_people(constraint, exit_of_row, level)
     return _of_rows(constraint, losses, level)
+
+
+def _named(slices: tuple[str, ...]) -> str:
+    return ", ".join("the rest of traffic" if name == REST else f"`{name}`" for name in slices)
 
 
 def _at_the_edge(limit: float, losses: FloatArray) -> Verdict:
@@ -97,6 +111,20 @@ def _of_rows(constraint: Constraint, losses: FloatArray, level: float) -> Verdic
     )
 
 
+def _by_chance(constraint: Constraint, exit_of_row: IntArray, level: float) -> Verdict:
+    """Judge rows by labels that were asked for with unequal chances, each over its chance."""
+    losses = constraint.losses(exit_of_row)
+    order = np.random.default_rng(_SHUFFLE).permutation(len(losses))
+    mass = constraint.masses(exit_of_row) / (constraint.heaviest or 1.0)
+    losses, weight = losses[order], np.clip(mass[order], 0.0, 1.0)
+    p = weighted_p_value(losses, weight=weight, limit=constraint.limit, delta=1 - level)
+    return Verdict(
+        p <= 1 - level,
+        "betting, by inverse propensity",
+        lambda: weighted_upper_bound(losses, weight=weight, confidence_level=level),
+    )
+
+
 def interval_of(
     constraint: Constraint, exit_of_row: IntArray, level: float
 ) -> tuple[float, float] | None:
@@ -118,15 +146,15 @@ def interval_of(
 def _fixed_stake(constraint: Constraint, exit_of_row: IntArray, level: float) -> Verdict:
     """Bound a mean over rows of unequal weight, or over entities whose rows go together."""
     excess, masses = constraint.excesses(exit_of_row), constraint.masses(exit_of_row)
-    limit = constraint.limit
+    limit, top = constraint.limit, constraint.top(exit_of_row)
     if masses.max(initial=0.0) <= 0:
         return Verdict(False, "no row judges", lambda: None)
-    spread = limit * (1 - limit) * float(np.mean((masses / masses.max()) ** 2))
+    spread = limit * (1 - limit) * constraint.fill(exit_of_row)
     p = fixed_stake_p_value(excess, limit=limit, spread=spread, delta=1 - level)
-    mean = limit + (float(excess.mean()) - limit) * float(masses.max() / masses.mean())
+    mean = limit + (float(excess.mean()) - limit) * top / float(masses.mean())
 
     def is_shown(at: float) -> bool:
-        shifted = np.clip(excess + (at - limit) * (1 - masses / masses.max()), 0.0, 1.0)
+        shifted = np.clip(excess + (at - limit) * (1 - masses / top), 0.0, 1.0)
         return fixed_stake_p_value(shifted, limit=at, spread=spread, delta=1 - level) <= 1 - level
 
     kind = "entities" if constraint.block is not None else "weighted rows"

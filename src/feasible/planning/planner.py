@@ -14,6 +14,7 @@ from feasible.planning.chain import Ingredients, labelled_rows
 from feasible.planning.checks import check_objectives, check_profile
 from feasible.planning.constraints import unjudged
 from feasible.planning.drafting import draft
+from feasible.planning.entities import blocks_of
 from feasible.planning.evidence import (
     evidence_schedule,
     minimum_evidence,
@@ -23,14 +24,18 @@ from feasible.planning.evidence import (
 from feasible.planning.gaps import filled
 from feasible.planning.infeasible import explain, structural
 from feasible.planning.ingredients import foreseen_of, ingredients_of
+from feasible.planning.labels import fair_labels, least_chance
 from feasible.planning.leftout import usable_tiers
 from feasible.planning.looks import looked_again, used_rows
 from feasible.planning.relaxing import relaxed
+from feasible.planning.repeats import with_repeats
 from feasible.planning.results import comparisons_of, forecast_of, frontier_points, slices_of
 from feasible.planning.screening import screened
 from feasible.planning.shadow import shadow_prices
 from feasible.planning.sheet import Sheet
-from feasible.planning.splits import split_rows
+from feasible.planning.splits import Split, split_rows
+from feasible.planning.traffic_mix import Mix
+from feasible.planning.yardstick import entity_sizes
 from feasible.schema import (
     Brief,
     FloatArray,
@@ -88,6 +93,8 @@ def plan_profile(
     """
     now = now or datetime.now(UTC)
     check_profile(profile)
+    profile, unjudging = fair_labels(brief, profile)
+    profile, repeated = with_repeats(profile)
     check_objectives(brief, profile)
     specs = {tier.name: tier for tier in brief.layers.tiers}
     split = split_rows(profile, seed=seed)
@@ -108,7 +115,9 @@ def plan_profile(
         fitted=fitted,
         looks=looks or {},
     )
-    kit, rows = _rows(everything, fit, found, cert, stands_for)
+    with_others = blocks_of(profile) is not None or profile.propensity is not None
+    others = profile.take(_learning(split)) if with_others else None
+    kit, rows = _rows(everything, fit, found, cert, stands_for, others)
     report = PlanReport(
         feasible=False,
         plan=None,
@@ -124,7 +133,10 @@ def plan_profile(
         notes=(
             *(f"{name}: {why}" for name, why in unjudged(brief)),
             *_empty_slices(brief, profile),
+            *_overlaps(brief, cert),
             *filled_in,
+            *unjudging,
+            *repeated,
             *_partly_labelled(kit, profile),
         ),
         extras={"evidence": evidence_schedule(brief, today=now.date())},
@@ -163,15 +175,32 @@ def plan_profile(
 
 
 def _rows(
-    kit: Ingredients, fit: Profile, found: Profile, cert: Profile, stands_for: FloatArray
+    kit: Ingredients,
+    fit: Profile,
+    found: Profile,
+    cert: Profile,
+    stands_for: FloatArray,
+    others: Profile | None,
 ) -> tuple[Ingredients, Rows]:
-    """Lay the three sets of rows out, for the tiers that are worth making orders of."""
+    """Lay the three sets of rows out, for the tiers that are worth making orders of.
+
+    How heavy an entity or a row may be is measured on all the other rows, FIT and SEARCH.
+    """
     foreseen = foreseen_of(kit, 0, len(fit))
     kit = screened(kit, Sheet(kit, fit, foreseen=foreseen))
     ahead = foreseen_of(kit, 0 if fit is found else len(fit), len(found))
     search = Sheet(kit, found, stands_for=stands_for, foreseen=ahead)
     fitted = search if fit is found else Sheet(kit, fit, foreseen=foreseen)
-    return kit, Rows(fitted, search, Sheet(kit, cert))
+    if others is None:
+        return kit, Rows(fitted, search, Sheet(kit, cert))
+    sizes = entity_sizes(kit.brief, others, labelled_rows(kit, others))
+    judging = Sheet(kit, cert, sizes=sizes, least=least_chance(others))
+    return kit, Rows(fitted, search, judging)
+
+
+def _learning(split: Split) -> IntArray:
+    """Give the rows that fit or search."""
+    return split.fit if split.fit is split.search else np.concatenate([split.fit, split.search])
 
 
 def _at_most(rows: IntArray, most: int, seed: int) -> IntArray:
@@ -220,6 +249,16 @@ def _empty_slices(brief: Brief, profile: Profile) -> list[str]:
         f"no row is in slice `{name}`, which is {share} of traffic: nothing here is shown for it"
         for name, share in brief.traffic.slices.items()
         if name not in profile.slices or not profile.slices[name].any()
+    ]
+
+
+def _overlaps(brief: Brief, cert: Profile) -> list[str]:
+    """Say which declared shares give rows no weight, because an earlier slice has some of them."""
+    mix = Mix.of(brief, cert, np.ones(len(cert), dtype=np.bool_))
+    return [
+        f"slice `{name}`: its share of {brief.traffic.slices[name]} weighs no row, since {both:,} "
+        f"of its {int(cert.slices[name].sum()):,} CERT rows are in a slice declared before it"
+        for name, both in mix.overlaps.items()
     ]
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "line_flags_of",
     "numbers_of",
     "per_row",
+    "row_numbers_of",
     "seconds_of",
     "tiers_marked",
     "words_of",
@@ -155,6 +156,24 @@ def numbers_of(column: Column, lines: Lines, *, low: float, high: float) -> Floa
             where=column.where(line),
         )
     return numbers
+
+
+def row_numbers_of(column: Column, lines: Lines, *, low: float, high: float) -> FloatArray | None:
+    """Give one number a row, NaN where unknown; None when there is no such column.
+
+    Raises:
+        DataError: A value is no number or out of range, or two lines of a row contradict each
+            other.
+    """
+    if not column.is_there:
+        return None
+    values = numbers_of(column, lines, low=low, high=high)
+    known = ~np.isnan(values)
+    first = lines.first(known)
+    found, codes = np.unique(values, return_inverse=True)
+    names = tuple(f"{value:g}" for value in found.tolist())
+    _check_same(column, lines, codes.astype(np.int64), known, first, names)
+    return np.where(first >= 0, values[first], np.nan)
 
 
 def flags_of(column: Column, lines: Lines) -> BoolArray:

@@ -20,6 +20,7 @@ from feasible.planning.profile_columns import (
     line_flags_of,
     numbers_of,
     per_row,
+    row_numbers_of,
     seconds_of,
     tiers_marked,
     words_of,
@@ -30,6 +31,8 @@ from feasible.schema import BoolArray, FloatArray, IntArray, Profile
 __all__ = ["read_profile", "write_profile"]
 
 _MOST_TIERS: Final = 200
+_LEAST_CHANCE: Final = 1e-9
+"""Smallest chance with which a label may have been asked for; a row that never is has none."""
 _SLICE: Final = "slice:"
 _SPLITS: Final = {"train", "val", "valid", "validation", "dev", "test", None}
 
@@ -39,10 +42,11 @@ def read_profile(path: Path) -> Profile:
 
     A line is what one tier did with one row: `row_id, tier, loss` and, when known, `answer,
     answered, score, latency_ms, cost_usd, simulated`; per row `label, time, entity, text, split`
-    (test rows certify, all others are for fitting), boolean `slice:NAME` and free `feature:NAME`.
-    Without `loss`, an answer is right when it is the label. Unless `answered` says otherwise, an
-    empty `answer` is an abstention where there is such a column, and so is a line that is not
-    there. A time without a zone is UTC; a number is seconds since 1970.
+    (test rows certify, all others are for fitting), `propensity` (chance with which its label was
+    asked for), `known_at` (when its label became known), boolean `slice:NAME` and free
+    `feature:NAME`. Without `loss`, an answer is right when it is the label. Unless `answered` says
+    otherwise, an empty `answer` is an abstention where there is such a column, and so is a line
+    that is not there. A time without a zone is UTC; a number is seconds since 1970.
 
     Args:
         path: `.parquet` (or `.pq`), `.csv` or `.csv.gz`.
@@ -81,6 +85,10 @@ def read_profile(path: Path) -> Profile:
         time_s=seconds_of(Column(table, "time", path), lines),
         entity=words_of(Column(table, "entity", path), lines),
         text=words_of(Column(table, "text", path), lines),
+        propensity=row_numbers_of(
+            Column(table, "propensity", path), lines, low=_LEAST_CHANCE, high=1.0
+        ),
+        known_at=seconds_of(Column(table, "known_at", path), lines),
         simulated=tiers_marked(Column(table, "simulated", path), lines),
     )
 
@@ -265,6 +273,10 @@ def _row_columns(profile: Profile) -> dict[str, pa.Array]:
     }
     if profile.time_s is not None:
         columns["time"] = pa.array(profile.time_s, from_pandas=True)
+    if profile.known_at is not None:
+        columns["known_at"] = pa.array(profile.known_at, from_pandas=True)
+    if profile.propensity is not None:
+        columns["propensity"] = pa.array(profile.propensity, from_pandas=True)
     if profile.is_test is not None:
         columns["split"] = pa.array(np.where(profile.is_test, "test", "train").tolist())
     for name, member in profile.slices.items():

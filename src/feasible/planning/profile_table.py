@@ -32,6 +32,8 @@ _KNOWN: Final = (
     "entity",
     "text",
     "split",
+    "propensity",
+    "known_at",
 )
 
 

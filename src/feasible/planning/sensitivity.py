@@ -15,6 +15,8 @@ import numpy as np
 
 from feasible.planning.backtest import backtest
 from feasible.planning.gaps import filled
+from feasible.planning.labels import fair_labels
+from feasible.planning.repeats import with_repeats
 from feasible.planning.splits import split_rows
 from feasible.planning.value import Worth, net_usd, value_report, worth_of_design
 from feasible.schema import (
@@ -47,6 +49,7 @@ def judging_rows(brief: Brief, profile: Profile, *, seed: int) -> Profile:
         profile: All rows.
         seed: The plan's.
     """
+    profile, _ = with_repeats(fair_labels(brief, profile)[0])
     split = split_rows(profile, seed=seed)
     specs = {tier.name: tier for tier in brief.layers.tiers}
     whole, _ = filled(brief, specs, profile, judging=split.cert)

@@ -30,7 +30,9 @@ from feasible.planning.chain import (
     policy_of,
     probabilities,
 )
-from feasible.planning.constraints import Constraint, Exits, Yardstick, positives_of
+from feasible.planning.constraints import Constraint, Exits, positives_of
+from feasible.planning.entities import EntitySize
+from feasible.planning.yardstick import Yardstick
 from feasible.schema import DEFAULT_GROUP, BoolArray, FloatArray, IntArray, Profile
 
 __all__ = ["Places", "Sheet"]
@@ -83,6 +85,8 @@ class Sheet:
             here; 1 when absent.
         foreseen: Tier -> what a router that did not see a row foresees of it, shape (n_rows,); the
             kit's router is asked when absent.
+        sizes: Objective id -> how large an entity may be, known from other rows.
+        least: Smallest chance with which a label was asked for, known from other rows.
     """
 
     def __init__(
@@ -92,10 +96,15 @@ class Sheet:
         *,
         stands_for: FloatArray | None = None,
         foreseen: Mapping[str, FloatArray] | None = None,
+        sizes: Mapping[str, EntitySize] | None = None,
+        least: float | None = None,
     ) -> None:
         self.kit, self.profile, self.foreseen = kit, profile, foreseen
+        self.sizes, self.least = sizes, least
         self.labelled = labelled_rows(kit, profile)
-        self.yardstick = Yardstick(kit.brief, profile, self.labelled, stands_for=stands_for)
+        self.yardstick = Yardstick(
+            kit.brief, profile, self.labelled, stands_for=stands_for, sizes=sizes, least=least
+        )
         self._places: dict[str, Places] = {}
         self._scores: dict[str, tuple[FloatArray, IntArray]] = {}
         self._said: dict[str, HeardAll] = {}
@@ -121,11 +130,26 @@ class Sheet:
         """Give the sheet of some rows, each standing for so many."""
         seen = self.foreseen
         known = None if seen is None else {name: p[rows] for name, p in seen.items()}
-        return Sheet(self.kit, self.profile.take(rows), stands_for=stands_for, foreseen=known)
+        part = self.profile.take(rows)
+        return Sheet(
+            self.kit,
+            part,
+            stands_for=stands_for,
+            foreseen=known,
+            sizes=self.sizes,
+            least=self.least,
+        )
 
     def under(self, kit: Ingredients) -> Sheet:
         """Give the same rows under another brief."""
-        return Sheet(kit, self.profile, stands_for=self.stands_for, foreseen=self.foreseen)
+        return Sheet(
+            kit,
+            self.profile,
+            stands_for=self.stands_for,
+            foreseen=self.foreseen,
+            sizes=self.sizes,
+            least=self.least,
+        )
 
     def rare(self) -> list[BoolArray]:
         """Give the rows of each slice, and of each class with a promise, that has few."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from feasible.errors import DataError
+from feasible.planning.entities import units_of
 from feasible.schema import BoolArray, FloatArray, IntArray, Profile
 
 __all__ = ["Split", "split_rows"]
@@ -16,6 +18,8 @@ _CERT_SHARE: Final = 0.4
 _CERT_SHARE_BARE: Final = 0.6
 """The same where no tier gives a score: there is next to nothing to fit, and all to show."""
 _FIT_SHARE: Final = 0.5
+_MOST_APART: Final = 0.5
+"""Share of the rows that do not certify which may be given up to keep entities apart."""
 _FEW_LABELS: Final = 20
 _STREAM: Final = 5_141
 
@@ -41,6 +45,9 @@ class Split:
 def split_rows(profile: Profile, *, seed: int) -> Split:
     """Divide rows by the published split, else by time, else at random; entities stay together.
 
+    Where the split or the time decides, entities may be on both sides of it. What certifies stays
+    as it is; the other rows of these entities are used for nothing, unless most rows are theirs.
+
     Random draws take the same share of every combination of slices and labels, so that a
     rare one is never left without rows to certify it by bad luck.
 
@@ -50,19 +57,15 @@ def split_rows(profile: Profile, *, seed: int) -> Split:
     # A stream of its own: rows drawn elsewhere with the same seed must not line up with the split.
     rng = np.random.default_rng([_STREAM, seed])
     cert, how = _cert_rows(profile, rng)
-    rest = np.flatnonzero(~cert)
+    apart, kept = _apart(profile, cert)
+    rest = np.flatnonzero(~cert & ~apart)
     if _is_mute(profile):
-        split = Split(
-            rest,
-            rest,
-            np.flatnonzero(cert),
-            f"{how} fits and searches, since nothing is said that could be fitted",
-        )
+        how = f"{how} fits and searches, since nothing is said that could be fitted{kept}"
+        split = Split(rest, rest, np.flatnonzero(cert), how)
     else:
         is_fit = _drawn(profile, rest, _FIT_SHARE, rng)
-        split = Split(
-            rest[is_fit], rest[~is_fit], np.flatnonzero(cert), f"{how} is halved at random"
-        )
+        how = f"{how} is halved at random{kept}"
+        split = Split(rest[is_fit], rest[~is_fit], np.flatnonzero(cert), how)
     if not (len(split.fit) and len(split.search) and len(split.cert)):
         raise DataError(
             "there are too few rows to divide into fitting, searching and certifying",
@@ -83,21 +86,62 @@ def _cert_rows(profile: Profile, rng: np.random.Generator) -> tuple[BoolArray, s
     share = _CERT_SHARE_BARE if is_bare else _CERT_SHARE
     if profile.is_test is not None and profile.is_test.any() and not profile.is_test.all():
         return profile.is_test, "the published test split certifies; the rest"
-    if profile.time_s is not None and not np.isnan(profile.time_s).any():
-        late = _latest(profile, profile.time_s, share)
+    if profile.time_s is not None:
+        labelled = np.asarray(~np.isnan(profile.loss).all(axis=1))
+        late = _latest(profile.time_s, labelled, share)
         if late.any():
-            return late, f"the latest {share:.0%} of the rows certify; the rest"
+            return late, _told(profile.time_s, late)
     drawn = _drawn(profile, np.arange(n), share, rng)
     return drawn, f"{share:.0%} of the rows, drawn at random, certify; the rest"
 
 
-def _latest(profile: Profile, time_s: FloatArray, share: float) -> BoolArray:
-    """Give the latest rows, without entities that were seen earlier."""
-    late = np.asarray(time_s > np.quantile(time_s, 1 - share))
-    if profile.entity is not None:
-        early = {profile.entity[i] for i in np.flatnonzero(~late)}
-        late &= np.array([name not in early for name in profile.entity])
-    return late
+def _latest(time_s: FloatArray, labelled: BoolArray, share: float) -> BoolArray:
+    """Give every row after a moment that leaves a share of the labelled rows.
+
+    Rows without a time are not among them.
+    """
+    known = ~np.isnan(time_s)
+    if not known.any():
+        return known
+    counted = known & labelled if (known & labelled).any() else known
+    return np.asarray(known & (time_s > np.quantile(time_s[counted], 1 - share)))
+
+
+def _told(time_s: FloatArray, late: BoolArray) -> str:
+    """Say which rows are the latest, and how many have no time."""
+    first, last = _moments(float(time_s[late].min()), float(time_s[late].max()))
+    unknown = int(np.isnan(time_s).sum())
+    rest = f"; those without a time ({unknown:,}) do not; the rest" if unknown else "; the rest"
+    return f"the latest {late.mean():.0%} of the rows ({first} to {last}) certify{rest}"
+
+
+def _moments(*seconds: float) -> list[str]:
+    """Show times by their day, or by the second where they are of one day."""
+    found = [np.datetime64(math.floor(value), "s") for value in seconds]
+    days = [str(one.astype("datetime64[D]")) for one in found]
+    return days if len(set(days)) > 1 else [str(one).replace("T", " ") for one in found]
+
+
+def _apart(profile: Profile, cert: BoolArray) -> tuple[BoolArray, str]:
+    """Give the rows that do not certify and are of an entity that does: they train nothing.
+
+    Where most rows are such rows, they are used after all, and that is said.
+
+    Returns:
+        shape (n_rows,), and what to say.
+    """
+    none = np.zeros(len(profile), dtype=np.bool_)
+    unit = units_of(profile)
+    if unit is None:
+        return none, ""
+    shared = ~cert & np.isin(unit, unit[cert])
+    count, others = int(shared.sum()), int((~cert).sum())
+    if not count:
+        return none, ""
+    if count > _MOST_APART * others:
+        what = f"{count:,} of these {others:,} rows are of entities that certify too"
+        return none, f"; {what}: new entities may fare otherwise"
+    return shared, f"; {count:,} other rows of entities that certify are used for nothing"
 
 
 def _drawn(profile: Profile, rows: IntArray, share: float, rng: np.random.Generator) -> BoolArray:
@@ -106,7 +150,8 @@ def _drawn(profile: Profile, rows: IntArray, share: float, rng: np.random.Genera
     Returns:
         shape (len(rows),).
     """
-    unit = _unit(profile, rows)
+    units = units_of(profile)
+    unit = None if units is None else _numbered(units[rows])
     stratum = _strata(profile, rows)
     if unit is not None:
         stratum = stratum[np.unique(unit, return_index=True)[1]]
@@ -138,11 +183,3 @@ def _numbered(code: IntArray) -> IntArray:
     """Number the codes that occur from 0 on, in their order."""
     occurs = np.bincount(code) > 0
     return np.asarray((np.cumsum(occurs) - 1)[code], dtype=np.int64)
-
-
-def _unit(profile: Profile, rows: IntArray) -> IntArray | None:
-    """Number what must stay together: entities; None where every row stands alone."""
-    if profile.entity is None:
-        return None
-    names = np.array([profile.entity[i] for i in rows], dtype=object).astype(str)
-    return np.unique(names, return_inverse=True)[1].astype(np.int64)

@@ -57,6 +57,10 @@ class Profile:
         time_s: Seconds since the epoch, shape (n_rows,); None when rows carry no time.
         entity: shape (n_rows,); None when rows carry no entity.
         text: shape (n_rows,); None when rows carry no text.
+        propensity: Chance with which the row's label was asked for, above 0 to 1, shape (n_rows,);
+            NaN where unknown. None when labels are a fair sample.
+        known_at: When the row's label became known, seconds since the epoch, shape (n_rows,); NaN
+            where unknown. None when nobody wrote it down.
         simulated: Tiers whose answers are not real. They never enter a quality certificate.
     """
 
@@ -76,6 +80,8 @@ class Profile:
     entity: tuple[str, ...] | None = None
     text: tuple[str, ...] | None = None
     simulated: frozenset[str] = frozenset()
+    propensity: FloatArray | None = None
+    known_at: FloatArray | None = None
     _truth: Truth | None = field(init=False, default=None, compare=False, repr=False)
 
     def __len__(self) -> int:
@@ -111,6 +117,8 @@ class Profile:
             entity=None if self.entity is None else _some(self.entity, places),
             text=None if self.text is None else _some(self.text, places),
             simulated=self.simulated,
+            propensity=None if self.propensity is None else self.propensity[index],
+            known_at=None if self.known_at is None else self.known_at[index],
         )
         truth = self.truth
         object.__setattr__(out, "_truth", Truth(truth.names, truth.code[index]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -176,3 +177,33 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "p.parquet").write_text(CSV, encoding="utf-8")
     with pytest.raises(DataError, match="cannot be read as Parquet"):
         read_profile(tmp_path / "p.parquet")
+
+
+def test_chances_and_times_of_labels_are_read_a_row(tmp_path: Path) -> None:
+    """They come back as they were written, unknown where nothing stands."""
+    path = tmp_path / "p.csv"
+    path.write_text(
+        "row_id,tier,loss,propensity,known_at\n"
+        "r1,a,0,0.25,2026-01-02T00:00:00Z\nr1,b,1,0.25,\nr2,a,,,\n"
+    )
+
+    read = read_profile(path)
+    write_profile(read, tmp_path / "again.parquet")
+    again = read_profile(tmp_path / "again.parquet")
+
+    for one in (read, again):
+        assert one.propensity is not None
+        assert one.known_at is not None
+        assert one.propensity.tolist()[0] == 0.25
+        assert np.isnan(one.propensity[1])
+        assert one.known_at[0] == datetime(2026, 1, 2, tzinfo=UTC).timestamp()
+
+
+@pytest.mark.parametrize(("second", "said"), [("0.5", "contradict"), ("0", "is 0"), ("2", "is 2")])
+def test_chances_that_cannot_be_are_refused(tmp_path: Path, second: str, said: str) -> None:
+    """Two chances for one row, none at all, and more than certainty."""
+    path = tmp_path / "p.csv"
+    path.write_text(f"row_id,tier,loss,propensity\nr1,a,0,0.25\nr1,b,1,{second}\n")
+
+    with pytest.raises(DataError, match=said):
+        read_profile(path)
