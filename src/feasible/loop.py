@@ -24,6 +24,7 @@ from feasible.ledger import Ledger, Verification, open_ledger
 from feasible.planning import backtest as replay
 from feasible.planning import (
     check_plan,
+    check_promises,
     expired_versions,
     explained,
     hourly_prices,
@@ -106,6 +107,7 @@ def plan(
     """
     if data is None and not (feature.folder / "data.py").is_file():
         return plan_from_brief(feature.found)
+    check_promises(feature.brief)
     rows = feature.dataset(data)
     for short in too_few_labels(feature.brief, rows.examples, today=_today()):
         if say is not None:

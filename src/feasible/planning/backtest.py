@@ -102,7 +102,7 @@ def _promise(constraint: Constraint, exits: Exits, leaves: IntArray) -> PromiseH
     unit, shown = constraint.unit, value
     span = interval_of(constraint, leaves, level)
     held = _held(span, constraint.limit)
-    if constraint.limit <= 0 and n:  # a cap that every row keeps or not
+    if objective.kind == "cost" and objective.measure == "each" and n:  # kept by every row or not
         held = "false" if constraint.misses(leaves) else "true"
     q = percentile_of(objective) if objective.kind == "latency" else None
     if q is not None:

@@ -11,11 +11,12 @@ from typing import Final
 import numpy as np
 
 from feasible.planning.constraints import blocks_of, percentile_of, positives_of
-from feasible.schema import BoolArray, Brief, CertificateLine, Objective, Profile
+from feasible.schema import BoolArray, Brief, CertificateLine, Objective, Profile, TierKind
 from feasible.stats import lower_bound, rows_for_power, rows_needed, zero_miss_rows
 
 __all__ = [
     "LabelRate",
+    "beyond_rows",
     "earliest_date",
     "evidence_schedule",
     "label_rate",
@@ -71,6 +72,28 @@ def row_limit(objective: Objective) -> float | None:
         return None if q is None else 1 - q
     is_share = objective.limit is not None and objective.limit.dimension != "rate"
     return miss_limit(objective) if objective.kind == "people" and is_share else None
+
+
+def beyond_rows(brief: Brief, objective: Objective) -> str | None:
+    """Say why no number of rows can show a promise: it allows no miss; None where rows can.
+
+    Rows without a miss show a small share of misses, never none. A cap on each decision is another
+    matter: serving enforces it.
+    """
+    limit = row_limit(objective)
+    if limit is None or limit > 0:
+        return None
+    if objective.kind == "people" and all(
+        t.kind is not TierKind.PERSON for t in brief.layers.tiers
+    ):
+        return None
+    return f"no number of rows can show {_none_of(objective)}"
+
+
+def _none_of(objective: Objective) -> str:
+    if objective.kind == "latency":
+        return f"that no decision takes longer than {objective.limit}"
+    return "0 %" if objective.is_ceiling else "100 %"
 
 
 def evidence_schedule(brief: Brief, *, today: date) -> dict[str, dict[str, float | str | None]]:

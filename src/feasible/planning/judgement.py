@@ -25,6 +25,10 @@ _SHUFFLE: Final = 20_261_122
 """Seed of the order in which rows are bet on; fixed, so that nobody can choose a lucky one."""
 
 
+_TINY: Final = 1e-6
+"""A limit that asks for the bound alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What rows show about one promise.
@@ -61,7 +65,7 @@ def verdict_on(constraint: Constraint, exit_of_row: IntArray, level: float) -> V
     if len(losses) == 0:
         return Verdict(False, "no row judges", lambda: None)
     if not 0 < constraint.limit < 1:
-        return _at_the_edge(constraint.limit, losses)
+        return _at_the_edge(constraint, exit_of_row, level)
     if not constraint.is_plain:
         return _fixed_stake(constraint, exit_of_row, level)
     if constraint.person_rate is not None:
@@ -69,12 +73,22 @@ def verdict_on(constraint: Constraint, exit_of_row: IntArray, level: float) -> V
     return _of_rows(constraint, losses, level)
 
 
-def _at_the_edge(limit: float, losses: FloatArray) -> Verdict:
-    """Judge a limit that needs no statistics: no loss at all is allowed, or any is."""
-    if limit >= 1:
+def _at_the_edge(constraint: Constraint, exit_of_row: IntArray, level: float) -> Verdict:
+    """Judge a limit that rows do not decide: any loss is allowed, or none at all.
+
+    That nothing is lost, ever, no number of rows can show. A cap on each decision is kept because
+    serving enforces it; rows that break it all the same are a fault.
+    """
+    if constraint.limit >= 1:
         return Verdict(True, "cannot be broken below the enforced cap", lambda: 1.0)
-    worst = float(losses.max())
-    return Verdict(worst == 0, "every row that judges", lambda: worst)
+    objective = constraint.objective
+    if objective.kind == "people" and not constraint.loss.any():
+        return Verdict(True, "no person can be asked", lambda: 0.0)
+    if objective.kind == "cost" and objective.measure == "each":
+        worst = float(constraint.losses(exit_of_row).max())
+        return Verdict(worst == 0, "every row that judges", lambda: worst)
+    near = verdict_on(replace(constraint, limit=_TINY), exit_of_row, level)
+    return replace(near, holds=False)
 
 
 def _of_rows(constraint: Constraint, losses: FloatArray, level: float) -> Verdict:

@@ -165,3 +165,13 @@ def test_a_slice_that_no_row_has_is_refused() -> None:
 
     with pytest.raises(DataError, match="no row is in slice `risky`"):
         plan_profile(parse_brief(text).brief, rows, data="x", synthetic=True)
+
+
+def test_that_nothing_is_ever_missed_is_refused_before_anything_is_planned() -> None:
+    """The error has what was asked, why rows cannot show it, and what they can."""
+    with pytest.raises(DataError, match="no number of rows can show 100 %") as refused:
+        plan(profile(400), accuracy="100 %")
+
+    assert refused.value.asked == "accuracy at_least 100 %"
+    assert refused.value.attempt is not None
+    assert "598 rows without a miss" in refused.value.attempt
