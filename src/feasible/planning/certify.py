@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from feasible.planning.candidates import Candidate
-from feasible.planning.constraints import Constraint, Exits, percentile_of
+from feasible.planning.constraints import Constraint, Exits, dearest_usd, own_limit, percentile_of
 from feasible.planning.judgement import verdict_on
 from feasible.planning.sheet import Sheet
 from feasible.schema import AnsweredBy, CertificateLine, FloatArray, IntArray
@@ -134,9 +134,7 @@ def _line(constraint: Constraint, exits: Exits, exit_of_row: IntArray) -> Certif
     shown = _shown(constraint, exits, exit_of_row, value, verdict.bound, level)
     return CertificateLine(
         objective=objective.id,
-        limit=objective.limit.mid * (1e3 if objective.kind == "latency" else 1.0)
-        if objective.limit is not None
-        else 0.0,
+        limit=own_limit(objective),
         unit=shown.unit,
         is_ceiling=objective.is_ceiling,
         value=shown.value,
@@ -153,7 +151,8 @@ def _line(constraint: Constraint, exits: Exits, exit_of_row: IntArray) -> Certif
 
 
 def _uncapped(constraint: Constraint) -> str:
-    most = f"${constraint.scale:.4g}" if constraint.unit == "usd" else f"{constraint.scale:.4g} ms"
+    top = constraint.scale / constraint.decisions
+    most = f"${top:.4g}" if constraint.unit == "usd" else f"{top:.4g} ms"
     return f"asymptotic: no cap is enforced, and the bound takes none to be above {most}"
 
 
@@ -185,6 +184,10 @@ def _shown(
     if q is not None:
         took = exits.latency_ms[np.arange(len(exit_of_row)), exit_of_row]
         return _percentile(constraint, took, exit_of_row, q, level)
+    if objective.kind == "cost" and objective.measure == "each":
+        # Serving asks no tier that would break the cap.
+        cap = own_limit(objective) if bound == 0 else None
+        return _Shown(dearest_usd(constraint, exits, exit_of_row), cap, "usd")
     if value is None:
         return _Shown(None, None, constraint.unit)
     scaled = value * constraint.scale

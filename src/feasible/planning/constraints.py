@@ -30,13 +30,16 @@ __all__ = [
     "Yardstick",
     "blocks_of",
     "constraints",
+    "dearest_usd",
     "mix_weights",
+    "own_limit",
     "percentile_of",
     "positives_of",
     "unjudged",
 ]
 
 _JUDGED_KINDS: Final = ("latency", "cost", "quality", "people")
+_DAY_S: Final = 86_400
 _ROOM: Final = 2.0
 """Where no cap is enforced, costs and latencies are taken to stay below this many limits at least:
 below one the promise would hold by assumption."""
@@ -90,8 +93,10 @@ class Constraint:
             on a slice.
         is_binary: Every loss is 0 or 1, so that exact binomial bounds apply when rows are
             independent and weigh the same.
-        scale: What 1 on the scale of `loss` means in the objective's unit (dollars for cost).
-        unit: `ratio`, `usd` or `ms`.
+        scale: What 1 on the scale of `loss` means in the objective's own unit: dollars a decision
+            for a mean cost, dollars a day for a cost a day, hand-offs a day.
+        unit: `ratio`, `usd`, `ms` or `/ day`.
+        decisions: Decisions that the objective's unit is about: those of a day, or one.
         is_bounded: Whether the scale is an enforced cap; otherwise bounds are asymptotic and say
             so.
         person_rate: Declared error rate of people, when that is their loss while every machine's
@@ -110,6 +115,7 @@ class Constraint:
     by_person: BoolArray
     scale: float = 1.0
     unit: str = "ratio"
+    decisions: float = 1.0
     is_bounded: bool = True
     person_rate: float | None = None
     block: IntArray | None = None
@@ -291,6 +297,29 @@ def mix_weights(
     return np.asarray(weight / total) if total > 0 else judging.astype(np.float64)
 
 
+def own_limit(objective: Objective) -> float:
+    """Give the promised number as its line shows it: milliseconds, dollars, a share, or a day's.
+
+    Examples:
+        >>> from feasible.units import Rate
+        >>> own_limit(Objective(people="reviews", at_most=Rate("500 / d")))
+        500.0
+    """
+    if objective.limit is None:
+        return 0.0
+    per = {"duration": 1e3, "rate": float(_DAY_S)}.get(objective.limit.dimension, 1.0)
+    return round(objective.limit.mid * per, 9)
+
+
+def dearest_usd(constraint: Constraint, exits: Exits, exit_of_row: IntArray) -> float | None:
+    """Give what the dearest decision that counts costs, for a cap on each; None without any."""
+    usd = (
+        exits.cost_usd if constraint.objective.by is not AnsweredBy.MACHINES else exits.machine_usd
+    )
+    paid = usd[np.arange(len(exit_of_row)), exit_of_row][constraint.counted(exit_of_row)]
+    return float(paid.max()) if len(paid) else None
+
+
 def percentile_of(objective: Objective) -> float | None:
     """Give the quantile of a latency objective, 0 to 1; None for a mean.
 
@@ -410,14 +439,17 @@ def _people(
 ) -> Constraint:
     limit = objective.limit
     share = 0.0 if limit is None else limit.mid
+    loss = exits.is_person.astype(np.float64)
     if limit is not None and limit.dimension == "rate":
         if brief.traffic.rate is None:
             raise DataError(
                 f"{objective.id} is a number a day, and the brief gives no traffic rate",
                 attempt="traffic: {rate: 50 / s}, or promise a share such as 3 %",
             )
-        share = min(1.0, limit.mid / brief.traffic.rate.mid)
-    loss = exits.is_person.astype(np.float64)
+        a_day = brief.traffic.rate.mid * _DAY_S
+        share = min(1.0, limit.mid * _DAY_S / a_day)
+        found = _made(objective, loss, counts, share, weight, is_binary=True)
+        return replace(found, scale=a_day, unit="/ day", decisions=a_day)
     return _made(objective, loss, counts, share, weight, is_binary=True)
 
 
@@ -427,7 +459,7 @@ def _cost(
     machines = objective.by is AnsweredBy.MACHINES
     usd = exits.machine_usd if machines else exits.cost_usd
     worst = exits.worst_machine_usd if machines else exits.worst_usd
-    limit_usd = objective.limit.mid if objective.limit is not None else 0.0
+    limit_usd, decisions = objective.limit.mid if objective.limit is not None else 0.0, 1.0
     if objective.measure in {"day", "month"}:
         if brief.traffic.rate is None:
             raise DataError(
@@ -435,7 +467,8 @@ def _cost(
                 attempt="traffic: {rate: 50 / s}",
             )
         days = 1.0 if objective.measure == "day" else 365.25 / 12
-        limit_usd /= brief.traffic.rate.mid * 86_400 * days
+        decisions = brief.traffic.rate.mid * _DAY_S * days
+        limit_usd /= decisions
     counts = counts & ~np.isnan(usd)
     if objective.measure == "each":
         loss = (np.nan_to_num(usd) > limit_usd).astype(np.float64)
@@ -446,7 +479,11 @@ def _cost(
         objective, np.nan_to_num(usd) / cap, counts, limit_usd / cap, weight, is_binary=False
     )
     return replace(
-        found, scale=cap, unit="usd", is_bounded=worst is not None and seen <= worst + 1e-12
+        found,
+        scale=cap * decisions,
+        unit="usd",
+        decisions=decisions,
+        is_bounded=worst is not None and seen <= worst + 1e-12,
     )
 
 

@@ -58,7 +58,7 @@ def structural(kit: Ingredients, profile: Profile) -> Infeasible | None:
         value, span = best.value(there), interval_of(best, there, _SURE)
         if value is not None and span is not None and span[0] > best.limit + 1e-12:
             binding.append(constraint.id)
-            because.append(_sentence(constraint.objective, value * best.scale))
+            because.append(_sentence(constraint.objective, value * best.scale, best.unit))
     if not binding:
         return None
     return Infeasible(kind="structural", binding=tuple(binding), because=tuple(because))
@@ -238,7 +238,7 @@ def _conflict(kit: Ingredients, rows: Rows) -> list[str]:
     return binding
 
 
-def _sentence(objective: Objective, value: float) -> str:
+def _sentence(objective: Objective, value: float, unit: str) -> str:
     limit = objective.limit
     if objective.kind == "quality":
         shown = value if objective.is_ceiling else 1 - value
@@ -256,4 +256,4 @@ def _sentence(objective: Objective, value: float) -> str:
         )
     if objective.kind == "cost":
         return f"{objective.id}: the cheapest path costs ${value:.6g}, and {limit} is promised"
-    return f"{objective.id}: at best {value:.4g}, and {limit} is promised"
+    return f"{objective.id}: at best {_figure(value, unit)}, and {limit} is promised"

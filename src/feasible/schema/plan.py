@@ -124,7 +124,7 @@ class CertificateLine(_Noun, frozen=True, kw_only=True):
     limit: float
     """In the unit of `unit`."""
     unit: str
-    """`ratio`, `usd` or `ms`."""
+    """`ratio`, `usd`, `ms` or `/ day`; a cost a day or a month is in dollars a day or a month."""
     is_ceiling: bool
     value: float | None
     """Point value on the rows that judge."""

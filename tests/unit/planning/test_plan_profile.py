@@ -175,3 +175,43 @@ def test_that_nothing_is_ever_missed_is_refused_before_anything_is_planned() -> 
     assert refused.value.asked == "accuracy at_least 100 %"
     assert refused.value.attempt is not None
     assert "598 rows without a miss" in refused.value.attempt
+
+
+PER_DAY = """\
+feasible: 1
+name: triage
+goal: {statement: Send each message to the right team}
+envelope:
+  - {quality: accuracy, at_least: 0.80}
+  - {cost: day, at_most: $1800}
+  - {cost: each, at_most: $1.05}
+  - {people: reviews, at_most: 2000 / d}
+traffic: {rate: 2 / s}
+layers:
+  tiers: [{name: ann, kind: person, usd: $1, error_rate: 1 %}]
+"""
+
+
+def test_limit_value_and_bound_of_a_promise_are_in_its_own_unit() -> None:
+    """At two a second, a tier of one cent costs at most $1,728 a day."""
+    made = plan_profile(
+        parse_brief(PER_DAY).brief, profile(), data="test rows", synthetic=True, now=NOW
+    )
+    lines = {line.objective: line for line in made.certificate}
+
+    day, each, people = (lines[name] for name in ("cost_day", "cost_each", "people_reviews"))
+    assert (day.limit, day.unit) == (1800, "usd")
+    assert day.value is not None
+    assert made.forecast is not None
+    assert made.forecast.cost_usd is not None
+    assert day.value == pytest.approx(made.forecast.cost_usd * 172_800)
+    assert day.bound is not None
+    assert day.value < day.bound <= 1800
+    assert people.limit == pytest.approx(2000)
+    assert people.unit == "/ day"
+    assert people.bound is not None
+    assert people.value is not None
+    assert people.value <= people.bound <= 2000
+    assert (each.limit, each.unit) == (1.05, "usd")
+    assert each.value is not None
+    assert each.value <= 1.05
