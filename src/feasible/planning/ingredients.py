@@ -13,12 +13,28 @@ from feasible.planning.chain import Ingredients, probabilities
 from feasible.planning.foresight import joined
 from feasible.planning.scores import Scores
 from feasible.planning.splits import Split
-from feasible.schema import Brief, FloatArray, Profile, TierKind, TierSpec
+from feasible.schema import (
+    DEFAULT_GROUP,
+    Brief,
+    Calibrator,
+    FloatArray,
+    Profile,
+    TierKind,
+    TierSpec,
+)
 
 __all__ = ["foreseen_of", "ingredients_of"]
 
 _MANY_ROWS: Final = 200_000
 """Rows from which on FIT rows alone tell prices and times."""
+
+_UNJUDGED: Final = Fit(
+    {DEFAULT_GROUP: Calibrator(method="constant", x=(0.0,), y=(0.5,), n=0)},
+    brier=float("nan"),
+    ece=float("nan"),
+    n=0,
+)
+"""How likely a tier is to be right when nobody has said: no promise of cost or time asks."""
 
 
 def ingredients_of(
@@ -52,6 +68,7 @@ def ingredients_of(
     worst: dict[str, float | None] = {}
     answered: dict[str, float] = {}
     capped: set[str] = set()
+    judges_quality = any(o.kind == "quality" for o in brief.envelope)
     person = next((n for n, s in specs.items() if s.kind is TierKind.PERSON), None)
     for name in profile.tiers:
         column = profile.tiers.index(name)
@@ -69,6 +86,8 @@ def ingredients_of(
         if name in usable:
             groups[name] = answer_groups(brief, seen, column)
             fitted = fit_calibrators(fit, column, groups[name])
+            if fitted is None and not judges_quality and answered[name]:
+                fitted = _UNJUDGED
             if fitted is not None:
                 fits[name] = fitted
     declared = specs[person].usd if person is not None else None

@@ -227,4 +227,5 @@ def _calibration(kit: Ingredients) -> dict[str, dict[str, float]]:
     return {
         name: {"brier": round(fit.brier, 5), "ece": round(fit.ece, 5), "n": fit.n}
         for name, fit in kit.fits.items()
+        if fit.n
     }

@@ -215,3 +215,41 @@ def test_limit_value_and_bound_of_a_promise_are_in_its_own_unit() -> None:
     assert (each.limit, each.unit) == (1.05, "usd")
     assert each.value is not None
     assert each.value <= 1.05
+
+
+COST_AND_TIME = """\
+feasible: 1
+name: triage
+goal: {statement: Send each message to the right team}
+envelope:
+  - {cost: mean, at_most: $0.012}
+  - {latency: p95, at_most: 100 ms}
+"""
+
+
+@pytest.mark.parametrize("tiers", [slice(0, 2), slice(1, 2)])
+def test_cost_and_time_need_no_labels(tiers: slice) -> None:
+    """Without a loss, and without a promise on it, every row judges what tiers cost and take."""
+    rows = profile(1000)
+    bare = replace(
+        rows,
+        tiers=rows.tiers[tiers],
+        loss=np.full((1000, 2), np.nan)[:, tiers],
+        answered=rows.answered[:, tiers],
+        score=rows.score[:, tiers],
+        answer_class=np.full((1000, 2), -1)[:, tiers],
+        classes=(),
+        latency_ms=rows.latency_ms[:, tiers],
+        cost_usd=rows.cost_usd[:, tiers],
+        label=None,
+    )
+
+    made = plan_profile(
+        parse_brief(COST_AND_TIME).brief, bare, data="test rows", synthetic=True, now=NOW
+    )
+
+    assert made.feasible
+    assert made.left_out == ()
+    assert made.plan is not None
+    assert {line.n for line in made.certificate} == {made.plan.data.n_cert}
+    assert made.extras["calibration"] == {}
