@@ -5,6 +5,7 @@ cost. It never serves, and the rows that certify are touched once.
 """
 
 from feasible.planning.after import explained
+from feasible.planning.agreement import agreed
 from feasible.planning.backtest import backtest
 from feasible.planning.before import plan_brief, too_few_labels
 from feasible.planning.checks import check_promises
@@ -24,6 +25,7 @@ __all__ = [
     "FormatComparison",
     "ProfiledTiers",
     "Split",
+    "agreed",
     "backtest",
     "check_plan",
     "check_promises",

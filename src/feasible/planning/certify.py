@@ -62,7 +62,7 @@ class Judged:
     def lines(self) -> tuple[CertificateLine, ...]:
         """Give what was shown, one line per objective, with its bound."""
         return tuple(
-            _line(constraint, self.exits, self.exit_of_row)
+            _line(constraint, self.exits, self.exit_of_row, self.sheet.profile.agreed_with)
             for constraint in self.sheet.constraints(self.candidate.chain)
         )
 
@@ -123,8 +123,11 @@ def judge(candidate: Candidate, cert: Sheet) -> Judged:
     return Judged(candidate, cert, leaves, held)
 
 
-def _line(constraint: Constraint, exits: Exits, exit_of_row: IntArray) -> CertificateLine:
+def _line(
+    constraint: Constraint, exits: Exits, exit_of_row: IntArray, agreed_with: str | None
+) -> CertificateLine:
     objective = constraint.objective
+    agreed_with = agreed_with if objective.kind == "quality" else None
     level = objective.confidence_level
     verdict = verdict_on(constraint, exit_of_row, level)
     value = constraint.value(exit_of_row)
@@ -143,10 +146,11 @@ def _line(constraint: Constraint, exits: Exits, exit_of_row: IntArray) -> Certif
         misses=round(misses, 6),
         confidence_level=level,
         method=verdict.method,
-        assumption=_assumption(constraint),
+        assumption=_assumption(constraint, agreed_with),
         holds=verdict.holds,
         value_machines=_machines(constraint, exits, exit_of_row),
         note=None if constraint.is_bounded else _uncapped(constraint),
+        agreement_with=agreed_with,
     )
 
 
@@ -156,10 +160,12 @@ def _uncapped(constraint: Constraint) -> str:
     return f"asymptotic: no cap is enforced, and the bound takes none to be above {most}"
 
 
-def _assumption(constraint: Constraint) -> str:
+def _assumption(constraint: Constraint, agreed_with: str | None) -> str:
     parts = [_ASSUMPTION]
     parts += [_MIX] if constraint.is_weighted else []
     parts += [_ENTITIES] if constraint.block is not None else []
+    if agreed_with is not None:
+        parts += [f"an answer like that of `{agreed_with}` is agreement: nothing about being right"]
     return ", ".join(parts)
 
 

@@ -99,7 +99,9 @@ def _check_quality(objective: Objective, profile: Profile) -> None:
         raise DataError(
             "no row has a loss, so that no quality can be judged",
             asked=f"{objective.id} is promised",
-            attempt="label some rows, or give `loss` for them",
+            found="neither labels nor losses",
+            attempt="label some rows, or give `loss` for them; where two tiers' `answer` is known, "
+            "accuracy alone is judged as agreement with the top tier",
         )
     if objective.of is None:
         return

@@ -15,6 +15,7 @@ from feasible.schema import BoolArray, Brief, CertificateLine, Objective, Profil
 from feasible.stats import lower_bound, rows_for_power, rows_needed, zero_miss_rows
 
 __all__ = [
+    "AGREES",
     "LabelRate",
     "beyond_rows",
     "earliest_date",
@@ -25,9 +26,12 @@ __all__ = [
     "miss_limit",
     "ready_on",
     "rows_to_judge",
+    "takes_labels",
     "unshowable",
 ]
 
+AGREES: Final = "agreement_with_"
+"""How the name of a promise begins that is judged by another tier's answers, without labels."""
 _MONTH_DAYS: Final = 365.25 / 12
 _NEVER_DAYS: Final = 365_250
 """A thousand years: above, a date says nothing."""
@@ -50,6 +54,11 @@ def minimum_evidence(brief: Brief) -> dict[str, int]:
         if objective.kind == "quality" and limit is not None and 0 < limit < 1:
             out[objective.id] = zero_miss_rows(limit, confidence_level=objective.confidence_level)
     return out
+
+
+def takes_labels(objective: Objective) -> bool:
+    """Claim that only rows whose truth is known can judge a promise; cost and time need none."""
+    return objective.kind == "quality" and not objective.measure.startswith(AGREES)
 
 
 def _day(when: date | None) -> str | None:
@@ -223,7 +232,7 @@ def earliest_date(brief: Brief, missing: Mapping[str, int], *, today: date) -> d
         if rate is None or rate <= 0:
             return None
         days = count / rate * _MONTH_DAYS
-        delay = brief.labels.arrive_after
+        delay = brief.labels.arrive_after if takes_labels(brief.objective(objective_id)) else None
         days += 0.0 if delay is None else delay.days
         dates.append(today + timedelta(days=math.ceil(days)))
     return max(dates, default=None)
@@ -254,7 +263,12 @@ def label_rate(brief: Brief, objective: Objective) -> LabelRate | None:
     Returns:
         None when the brief does not say, or says that there are none.
     """
-    labels = brief.labels
+    labels, rate = brief.labels, brief.traffic.rate
+    if not takes_labels(objective):
+        if rate is None:
+            return None
+        month = _MONTH_DAYS * 86_400
+        return LabelRate(rate.low * month, rate.mid * month, rate.high * month, "traffic.rate")
     for name in (objective.of, objective.on):
         count = labels.positives_per_month.get(name or "")
         if count is not None:
@@ -273,7 +287,7 @@ def label_rate(brief: Brief, objective: Objective) -> LabelRate | None:
 
 def _per_month(brief: Brief, objective: Objective) -> float | None:
     """Give the rows a month that can judge an objective: labelled ones, where labels matter."""
-    if objective.kind != "quality" and brief.traffic.rate is not None:
+    if not takes_labels(objective) and brief.traffic.rate is not None:
         share = brief.traffic.slices.get(objective.on or "")
         each = brief.traffic.rate.mid * _MONTH_DAYS * 86_400
         return each * (1.0 if share is None else share.mid)

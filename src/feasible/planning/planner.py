@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 
+from feasible.planning.agreement import agreed, agreement_notes, without_people
 from feasible.planning.attempt import Rows, attempt
 from feasible.planning.chain import Ingredients, labelled_rows
 from feasible.planning.checks import check_objectives, check_profile
@@ -88,8 +89,9 @@ def plan_profile(
     """
     now = now or datetime.now(UTC)
     check_profile(profile)
+    brief, profile = agreed(brief, profile)
     check_objectives(brief, profile)
-    specs = {tier.name: tier for tier in brief.layers.tiers}
+    specs, people = without_people({tier.name: tier for tier in brief.layers.tiers}, profile)
     split = split_rows(profile, seed=seed)
     profile, filled_in = filled(brief, specs, profile, judging=split.cert)
     searched, stands_for = _subsample(profile, split.search, seed)
@@ -117,11 +119,12 @@ def plan_profile(
         frontier=(),
         data=used,
         minimum_evidence=minimum_evidence(brief),
-        left_out=(*left_out, *_without_fit(usable, everything)),
+        left_out=(*left_out, *people, *_without_fit(usable, everything)),
         comparisons=comparisons_of(
             everything, profile, cert.take(_at_most(np.arange(len(cert)), _COMPARED_ROWS, seed))
         ),
         notes=(
+            *agreement_notes(profile),
             *(f"{name}: {why}" for name, why in unjudged(brief)),
             *_empty_slices(brief, profile),
             *filled_in,
@@ -141,7 +144,9 @@ def plan_profile(
         progress=None if progress is None else lambda i, n: progress("searching plans", i, n),
     )
     lines = made.chosen.lines()
-    extras = {"slices": slices_of(made.chosen, cert), "calibration": _calibration(everything)}
+    extras: dict[str, Any] = {"calibration": _calibration(everything)}
+    if profile.agreed_with is None:  # else nothing is known about being right
+        extras["slices"] = slices_of(made.chosen, cert)
     report = msgspec.structs.replace(
         report,
         feasible=bool(made.passed),

@@ -17,6 +17,7 @@ from feasible.planning.evidence import (
     minimum_evidence,
     miss_limit,
     ready_on,
+    takes_labels,
 )
 from feasible.schema import (
     AnsweredBy,
@@ -219,7 +220,7 @@ def _fewest(misses: int, allowed: float, level: float) -> int:
 
 def _counts(objective: Objective) -> str:
     """Say which rows an objective is judged on."""
-    said = "labelled rows"
+    said = "labelled rows" if takes_labels(objective) else "rows"
     if objective.measure == "recall" and objective.of is not None and objective.of != objective.on:
         said += f" whose truth is `{objective.of}`"
     if objective.measure == "precision" and objective.of is not None:
@@ -232,6 +233,8 @@ def _counts(objective: Objective) -> str:
 
 def _note(objective: Objective, rate: LabelRate | None) -> str | None:
     """Say what the dates take for granted."""
+    if rate is None and not takes_labels(objective):
+        return "the brief declares no rate of traffic, so that no date can be given"
     if rate is None:
         return "the brief declares no label rate for these rows, so that no date can be given"
     if objective.on is not None and rate.of != objective.on:

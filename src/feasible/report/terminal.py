@@ -139,7 +139,7 @@ def certificate_table(lines: Sequence[CertificateLine]) -> Table:
             word, style = "not shown", "yellow"  # the value is fine, its bound is not
         sign = "<=" if line.is_ceiling else ">="
         table.add_row(
-            spoken(line.objective),
+            _named(line),
             f"{sign} {show(line.limit, line.unit)}",
             show(line.value, line.unit),
             show(line.bound, line.unit),
@@ -152,6 +152,14 @@ def certificate_table(lines: Sequence[CertificateLine]) -> Table:
 def spoken(objective: str) -> str:
     """Give an objective's id as words, which a narrow table can break."""
     return objective.replace("_", " ")
+
+
+def _named(line: CertificateLine) -> str:
+    """Give a line's promise as words; agreement with a tier names the tier as it is written."""
+    if line.agreement_with is None:
+        return spoken(line.objective)
+    _, _, rest = line.objective.partition(line.agreement_with)
+    return f"agreement with `{line.agreement_with}`{spoken(rest)}"
 
 
 def narrow_table(title: str, *, caption: str | None = None) -> Table:

@@ -142,6 +142,8 @@ class CertificateLine(_Noun, frozen=True, kw_only=True):
     value_machines: float | None = None
     """The same figure for what machines answered alone."""
     note: str | None = None
+    agreement_with: str | None = None
+    """Tier with whose answers agreement was judged, where no row is labelled: no accuracy."""
 
 
 class LatencyForecast(_Noun, frozen=True, kw_only=True):

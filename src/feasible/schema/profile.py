@@ -58,6 +58,8 @@ class Profile:
         entity: shape (n_rows,); None when rows carry no entity.
         text: shape (n_rows,); None when rows carry no text.
         simulated: Tiers whose answers are not real. They never enter a quality certificate.
+        agreed_with: Tier whose answers stand in for the truth: a loss is then a difference from
+            them. None where losses are about being right.
     """
 
     row_ids: tuple[str, ...]
@@ -76,6 +78,7 @@ class Profile:
     entity: tuple[str, ...] | None = None
     text: tuple[str, ...] | None = None
     simulated: frozenset[str] = frozenset()
+    agreed_with: str | None = None
     _truth: Truth | None = field(init=False, default=None, compare=False, repr=False)
 
     def __len__(self) -> int:
@@ -111,6 +114,7 @@ class Profile:
             entity=None if self.entity is None else _some(self.entity, places),
             text=None if self.text is None else _some(self.text, places),
             simulated=self.simulated,
+            agreed_with=self.agreed_with,
         )
         truth = self.truth
         object.__setattr__(out, "_truth", Truth(truth.names, truth.code[index]))
