@@ -134,6 +134,7 @@ def plan(
         synthetic=rows.synthetic,
         labels=labels,
         versions={name: tier.version for name, tier in profiled.fitted.items()},
+        worst_usd=_enforced_usd(tiers),
         seed=seed,
         looks=_looks(feature),
         progress=progress,
@@ -333,6 +334,14 @@ def _planned_tiers(feature: Feature, made: Plan) -> dict[str, Tier]:
                 attempt="declare rules or a person as the fallback, then plan again",
             )
     return tiers
+
+
+def _enforced_usd(tiers: dict[str, Tier]) -> dict[str, float | None]:
+    """Give the most that one call can cost by the tiers themselves, whatever the brief declares."""
+    return {
+        name: getattr(tier, "enforced_usd_per_call", tier.worst_usd_per_call)
+        for name, tier in tiers.items()
+    }
 
 
 def _tiers_now(feature: Feature, made: Plan) -> dict[str, Tier]:

@@ -155,6 +155,8 @@ def _line(
 
 
 def _uncapped(constraint: Constraint) -> str:
+    if constraint.is_declared:
+        return "asymptotic: at the declared price, which nothing enforces"
     top = constraint.scale / constraint.decisions
     most = f"${top:.4g}" if constraint.unit == "usd" else f"{top:.4g} ms"
     return f"asymptotic: no cap is enforced, and the bound takes none to be above {most}"

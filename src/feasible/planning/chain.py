@@ -69,7 +69,8 @@ class Ingredients:
         p95_ms: Tier name -> 95th percentile of one call; None when unknown.
         mean_usd: Tier name -> mean price of one call; None when unknown.
         worst_usd: Tier name -> highest price of one call; None when unknown.
-        capped: Tiers whose highest price is declared, rather than the highest that was seen.
+        capped: Tiers whose highest price is known beforehand, rather than the highest seen.
+        unenforced: Those of them, and people, whose price is declared and nothing enforces it.
         answered: Tier name -> share of rows that it answers.
         scores: What thresholds may stand on besides scores; None: nothing.
     """
@@ -84,6 +85,7 @@ class Ingredients:
     mean_usd: Mapping[str, float | None]
     worst_usd: Mapping[str, float | None]
     capped: frozenset[str] = frozenset()
+    unenforced: frozenset[str] = frozenset()
     answered: Mapping[str, float] = field(default_factory=dict)
     scores: Scores | None = None
 
@@ -158,7 +160,9 @@ def exits_of(
     is_person[:, k] = last.is_person
     cost = machine_usd.copy()
     cost[:, k] += np.where(last.is_person, kit.person_usd, 0.0)
-    worst = _worst(chain, kit)
+    worst, cap = _worst(chain, kit), cost_cap_usd(kit.brief)
+    most = None if worst is None else worst + kit.person_usd
+    declared = not kit.unenforced.isdisjoint(chain.machines)
     return Exits(
         loss=np.hstack([profile.loss[:, columns], last.loss[:, None]]),
         latency_ms=np.hstack([waited[:, :-1] + took, waited[:, -1:] + last.latency_ms[:, None]]),
@@ -170,9 +174,20 @@ def exits_of(
         labelled=labelled_rows(kit, profile) if labelled is None else labelled,
         last_tier=last.tier,
         person_loss=kit.person_loss,
-        worst_usd=None if worst is None else worst + kit.person_usd,
-        worst_machine_usd=worst,
+        worst_usd=_capped(most, cap),
+        worst_machine_usd=_capped(worst, cap),
+        is_enforced=_is_below(cap, most) or not (declared or kit.person in kit.unenforced),
+        is_machine_enforced=_is_below(cap, worst) or not declared,
     )
+
+
+def _is_below(cap: float | None, worst: float | None) -> bool:
+    """Claim that the cap on a decision, which serving keeps, bounds it more than prices do."""
+    return cap is not None and (worst is None or cap <= worst)
+
+
+def _capped(worst: float | None, cap: float | None) -> float | None:
+    return cap if _is_below(cap, worst) else worst
 
 
 def _so_far(start: FloatArray, each: FloatArray, gated: Sequence[bool]) -> FloatArray:

@@ -64,6 +64,8 @@ class Exits:
         worst_usd: Most that one decision can cost, people included; None when a price has no
             declared ceiling.
         worst_machine_usd: The same with people's prices left out.
+        is_enforced: Whether something keeps decisions below `worst_usd`; else it is declared only.
+        is_machine_enforced: The same for `worst_machine_usd`.
     """
 
     loss: FloatArray
@@ -78,6 +80,8 @@ class Exits:
     person_loss: float
     worst_usd: float | None
     worst_machine_usd: float | None
+    is_enforced: bool = True
+    is_machine_enforced: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,7 @@ class Constraint:
         decisions: Decisions that the objective's unit is about: those of a day, or one.
         is_bounded: Whether the scale is an enforced cap; otherwise bounds are asymptotic and say
             so.
+        is_declared: Whether the scale is what declared prices add up to, which nothing enforces.
         person_rate: Declared error rate of people, when that is their loss while every machine's
             loss is 0 or 1; None otherwise.
         by_person: shape (n_rows, n_exits). Whether a person answers there.
@@ -117,6 +122,7 @@ class Constraint:
     unit: str = "ratio"
     decisions: float = 1.0
     is_bounded: bool = True
+    is_declared: bool = False
     person_rate: float | None = None
     block: IntArray | None = None
 
@@ -474,7 +480,10 @@ def _cost(
         loss = (np.nan_to_num(usd) > limit_usd).astype(np.float64)
         return _made(objective, loss, counts, 0.0, weight, is_binary=True)
     seen = float(np.nanmax(usd, initial=0.0))
-    cap = max(seen, _ROOM * limit_usd if worst is None else worst, 1e-12)
+    # A price above what was declared bounds nothing any more: there may be dearer ones.
+    is_known = worst is not None and seen <= worst + 1e-12
+    cap = max(seen, (worst or 0.0) if is_known else _ROOM * limit_usd, 1e-12)
+    is_enforced = exits.is_machine_enforced if machines else exits.is_enforced
     found = _made(
         objective, np.nan_to_num(usd) / cap, counts, limit_usd / cap, weight, is_binary=False
     )
@@ -483,7 +492,8 @@ def _cost(
         scale=cap * decisions,
         unit="usd",
         decisions=decisions,
-        is_bounded=worst is not None and seen <= worst + 1e-12,
+        is_bounded=is_known and is_enforced,
+        is_declared=is_known and not is_enforced,
     )
 
 

@@ -80,7 +80,8 @@ def _at_the_edge(constraint: Constraint, exit_of_row: IntArray, level: float) ->
     serving enforces it; rows that break it all the same are a fault.
     """
     if constraint.limit >= 1:
-        return Verdict(True, "cannot be broken below the enforced cap", lambda: 1.0)
+        by = "at the declared price" if constraint.is_declared else "below the enforced cap"
+        return Verdict(True, f"cannot be broken {by}", lambda: 1.0)
     objective = constraint.objective
     if objective.kind == "people" and not constraint.loss.any():
         return Verdict(True, "no person can be asked", lambda: 0.0)

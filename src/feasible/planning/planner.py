@@ -77,8 +77,9 @@ def plan_profile(
         synthetic: Whether they were made up.
         labels: The closed set of answers; empty when any value is valid.
         versions: Tier -> version; a certificate expires when one changes.
-        worst_usd: Tier -> the most that one call can cost, where the tier enforces it; the brief's
-            `usd` counts as such too. Without one the bound on cost is asymptotic and says so.
+        worst_usd: Tier -> the most that one call can cost, where the tier enforces it. With the
+            brief's `usd`, or with neither, the bound on cost is asymptotic and says so, unless
+            `cost: each` caps every decision.
         seed: Makes the split and the search repeatable.
         looks: Fingerprint of CERT rows -> certificates that they gave this feature before.
         progress: Told what is done, how much, of how much.

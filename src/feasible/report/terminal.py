@@ -204,11 +204,13 @@ def _ms(ms: float | None) -> str:
 
 
 def _methods(lines: Sequence[CertificateLine]) -> str:
-    """Say by which method each bound was found."""
+    """Say by which method each bound was found, and what it takes for granted."""
     by: dict[str, list[str]] = {}
     for line in lines:
         by.setdefault(line.method, []).append(spoken(line.objective))
-    return "\n".join(f"{method}: {', '.join(names)}" for method, names in by.items())
+    told = [f"{method}: {', '.join(names)}" for method, names in by.items()]
+    told += [f"{spoken(line.objective)}: {line.note}" for line in lines if line.note is not None]
+    return "\n".join(told)
 
 
 def comparison_table(report: PlanReport) -> Table:

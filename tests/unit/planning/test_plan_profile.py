@@ -253,3 +253,77 @@ def test_cost_and_time_need_no_labels(tiers: slice) -> None:
     assert made.plan is not None
     assert {line.n for line in made.certificate} == {made.plan.data.n_cert}
     assert made.extras["calibration"] == {}
+
+
+def priced(cert_usd: float = 0.0008, early_usd: float = 0.0008, rest: str = "") -> PlanReport:
+    """Plan one tier declared at $0.001 a call whose last CERT row, or first row, costs this."""
+    rows = profile(1000)
+    usd = np.full((1000, 1), 0.0008)
+    usd[0], usd[-1] = early_usd, cert_usd
+    one = replace(
+        rows,
+        tiers=("large",),
+        loss=rows.loss[:, 1:],
+        answered=rows.answered[:, 1:],
+        score=rows.score[:, 1:],
+        answer_class=rows.answer_class[:, 1:],
+        latency_ms=rows.latency_ms[:, 1:],
+        cost_usd=usd,
+        is_test=np.arange(1000) >= 600,
+    )
+    said = f"""\
+feasible: 1
+name: triage
+goal: {{statement: s}}
+envelope: [{{cost: mean, at_most: $0.002}}{rest}]
+layers: {{tiers: [{{name: large, kind: llm, usd: $0.001}}]}}
+"""
+    return plan_profile(parse_brief(said).brief, one, data="test rows", synthetic=True, now=NOW)
+
+
+def test_a_declared_price_is_no_enforced_cap() -> None:
+    """The bound says that it stands on a price that nothing enforces."""
+    (line,) = priced().certificate
+
+    assert line.method == "cannot be broken at the declared price"
+    assert line.note == "asymptotic: at the declared price, which nothing enforces"
+
+
+def test_a_declared_price_that_a_judging_row_exceeds_bounds_nothing() -> None:
+    """A call at $0.0011 shows that there may be dearer ones: the rows have to show the mean."""
+    (line,) = priced(cert_usd=0.0011).certificate
+
+    assert line.method == "betting"
+    assert line.note is not None
+    assert "no cap is enforced" in line.note
+
+
+def test_a_declared_price_that_earlier_rows_exceed_is_no_cap() -> None:
+    """Whoever was dearer than declared when thresholds were chosen may be so again."""
+    (line,) = priced(early_usd=0.0011).certificate
+
+    assert line.method == "betting"
+
+
+def test_a_cap_on_each_decision_bounds_the_mean() -> None:
+    """Serving keeps the cap, so that the mean cannot be above it."""
+    lines = {x.objective: x for x in priced(rest=", {cost: each, at_most: $0.001}").certificate}
+
+    assert lines["cost_mean"].method == "cannot be broken below the enforced cap"
+    assert lines["cost_mean"].note is None
+
+
+def test_a_cap_of_the_tier_itself_is_enforced() -> None:
+    """What the tier's own code allows at most needs no declaration."""
+    rows = profile(1000)
+    brief = parse_brief(COST_AND_TIME.replace("$0.012", "$0.02")).brief
+    made = plan_profile(
+        brief,
+        rows,
+        data="test rows",
+        synthetic=True,
+        now=NOW,
+        worst_usd={"small": 0.0001, "large": 0.012},
+    )
+
+    assert {x.note for x in made.certificate} == {None}
