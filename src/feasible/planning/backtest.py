@@ -15,11 +15,10 @@ from feasible.planning.constraints import (
     Constraint,
     Exits,
     constraints,
-    dearest_usd,
-    own_limit,
     percentile_of,
 )
 from feasible.planning.judgement import interval_of
+from feasible.planning.own_units import dearest_usd, own_limit
 from feasible.planning.results import percentiles
 from feasible.schema import (
     Backtest,

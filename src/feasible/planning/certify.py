@@ -16,8 +16,9 @@ from typing import Final
 import numpy as np
 
 from feasible.planning.candidates import Candidate
-from feasible.planning.constraints import Constraint, Exits, dearest_usd, own_limit, percentile_of
+from feasible.planning.constraints import Constraint, Exits, percentile_of
 from feasible.planning.judgement import verdict_on
+from feasible.planning.own_units import dearest_usd, own_limit
 from feasible.planning.sheet import Sheet
 from feasible.schema import AnsweredBy, CertificateLine, FloatArray, IntArray
 from feasible.stats import quantile_upper_bound

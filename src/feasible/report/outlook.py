@@ -252,7 +252,8 @@ def _left(tier: str, because: str, saves_usd: float | None) -> str:
 
 def check_text(found: PlanCheck) -> str:
     """Say whether a certificate still stands, and every reason why not."""
-    state = "stands" if found.stands else "has EXPIRED"
+    never_held = any(one.what == "promise" for one in found.expired)
+    state = "NEVER HELD" if never_held else "stands" if found.stands else "has EXPIRED"
     lines = [f"the certificate of {found.plan}, made {found.made_at:%Y-%m-%d %H:%M}, {state}"]
     lines += [f"  {one.what:<8} {one.name}: was {one.was}, is {one.now}" for one in found.expired]
     lines += [f"  looked at: {'; '.join(found.checked)}"]

@@ -315,15 +315,16 @@ class Backtest(_Noun, frozen=True, kw_only=True):
 class Expired(_Noun, frozen=True, kw_only=True):
     """One reason why a certificate no longer stands."""
 
-    what: Literal["brief", "price", "version", "tier", "age"]
+    what: Literal["promise", "brief", "price", "version", "tier", "age"]
+    """`promise`: it was never shown to hold, so that there is no certificate to expire."""
     name: str
-    """The tier, or the part of the brief."""
+    """The promise, the tier, or the part of the brief."""
     was: str
     now: str
 
 
 class PlanCheck(_Noun, frozen=True, kw_only=True):
-    """Whether the certificate of a plan still stands."""
+    """Whether the certificate of a plan still stands: one that never held does not."""
 
     plan: str
     """Id."""
