@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from feasible.errors import DataError, nearest
-from feasible.planning.constraints import positives_of
+from feasible.planning.constraints import positives_of, unjudged
 from feasible.planning.evidence import beyond_rows
 from feasible.schema import Brief, Objective, Profile
 from feasible.stats import zero_miss_rows
@@ -40,8 +40,16 @@ def check_promises(brief: Brief) -> None:
     """Refuse promises that no rows can show, whatever these say.
 
     Raises:
-        DataError: A promise allows no miss at all.
+        DataError: A promise allows no miss at all, or none of them is one that rows judge.
     """
+    beside = dict(unjudged(brief))
+    if all(objective.id in beside for objective in brief.envelope):
+        raise DataError(
+            "no promise of the brief is one that rows can judge",
+            asked=", ".join(objective.id for objective in brief.envelope) or "an empty envelope",
+            found="; ".join(f"{name}: {why}" for name, why in beside.items()) or None,
+            attempt="promise a cost, a latency, a quality or people's share beside it",
+        )
     for objective in brief.envelope:
         beyond = beyond_rows(brief, objective)
         if beyond is not None:

@@ -327,3 +327,12 @@ def test_a_cap_of_the_tier_itself_is_enforced() -> None:
     )
 
     assert {x.note for x in made.certificate} == {None}
+
+
+def test_a_brief_that_rows_cannot_judge_is_refused() -> None:
+    """Load decides throughput: with that promise alone there is nothing to plan for."""
+    alone = BRIEF.split("envelope:", maxsplit=1)[0].replace("{{", "{").replace("}}", "}")
+    said = parse_brief(f"{alone}envelope: [{{throughput: peak, at_least: 10 / s}}]\n").brief
+
+    with pytest.raises(DataError, match="no promise of the brief is one that rows can judge"):
+        plan_profile(said, profile(400), data="test rows", synthetic=True, now=NOW)
