@@ -44,7 +44,7 @@ def kit(profile: Profile, serving: str, envelope: str, *, person: str | None) ->
     brief = parse_brief(
         "feasible: 1\nname: law\ngoal: {statement: Laws hold}\nenvelope:\n"
         f"  - {{quality: accuracy, at_least: 0.8}}\n{envelope}"
-        "layers:\n  tiers:\n    - {name: person, kind: person, usd: $1}\n"
+        "layers:\n  tiers:\n    - {name: person, kind: person, error_rate: 0 %, usd: $1}\n"
         f"  serving: {serving}\n"
     ).brief
     same = Calibrator(method="isotonic", x=(0.0, 1.0), y=(0.0, 1.0), n=1)

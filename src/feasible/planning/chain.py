@@ -91,15 +91,15 @@ class Ingredients:
 
     @property
     def person_usd(self) -> float:
-        """Give the price of a hand-off. Dollars; 0 when the brief declares none."""
+        """Give the price of a hand-off by which plans are compared. Dollars; 0 when unknown."""
         usd = self.mean_usd.get(self.person) if self.person is not None else None
         return 0.0 if usd is None else usd
 
     @property
     def person_loss(self) -> float:
-        """Give the declared error rate of people. Ratio."""
+        """Give the declared error rate of people, the high end of a range. Ratio."""
         spec = self.specs.get(self.person) if self.person is not None else None
-        return spec.error_rate.mid if spec is not None and spec.error_rate is not None else 0.0
+        return spec.error_rate.high if spec is not None and spec.error_rate is not None else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,8 @@ def exits_of(
     is_person = np.zeros((len(profile), k + 1), dtype=np.bool_)
     is_person[:, k] = last.is_person
     cost = machine_usd.copy()
-    cost[:, k] += np.where(last.is_person, kit.person_usd, 0.0)
+    is_known = kit.person is None or kit.mean_usd.get(kit.person) is not None
+    cost[:, k] += np.where(last.is_person, kit.person_usd if is_known else np.nan, 0.0)
     worst, cap = _worst(chain, kit), cost_cap_usd(kit.brief)
     most = None if worst is None else worst + kit.person_usd
     declared = not kit.unenforced.isdisjoint(chain.machines)

@@ -9,7 +9,7 @@ import numpy as np
 from feasible.errors import DataError, nearest
 from feasible.planning.constraints import positives_of, unjudged
 from feasible.planning.evidence import beyond_rows
-from feasible.schema import Brief, Objective, Profile
+from feasible.schema import AnsweredBy, Brief, Objective, Profile, TierKind
 from feasible.stats import zero_miss_rows
 
 __all__ = ["check_objectives", "check_profile", "check_promises"]
@@ -40,7 +40,8 @@ def check_promises(brief: Brief) -> None:
     """Refuse promises that no rows can show, whatever these say.
 
     Raises:
-        DataError: A promise allows no miss at all, or none of them is one that rows judge.
+        DataError: A promise allows no miss at all, none of them is one that rows judge, or one
+            counts people's answers and nobody says how often these are wrong.
     """
     beside = dict(unjudged(brief))
     if all(objective.id in beside for objective in brief.envelope):
@@ -51,9 +52,59 @@ def check_promises(brief: Brief) -> None:
             attempt="promise a cost, a latency, a quality or people's share beside it",
         )
     for objective in brief.envelope:
+        if objective.id not in beside:
+            _check_limit(objective)
         beyond = beyond_rows(brief, objective)
         if beyond is not None:
             _refuse(objective, beyond)
+        _check_people(brief, objective)
+
+
+def _check_limit(objective: Objective) -> None:
+    """Refuse a range as a limit: nobody could say which of its numbers was promised."""
+    limit = objective.limit
+    if limit is None or limit.low == limit.high:
+        return
+    ends = str(limit).replace("..", " and ")
+    raise DataError(
+        f"{objective.id} promises a range, {limit}",
+        asked="one number, which rows either show or do not",
+        found=f"every number between {ends}",
+        attempt=f"give the end that must hold: {objective.id} "
+        f"{'at_most' if objective.is_ceiling else 'at_least'} one of the two",
+    )
+
+
+def _check_people(brief: Brief, objective: Objective) -> None:
+    """Refuse to take people to be always right because nobody said how often they are not."""
+    if objective.kind != "quality" or objective.by is AnsweredBy.MACHINES:
+        return
+    for tier in brief.layers.tiers:
+        if tier.kind is TierKind.PERSON and tier.error_rate is None:
+            raise DataError(
+                f"how often `{tier.name}` is wrong is unknown",
+                asked=f"{objective.id} counts their answers: who answers must have an error rate",
+                found=f"no `error_rate` of `{tier.name}`",
+                attempt="declare `error_rate: 2 %`, `error_rate: 0 %` if people's answers are the "
+                "truth by definition, or promise it `by: machines`",
+            )
+
+
+def _check_price_of_people(brief: Brief, profile: Profile) -> None:
+    """Refuse to take people to be free because nobody said what they cost."""
+    is_priced = any(o.kind == "cost" and o.by is not AnsweredBy.MACHINES for o in brief.envelope)
+    for tier in brief.layers.tiers:
+        if tier.kind is not TierKind.PERSON or tier.usd is not None:
+            continue
+        column = profile.tiers.index(tier.name) if tier.name in profile.tiers else None
+        is_known = column is not None and not np.isnan(profile.cost_usd[:, column]).all()
+        if not is_known and (is_priced or not np.isnan(profile.cost_usd).all()):
+            raise DataError(
+                f"what an answer of `{tier.name}` costs is unknown",
+                asked="the cheapest plan, and each promise on cost, counts people's answers",
+                found=f"no `usd` of `{tier.name}`, and no price in the profile",
+                attempt="declare `usd: $1.50`, or `usd: $0` if people's time is free",
+            )
 
 
 def _refuse(objective: Objective, beyond: str) -> None:
@@ -82,6 +133,7 @@ def check_objectives(brief: Brief, profile: Profile) -> None:
             promise that no number of rows can show.
     """
     check_promises(brief)
+    _check_price_of_people(brief, profile)
     for objective in brief.envelope:
         if objective.on is not None:
             _check_slice(objective, profile)

@@ -175,5 +175,6 @@ def _with_people(constraint: Constraint, exit_of_row: IntArray, level: float) ->
     share = upper_bound(int(by_person.sum()), n, confidence_level=1 - delta / 10)
     missed = upper_bound(misses, n, confidence_level=1 - delta * 9 / 10)
     bound = missed + (constraint.person_rate or 0.0) * share
-    method = "exact binomial, people at their declared error rate"
+    rate = f"{100 * (constraint.person_rate or 0.0):.3g} %"
+    method = f"exact binomial, people at their declared error rate of at most {rate}"
     return Verdict(bound <= constraint.limit, method, lambda: bound)

@@ -336,3 +336,56 @@ def test_a_brief_that_rows_cannot_judge_is_refused() -> None:
 
     with pytest.raises(DataError, match="no promise of the brief is one that rows can judge"):
         plan_profile(said, profile(400), data="test rows", synthetic=True, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("person", "reason"),
+    [
+        ("usd: $1", "how often `ann` is wrong is unknown"),
+        ("error_rate: 1 %", "what an answer of `ann` costs is unknown"),
+    ],
+)
+def test_people_are_neither_right_nor_free_because_nobody_said(person: str, reason: str) -> None:
+    """Unknown is not 0: the brief has to say how often people err and what they cost."""
+    layers = f"layers: {{tiers: [{{name: ann, kind: person, {person}}}]}}\n"
+    said = BRIEF.format(accuracy="0.90", cost="$0.02", latency="200 ms") + layers
+
+    with pytest.raises(DataError, match=reason):
+        plan_profile(parse_brief(said).brief, profile(400), data="x", synthetic=True, now=NOW)
+
+
+def test_what_people_cost_stays_unknown_where_nothing_has_a_price() -> None:
+    """Without any price a plan can be made, and says that its cost is unknown."""
+    rows = replace(profile(1000), cost_usd=np.full((1000, 2), np.nan))
+    said = """\
+feasible: 1
+name: triage
+goal: {statement: s}
+envelope: [{quality: accuracy, at_least: 0.9}]
+layers: {tiers: [{name: ann, kind: person, error_rate: 1 %}]}
+"""
+    made = plan_profile(parse_brief(said).brief, rows, data="x", synthetic=True, now=NOW)
+
+    person = next(one for one in made.comparisons if one.name == "every case to a person")
+    assert person.cost_usd is None
+    assert made.forecast is not None
+    assert made.forecast.cost_usd is None
+
+
+def test_a_range_is_no_limit() -> None:
+    """Nobody could say which of its numbers was promised."""
+    with pytest.raises(DataError, match="accuracy promises a range"):
+        plan(profile(400), accuracy="0.80..0.95")
+
+
+def test_people_err_at_the_high_end_of_what_is_declared() -> None:
+    """A range of 1 to 20 % is certified at 20 %, and the line says so."""
+    layers = "layers: {tiers: [{name: ann, kind: person, usd: $0.02, error_rate: 1..20 %}]}\n"
+    said = BRIEF.format(accuracy="0.75", cost="$0.02", latency="200 ms") + layers
+    made = plan_profile(parse_brief(said).brief, profile(1000), data="x", synthetic=True, now=NOW)
+
+    assert "every case to a person" in {one.name for one in made.comparisons}
+    person = next(one for one in made.comparisons if one.name == "every case to a person")
+    assert person.quality["accuracy"] == pytest.approx(0.80)
+    line = next(one for one in made.certificate if one.objective == "accuracy")
+    assert line.method == "exact binomial, people at their declared error rate of at most 20 %"
