@@ -24,7 +24,7 @@ from feasible.planning.evidence import (
 from feasible.planning.gaps import filled
 from feasible.planning.infeasible import explain, structural
 from feasible.planning.ingredients import foreseen_of, ingredients_of
-from feasible.planning.leftout import usable_tiers
+from feasible.planning.leftout import rarely_judged, usable_tiers
 from feasible.planning.looks import looked_again, used_rows
 from feasible.planning.relaxing import relaxed
 from feasible.planning.results import comparisons_of, forecast_of, frontier_points, slices_of
@@ -101,6 +101,8 @@ def plan_profile(
     fitted = searched if is_shared else _at_most(split.fit, _FIT_ROWS, seed)
     fit = found if is_shared else profile.take(fitted)
     usable, left_out = usable_tiers(brief, specs, profile)
+    early = np.union1d(split.fit, split.search)
+    usable, scarce = rarely_judged(brief, profile, usable, early)
     everything = ingredients_of(brief, specs, profile, split, fit, found, usable, worst_usd or {})
     used = used_rows(
         profile,
@@ -120,7 +122,13 @@ def plan_profile(
         frontier=(),
         data=used,
         minimum_evidence=minimum_evidence(brief),
-        left_out=(*left_out, *people, *_without_fit(usable, everything)),
+        left_out=(
+            *left_out,
+            *scarce,
+            *people,
+            *_without_fit(usable, everything),
+            *_screened_out(everything, kit),
+        ),
         comparisons=comparisons_of(
             everything, profile, cert.take(_at_most(np.arange(len(cert)), _COMPARED_ROWS, seed))
         ),
@@ -209,6 +217,13 @@ def _without_fit(usable: Sequence[str], kit: Ingredients) -> tuple[LeftOut, ...]
         LeftOut(tier=name, because="it answered no labelled row")
         for name in usable
         if name not in kit.fits
+    )
+
+
+def _screened_out(before: Ingredients, after: Ingredients) -> tuple[LeftOut, ...]:
+    why = "of very many tiers it adds least: a cheaper one does as well, on the fitting rows"
+    return tuple(
+        LeftOut(tier=name, because=why) for name in before.machines if name not in after.machines
     )
 
 

@@ -389,3 +389,44 @@ def test_people_err_at_the_high_end_of_what_is_declared() -> None:
     assert person.quality["accuracy"] == pytest.approx(0.80)
     line = next(one for one in made.certificate if one.objective == "accuracy")
     assert line.method == "exact binomial, people at their declared error rate of at most 20 %"
+
+
+def test_a_tier_judged_on_few_rows_does_not_take_the_evidence_of_the_others() -> None:
+    """A pilot with twenty judged answers is left out, with its reason."""
+    rows = profile(2000)
+    pilot = np.full((2000, 1), np.nan)
+    pilot[::100] = 0.0
+    more = replace(
+        rows,
+        tiers=("small", "large", "pilot"),
+        loss=np.hstack([rows.loss, pilot]),
+        answered=np.ones((2000, 3), dtype=np.bool_),
+        score=np.hstack([rows.score, np.full((2000, 1), 0.5)]),
+        answer_class=np.hstack([rows.answer_class, np.full((2000, 1), -1)]),
+        latency_ms=np.hstack([rows.latency_ms, np.full((2000, 1), 5.0)]),
+        cost_usd=np.hstack([rows.cost_usd, np.full((2000, 1), 0.02)]),
+    )
+    made = plan(more)
+
+    assert made.feasible
+    assert [left.tier for left in made.left_out] == ["pilot"]
+    assert "judged on 1 % of the rows" in made.left_out[0].because
+
+
+def test_tiers_screened_out_of_many_are_named() -> None:
+    """Of twelve tiers eight are made orders of; the report says which are not, and why."""
+    rows = profile(600)
+    twelve = replace(
+        rows,
+        tiers=tuple(f"t{i:02}" for i in range(12)),
+        loss=np.repeat(rows.loss[:, 1:], 12, axis=1),
+        answered=np.ones((600, 12), dtype=np.bool_),
+        score=np.repeat(rows.score[:, :1], 12, axis=1),
+        answer_class=np.repeat(rows.answer_class[:, 1:], 12, axis=1),
+        latency_ms=np.repeat(rows.latency_ms[:, 1:], 12, axis=1),
+        cost_usd=rows.cost_usd[:, 1:] * (1 + np.arange(12)),
+    )
+    made = plan(twelve, accuracy="0.80")
+
+    assert len(made.left_out) == 4
+    assert all("of very many tiers" in left.because for left in made.left_out)
