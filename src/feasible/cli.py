@@ -376,6 +376,12 @@ def _planned(
         opened = open_feature(feature)
         with _progress(enabled=not quiet) as progress:
             return loop.plan(opened, data=data, seed=seed, progress=progress, say=_warn)
+    if data is not None:
+        raise BadInput(
+            "a data set is read by a feature's own code, and there is none here",
+            asked=f"--data {data} without a feature",
+            attempt="feasible plan NAME --data DATA, or leave --data out",
+        )
     if brief is None:
         raise BadInput(
             "logged outcomes need the brief that they are held to",

@@ -262,3 +262,14 @@ def test_a_plan_that_does_not_hold_is_not_written_and_an_older_one_is_put_aside(
     assert not Path("plan.json").exists()
     assert Path("plan.superseded.json").read_bytes() == written
     assert "put aside as plan.superseded.json" in capsys.readouterr().err
+
+
+def test_a_data_set_beside_logged_outcomes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would be ignored: the rows are those of the profile."""
+    monkeypatch.chdir(tmp_path)
+
+    files = ["--brief", "b.yaml", "--profile", "p.csv", "--data", "banking77"]
+    assert run(["plan", *files], monkeypatch) == 2
+    assert "--data banking77 without a feature" in capsys.readouterr().err

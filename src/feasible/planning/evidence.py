@@ -12,7 +12,13 @@ import numpy as np
 
 from feasible.planning.constraints import blocks_of, percentile_of, positives_of
 from feasible.schema import BoolArray, Brief, CertificateLine, Objective, Profile, TierKind
-from feasible.stats import lower_bound, rows_for_power, rows_needed, zero_miss_rows
+from feasible.stats import (
+    binomial_p_value,
+    lower_bound,
+    rows_for_power,
+    rows_needed,
+    zero_miss_rows,
+)
 
 __all__ = [
     "AGREES",
@@ -20,6 +26,7 @@ __all__ = [
     "beyond_rows",
     "earliest_date",
     "evidence_schedule",
+    "fewest_rows",
     "label_rate",
     "labels_needed",
     "minimum_evidence",
@@ -171,6 +178,23 @@ def unshowable(brief: Brief, judging: Mapping[str, int]) -> dict[str, int]:
     return {name: n for name, n in judging.items() if n < fewest.get(name, 0)}
 
 
+def fewest_rows(misses: int, allowed: float, level: float) -> int:
+    """Give the fewest rows that show a miss rate of at most `allowed` with so many misses.
+
+    Examples:
+        >>> [fewest_rows(k, 0.005, 0.95) for k in (0, 1, 3)]
+        [598, 947, 1549]
+    """
+    low, high = misses, 2 * misses + 2
+    while binomial_p_value(misses, high, limit=allowed) > 1 - level:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        is_shown = binomial_p_value(misses, middle, limit=allowed) <= 1 - level
+        low, high = (low, middle) if is_shown else (middle, high)
+    return high
+
+
 def labels_needed(
     brief: Brief, lines: tuple[CertificateLine, ...], *, too_few: Collection[str] = ()
 ) -> dict[str, int]:
@@ -191,7 +215,8 @@ def labels_needed(
         limit = row_limit(objective)
         if needed is None and limit is not None and line.objective in too_few:
             is_luck = _least_rate(line) <= limit
-            fewest = zero_miss_rows(limit, confidence_level=line.confidence_level)
+            # The misses that are there stay: the rows to come have to make up for them.
+            fewest = fewest_rows(math.ceil(line.misses), limit, line.confidence_level)
             needed = max(fewest, line.n + 1) if is_luck else None
         if needed is not None and needed <= max(_FAR * line.n, _FAR * _FAR):
             out[line.objective] = max(1, needed - line.n)

@@ -142,6 +142,7 @@ def _too_few(line: CertificateLine, missing: int, too_few: Mapping[str, int]) ->
         return (
             f"{line.objective}: only {too_few[line.objective]:,} rows can judge it, too few to "
             f"show {limit} even without a miss; {missing:,} more can"
+            + (f", if none adds to the {line.misses:g} misses" if line.misses else "")
         )
     if line.misses:
         return (

@@ -12,6 +12,7 @@ import msgspec
 from feasible.planning.evidence import (
     LabelRate,
     earliest_date,
+    fewest_rows,
     label_rate,
     labels_needed,
     minimum_evidence,
@@ -27,7 +28,7 @@ from feasible.schema import (
     Objective,
     TimelineStep,
 )
-from feasible.stats import binomial_p_value, rows_for_power
+from feasible.stats import rows_for_power
 
 __all__ = ["due_date", "evidence_lines", "label_dates", "timeline"]
 
@@ -149,7 +150,7 @@ def _line(
 ) -> EvidenceLine:
     allowed, level = miss_limit(objective) or 0.0, objective.confidence_level
     have, misses = (0, 0) if line is None else (line.n, round(line.misses))
-    missing = _fewest(0, allowed, level) if line is None else 0 if line.holds else short
+    missing = fewest_rows(0, allowed, level) if line is None else 0 if line.holds else short
     expected = _expected(objective, line)
     likely = rows_for_power(expected, limit=allowed, confidence_level=level)
     rate, limit = label_rate(brief, objective), objective.limit
@@ -161,7 +162,7 @@ def _line(
         is_ceiling=objective.is_ceiling,
         confidence_level=level,
         counts=_counts(objective),
-        rows_by_misses={str(k): _fewest(k, allowed, level) for k in _MISSES},
+        rows_by_misses={str(k): fewest_rows(k, allowed, level) for k in _MISSES},
         have=have,
         misses=misses,
         missing=missing,
@@ -199,23 +200,6 @@ def _expected(objective: Objective, line: CertificateLine | None) -> float:
 def _missed(objective: Objective, figure: float) -> float:
     """Turn a quality into its miss rate."""
     return figure if objective.is_ceiling else 1 - figure
-
-
-def _fewest(misses: int, allowed: float, level: float) -> int:
-    """Give the fewest rows that show a miss rate of at most `allowed` with so many misses.
-
-    Examples:
-        >>> [_fewest(k, 0.005, 0.95) for k in (0, 1, 3)]
-        [598, 947, 1549]
-    """
-    low, high = misses, 2 * misses + 2
-    while binomial_p_value(misses, high, limit=allowed) > 1 - level:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        is_shown = binomial_p_value(misses, middle, limit=allowed) <= 1 - level
-        low, high = (low, middle) if is_shown else (middle, high)
-    return high
 
 
 def _counts(objective: Objective) -> str:
@@ -357,11 +341,11 @@ def _rows_for(objective: Objective, allowed: float, line: CertificateLine | None
     """
     level = objective.confidence_level
     if line is None:
-        return _fewest(0, allowed, level)
+        return fewest_rows(0, allowed, level)
     if line.value is None or allowed <= _missed(objective, line.value):
         return None
     if _is_counted(line):
-        return _fewest(math.ceil(line.misses), allowed, level)
+        return fewest_rows(math.ceil(line.misses), allowed, level)
     if line.bound is None:
         return None
     value, bound = _missed(objective, line.value), _missed(objective, line.bound)

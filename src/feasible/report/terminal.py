@@ -42,6 +42,10 @@ _MARK: Final = {
 }
 
 
+_UNLABELLED: Final = ("agreement_with_", "cost_", "latency_", "people_")
+"""How the promises begin that every row judges, labelled or not."""
+
+
 def show(value: float | None, unit: str) -> str:
     """Show a number in its unit; unknown stays unknown.
 
@@ -291,11 +295,14 @@ def infeasible_panel(report: PlanReport) -> RenderableType:
         return Text("")
     lines = [Text(sentence) for sentence in found.because]
     for objective, missing in found.labels_needed.items():
-        lines.append(Text(f"{objective}: {missing:,} more labelled rows are needed"))
+        kind = "rows" if objective.startswith(_UNLABELLED) else "labelled rows"
+        lines.append(Text(f"{objective}: {missing:,} more {kind} are needed"))
     if found.earliest_date is not None:
         span = {str(day) for day in (found.earliest_date, found.latest_date) if day is not None}
         days = " to ".join(sorted(span))
-        lines.append(Text(f"earliest date at the brief's label rate: {days}"))
+        bare = all(name.startswith(_UNLABELLED) for name in found.labels_needed)
+        rate = "rate of traffic" if bare and found.labels_needed else "label rate"
+        lines.append(Text(f"earliest date at the brief's {rate}: {days}"))
     for relaxation in found.relaxations:
         tried = "planned again: holds" if relaxation.verified else "not verified"
         was, to = (_typed(end, relaxation.unit) for end in (relaxation.from_, relaxation.to))

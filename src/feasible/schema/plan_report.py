@@ -105,7 +105,7 @@ class Infeasible(_Noun, frozen=True, kw_only=True):
     """Sentences with their numbers; of a trade-off, first which promises conflict."""
     relaxations: tuple[Relaxation, ...] = ()
     labels_needed: dict[str, int] = {}
-    """Objective id -> labelled rows (positives, for recall) still missing."""
+    """Objective id -> rows still missing: labelled ones for quality, positives for recall."""
     earliest_date: date | None = None
     """When these labels will have matured at the brief's label rate; None when that is unknown."""
     latest_date: date | None = None
