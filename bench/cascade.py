@@ -43,7 +43,7 @@ layers:
   tiers:
     - {{name: text, kind: model, usd: $0}}
     - {{name: gpt35, kind: llm}}
-    - {{name: person, kind: person, usd: ${_PERSON_USD}}}
+    - {{name: person, kind: person, error_rate: 0 %, usd: ${_PERSON_USD}}}
 """
 
 

@@ -59,7 +59,7 @@ layers:
     - {name: text, kind: model, usd: $0}
     - {name: gpt35, kind: llm}
     - {name: llama70b, kind: llm}
-    - {name: person, kind: person, usd: $0.05}
+    - {name: person, kind: person, error_rate: 0 %, usd: $0.05}
 """
 _FLOORS = {"recall": 0.95, "accuracy": 0.90}
 _LEVEL = 0.9

@@ -120,7 +120,9 @@ def plan(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Also write the plan here; with --brief and --check, the plan to check."),
+        typer.Option(
+            help="Also write a plan that holds here; with --brief and --check, the plan to check."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Makes every random choice repeatable.", min=0)] = 0,
     check: Annotated[
@@ -141,9 +143,12 @@ def plan(
             "plan what?", attempt="feasible plan NAME, or feasible plan --brief B --profile P"
         )
     report = _planned(feature, data, brief, profile, seed=seed, quiet=quiet)
-    made = report.plan or report.fallback_plan
-    if out is not None and made is not None:
-        write_json(made, out)
+    if out is not None and report.plan is not None:
+        write_json(report.plan, out)
+    elif out is not None and report.data is not None and out.exists():
+        aside = out.with_name(f"{out.stem}.superseded.json")
+        out.replace(aside)  # what was shown before does not hold on the rows of today
+        print(f"no plan holds: the older {out} was put aside as {aside}", file=sys.stderr)
     if as_json:
         _print_json(report)
     else:
@@ -371,6 +376,12 @@ def _planned(
         opened = open_feature(feature)
         with _progress(enabled=not quiet) as progress:
             return loop.plan(opened, data=data, seed=seed, progress=progress, say=_warn)
+    if data is not None:
+        raise BadInput(
+            "a data set is read by a feature's own code, and there is none here",
+            asked=f"--data {data} without a feature",
+            attempt="feasible plan NAME --data DATA, or leave --data out",
+        )
     if brief is None:
         raise BadInput(
             "logged outcomes need the brief that they are held to",

@@ -21,9 +21,10 @@ from feasible.errors import LedgerError, LedgerLocked, PlanError
 from feasible.feedback import HeadroomTracker, read_labels
 from feasible.folder import Feature
 from feasible.ledger import Ledger, Verification, open_ledger
-from feasible.planning import backtest as replay
 from feasible.planning import (
+    agreed,
     check_plan,
+    check_promises,
     expired_versions,
     explained,
     hourly_prices,
@@ -34,6 +35,7 @@ from feasible.planning import (
     too_few_labels,
     write_profile,
 )
+from feasible.planning import backtest as replay
 from feasible.registry import store, verify
 from feasible.rubric import Review
 from feasible.rubric import review as review_brief
@@ -106,6 +108,7 @@ def plan(
     """
     if data is None and not (feature.folder / "data.py").is_file():
         return plan_from_brief(feature.found)
+    check_promises(feature.brief)
     rows = feature.dataset(data)
     for short in too_few_labels(feature.brief, rows.examples, today=_today()):
         if say is not None:
@@ -123,20 +126,20 @@ def plan(
         progress=progress,
     )
     write_profile(profiled.profile, feature.profile_path)
+    brief, profile = agreed(feature.brief, profiled.profile)
     planned = partial(
         plan_profile,
-        profile=profiled.profile,
+        profile=profile,
         data=rows.name,
         synthetic=rows.synthetic,
         labels=labels,
         versions={name: tier.version for name, tier in profiled.fitted.items()},
+        worst_usd=_enforced_usd(tiers),
         seed=seed,
         looks=_looks(feature),
         progress=progress,
     )
-    report = explained(
-        planned(feature.brief), feature.brief, profiled.profile, again=planned, today=_today()
-    )
+    report = explained(planned(brief), brief, profile, again=planned, today=_today())
     report = _complete(report, feature.brief, profiled.fitted, feature.work)
     _count_look(feature, report)
     write_json(report, feature.report_path)
@@ -160,12 +163,13 @@ def plan_from_profile(brief_path: Path, profile_path: Path, *, seed: int = 0) ->
         profile_path: Parquet or CSV, one line per row and tier.
         seed: Makes every random choice repeatable.
     """
-    brief, profile = load_brief(brief_path).brief, read_profile(profile_path)
+    declared = load_brief(brief_path).brief
+    brief, profile = agreed(declared, read_profile(profile_path))
     planned = partial(
         plan_profile, profile=profile, data=profile_path.name, synthetic=False, seed=seed
     )
     report = explained(planned(brief), brief, profile, again=planned, today=_today())
-    return _complete(report, brief, {}, None)
+    return _complete(report, declared, {}, None)
 
 
 def check(feature: Feature) -> PlanCheck:
@@ -193,7 +197,7 @@ def check_file(brief_path: Path, plan_path: Path) -> PlanCheck:
 def backtest(plan_path: Path, profile_path: Path) -> Backtest:
     """Replay a fixed plan on other rows and say which promises it kept there."""
     fixed = read_plan(plan_path)
-    return replay(fixed, brief_of(fixed).brief, read_profile(profile_path))
+    return replay(fixed, *agreed(brief_of(fixed).brief, read_profile(profile_path)))
 
 
 def serve(
@@ -330,6 +334,14 @@ def _planned_tiers(feature: Feature, made: Plan) -> dict[str, Tier]:
                 attempt="declare rules or a person as the fallback, then plan again",
             )
     return tiers
+
+
+def _enforced_usd(tiers: dict[str, Tier]) -> dict[str, float | None]:
+    """Give the most that one call can cost by the tiers themselves, whatever the brief declares."""
+    return {
+        name: getattr(tier, "enforced_usd_per_call", tier.worst_usd_per_call)
+        for name, tier in tiers.items()
+    }
 
 
 def _tiers_now(feature: Feature, made: Plan) -> dict[str, Tier]:

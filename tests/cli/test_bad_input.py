@@ -236,3 +236,40 @@ def test_a_plan_that_does_not_hold_any_more_is_not_served(
     assert run(["serve", "triage", "--port", "0"], monkeypatch) == 2
     assert "no plan" in capsys.readouterr().err
     assert (feature / ".feasible" / "plan.superseded.json").is_file()
+
+
+def test_a_plan_that_does_not_hold_is_not_written_and_an_older_one_is_put_aside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What stands at --out holds; what stood there before is told and kept."""
+    monkeypatch.chdir(tmp_path)
+    head = "feasible: 1\nname: x\ngoal: {statement: s}\nenvelope: "
+    for name, limit in (("easy", "0.5"), ("hard", "0.97")):
+        text = f"{head}[{{quality: accuracy, at_least: {limit}}}]\n"
+        Path(f"{name}.yaml").write_text(text, encoding="utf-8")
+    lines = ["row_id,tier,loss,latency_ms,cost_usd"]
+    lines += [f"{i},small,{int(i % 20 == 0)},1,0.01" for i in range(200)]
+    Path("p.csv").write_text("\n".join(lines), encoding="utf-8")
+    rest = ["--profile", "p.csv", "--out", "plan.json", "--quiet"]
+
+    assert run(["plan", "--brief", "hard.yaml", *rest], monkeypatch) in {3, 4}
+    assert not Path("plan.json").exists()
+    assert run(["plan", "--brief", "easy.yaml", *rest], monkeypatch) == 0
+    written = Path("plan.json").read_bytes()
+    capsys.readouterr()
+
+    assert run(["plan", "--brief", "hard.yaml", *rest], monkeypatch) in {3, 4}
+    assert not Path("plan.json").exists()
+    assert Path("plan.superseded.json").read_bytes() == written
+    assert "put aside as plan.superseded.json" in capsys.readouterr().err
+
+
+def test_a_data_set_beside_logged_outcomes_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would be ignored: the rows are those of the profile."""
+    monkeypatch.chdir(tmp_path)
+
+    files = ["--brief", "b.yaml", "--profile", "p.csv", "--data", "banking77"]
+    assert run(["plan", *files], monkeypatch) == 2
+    assert "--data banking77 without a feature" in capsys.readouterr().err

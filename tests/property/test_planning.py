@@ -62,7 +62,8 @@ def kit(
         "feasible: 1\nname: law\ngoal: {statement: Laws hold}\nenvelope:\n"
         f"  - {{quality: accuracy, at_least: 0.8}}\n{envelope}"
         "traffic: {slices: {rare: 20 %, other: 30 %}}\n"
-        f"layers:\n  tiers:\n    - {{name: person, kind: person, usd: $1}}\n{tiers}"
+        "layers:\n  tiers:\n    - {name: person, kind: person, error_rate: 0 %, usd: $1}\n"
+        f"{tiers}"
         f"  serving: {serving}\n"
     ).brief
     same = Calibrator(method="isotonic", x=(0.0, 1.0), y=(0.0, 1.0), n=1)

@@ -26,7 +26,7 @@ layers:
     - {name: int8, kind: model, use: "feasible.tiers:MiniLMHead", options: {precision: int8}, model: all-MiniLM-L6-v2}
     - {name: fp16, kind: model, use: "feasible.tiers:MiniLMHead", options: {precision: fp16}, model: all-MiniLM-L6-v2}
     - {name: fp32, kind: model, use: "feasible.tiers:MiniLMHead", options: {precision: fp32}, model: all-MiniLM-L6-v2}
-    - {name: person, kind: person, usd: $1.50}
+    - {name: person, kind: person, error_rate: 0 %, usd: $1.50}
   serving: {usd_hour: $0.36, fallback: {default: person}}
 """  # noqa: E501  as a brief is written
 DATA = """\

@@ -5,8 +5,10 @@ cost. It never serves, and the rows that certify are touched once.
 """
 
 from feasible.planning.after import explained
+from feasible.planning.agreement import agreed
 from feasible.planning.backtest import backtest
 from feasible.planning.before import plan_brief, too_few_labels
+from feasible.planning.checks import check_promises
 from feasible.planning.constraints import Constraint, Exits, percentile_of
 from feasible.planning.evidence import minimum_evidence
 from feasible.planning.expiry import check_plan, expired_versions
@@ -25,8 +27,10 @@ __all__ = [
     "FormatComparison",
     "ProfiledTiers",
     "Split",
+    "agreed",
     "backtest",
     "check_plan",
+    "check_promises",
     "compare_formats",
     "constraints",
     "expired_versions",

@@ -13,6 +13,7 @@ from feasible.planning.calibration import Fit
 from feasible.planning.chain import Chain, Ingredients, exits_of, machines_only, shares_of, walk
 from feasible.planning.constraints import Constraint, Exits, percentile_of
 from feasible.planning.judgement import interval_of
+from feasible.planning.own_units import dearest_usd, own_limit
 from feasible.planning.results import percentiles
 from feasible.planning.yardstick import constraints
 from feasible.schema import (
@@ -101,19 +102,29 @@ def _promise(constraint: Constraint, exits: Exits, leaves: IntArray) -> PromiseH
     objective = constraint.objective
     level = objective.confidence_level
     n, value = constraint.n(leaves), constraint.value(leaves)
-    limit = 0.0 if objective.limit is None else objective.limit.mid
+    limit = own_limit(objective)
     unit, shown = constraint.unit, value
     span = interval_of(constraint, leaves, level)
     held = _held(span, constraint.limit)
-    if constraint.limit <= 0 and n:  # a cap that every row keeps or not
+    if objective.kind == "cost" and objective.measure == "each" and n:  # kept by every row or not
         held = "false" if constraint.misses(leaves) else "true"
+        dearest = dearest_usd(constraint, exits, leaves)
+        return PromiseHeld(
+            objective=objective.id,
+            limit=limit,
+            unit="usd",
+            value=dearest,
+            interval=None,
+            n=n,
+            held=held,
+        )
     q = percentile_of(objective) if objective.kind == "latency" else None
     if q is not None:
         rows = np.arange(len(leaves))
         took = exits.latency_ms[rows, leaves][constraint.counts[rows, leaves]]
         shown = float(np.quantile(took, q)) if len(took) else None
         span = quantile_interval(took, q, confidence_level=level) if len(took) else None
-        limit, unit = limit * 1e3, "ms"
+        unit = "ms"
     elif objective.kind == "quality" and not objective.is_ceiling:
         shown = None if value is None else 1 - value
         span = None if span is None else (1 - span[1], 1 - span[0])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from feasible.planning.constraints import percentile_of
-from feasible.planning.evidence import minimum_evidence
+from feasible.planning.evidence import beyond_rows, minimum_evidence
 from feasible.planning.leftout import left_out_by_brief
 from feasible.planning.timeline import evidence_lines, label_dates, timeline
 from feasible.schema import (
@@ -124,6 +124,8 @@ def _blocked(
 ) -> Infeasible | None:
     """Find promises that the brief's own numbers rule out, whatever rows will say."""
     found = [(o.id, why) for o in brief.envelope for why in _why(brief, o, left_out)]
+    beyond = [(o.id, beyond_rows(brief, o)) for o in brief.envelope]
+    found += [(name, why) for name, why in beyond if why is not None]
     for need in needs:
         if need.due is not None and need.earliest is not None and need.earliest > need.due:
             why = f"it is to be shown by {need.due}, and its labels are not there before "

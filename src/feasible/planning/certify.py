@@ -18,6 +18,7 @@ import numpy as np
 from feasible.planning.candidates import Candidate
 from feasible.planning.constraints import Constraint, Exits, percentile_of
 from feasible.planning.judgement import verdict_on
+from feasible.planning.own_units import dearest_usd, own_limit
 from feasible.planning.sheet import Sheet
 from feasible.schema import AnsweredBy, CertificateLine, FloatArray, IntArray
 from feasible.stats import quantile_upper_bound
@@ -68,7 +69,8 @@ class Judged:
     def lines(self) -> tuple[CertificateLine, ...]:
         """Give what was shown, one line per objective, with its bound."""
         return tuple(
-            _line(constraint, self.exits, self.exit_of_row) for constraint in self.constraints
+            _line(constraint, self.exits, self.exit_of_row, self.sheet.profile.agreed_with)
+            for constraint in self.constraints
         )
 
 
@@ -128,8 +130,11 @@ def judge(candidate: Candidate, cert: Sheet) -> Judged:
     return Judged(candidate, cert, leaves, held)
 
 
-def _line(constraint: Constraint, exits: Exits, exit_of_row: IntArray) -> CertificateLine:
+def _line(
+    constraint: Constraint, exits: Exits, exit_of_row: IntArray, agreed_with: str | None
+) -> CertificateLine:
     objective = constraint.objective
+    agreed_with = agreed_with if objective.kind == "quality" else None
     level = objective.confidence_level
     verdict = verdict_on(constraint, exit_of_row, level)
     value = constraint.value(exit_of_row)
@@ -139,9 +144,7 @@ def _line(constraint: Constraint, exits: Exits, exit_of_row: IntArray) -> Certif
     shown = _shown(constraint, exits, exit_of_row, value, verdict.bound, level)
     return CertificateLine(
         objective=objective.id,
-        limit=objective.limit.mid * (1e3 if objective.kind == "latency" else 1.0)
-        if objective.limit is not None
-        else 0.0,
+        limit=own_limit(objective),
         unit=shown.unit,
         is_ceiling=objective.is_ceiling,
         value=shown.value,
@@ -150,19 +153,23 @@ def _line(constraint: Constraint, exits: Exits, exit_of_row: IntArray) -> Certif
         misses=round(misses, 6),
         confidence_level=level,
         method=verdict.method,
-        assumption=_assumption(constraint),
+        assumption=_assumption(constraint, agreed_with),
         holds=verdict.holds,
         value_machines=_machines(constraint, exits, exit_of_row),
         note=None if constraint.is_bounded else _uncapped(constraint),
+        agreement_with=agreed_with,
     )
 
 
 def _uncapped(constraint: Constraint) -> str:
-    most = f"${constraint.scale:.4g}" if constraint.unit == "usd" else f"{constraint.scale:.4g} ms"
+    if constraint.is_declared:
+        return "asymptotic: at the declared price, which nothing enforces"
+    top = constraint.scale / constraint.decisions
+    most = f"${top:.4g}" if constraint.unit == "usd" else f"{top:.4g} ms"
     return f"asymptotic: no cap is enforced, and the bound takes none to be above {most}"
 
 
-def _assumption(constraint: Constraint) -> str:
+def _assumption(constraint: Constraint, agreed_with: str | None) -> str:
     parts = [_ASSUMPTION]
     parts += [_MIX] if constraint.is_weighted else []
     parts += [_ENTITIES] if constraint.block is not None else []
@@ -171,6 +178,8 @@ def _assumption(constraint: Constraint) -> str:
     if constraint.without:
         names = ", ".join(f"`{name}`" for name in constraint.without)
         parts.append(f"of traffic without {names}, of which there is no row")
+    if agreed_with is not None:
+        parts += [f"an answer like that of `{agreed_with}` is agreement: nothing about being right"]
     return ", ".join(parts)
 
 
@@ -195,6 +204,10 @@ def _shown(
     if q is not None:
         took = exits.latency_ms[np.arange(len(exit_of_row)), exit_of_row]
         return _percentile(constraint, took, exit_of_row, q, level)
+    if objective.kind == "cost" and objective.measure == "each":
+        # Serving asks no tier that would break the cap.
+        cap = own_limit(objective) if bound == 0 else None
+        return _Shown(dearest_usd(constraint, exits, exit_of_row), cap, "usd")
     if value is None:
         return _Shown(None, None, constraint.unit)
     scaled = value * constraint.scale

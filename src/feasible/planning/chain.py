@@ -76,7 +76,8 @@ class Ingredients:
         p95_ms: Tier name -> 95th percentile of one call; None when unknown.
         mean_usd: Tier name -> mean price of one call; None when unknown.
         worst_usd: Tier name -> highest price of one call; None when unknown.
-        capped: Tiers whose highest price is declared, rather than the highest that was seen.
+        capped: Tiers whose highest price is known beforehand, rather than the highest seen.
+        unenforced: Those of them, and people, whose price is declared and nothing enforces it.
         answered: Tier name -> share of rows that it answers.
         scores: What thresholds may stand on besides scores; None: nothing.
     """
@@ -91,20 +92,21 @@ class Ingredients:
     mean_usd: Mapping[str, float | None]
     worst_usd: Mapping[str, float | None]
     capped: frozenset[str] = frozenset()
+    unenforced: frozenset[str] = frozenset()
     answered: Mapping[str, float] = field(default_factory=dict)
     scores: Scores | None = None
 
     @property
     def person_usd(self) -> float:
-        """Give the price of a hand-off. Dollars; 0 when the brief declares none."""
+        """Give the price of a hand-off by which plans are compared. Dollars; 0 when unknown."""
         usd = self.mean_usd.get(self.person) if self.person is not None else None
         return 0.0 if usd is None else usd
 
     @property
     def person_loss(self) -> float:
-        """Give the declared error rate of people. Ratio."""
+        """Give the declared error rate of people, the high end of a range. Ratio."""
         spec = self.specs.get(self.person) if self.person is not None else None
-        return spec.error_rate.mid if spec is not None and spec.error_rate is not None else 0.0
+        return spec.error_rate.high if spec is not None and spec.error_rate is not None else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +165,11 @@ def exits_of(
     is_person = np.zeros((n, k + 1), dtype=np.bool_)
     is_person[:, k] = last.is_person
     cost = machine_usd.copy()
-    cost[:, k] += np.where(last.is_person, kit.person_usd, 0.0)
-    worst = _worst(chain, kit)
+    is_known = kit.person is None or kit.mean_usd.get(kit.person) is not None
+    cost[:, k] += np.where(last.is_person, kit.person_usd if is_known else np.nan, 0.0)
+    worst, cap = _worst(chain, kit), cost_cap_usd(kit.brief)
+    most = None if worst is None else worst + kit.person_usd
+    declared = not kit.unenforced.isdisjoint(chain.machines)
     return Exits(
         loss=np.hstack([profile.loss[:, columns], last.loss[:, None]]),
         latency_ms=np.hstack([passed.at_ms[:, :k], last.latency_ms[:, None]]),
@@ -176,9 +181,20 @@ def exits_of(
         labelled=labelled_rows(kit, profile) if labelled is None else labelled,
         last_tier=last.tier,
         person_loss=kit.person_loss,
-        worst_usd=None if worst is None else worst + kit.person_usd,
-        worst_machine_usd=worst,
+        worst_usd=_capped(most, cap),
+        worst_machine_usd=_capped(worst, cap),
+        is_enforced=_is_below(cap, most) or not (declared or kit.person in kit.unenforced),
+        is_machine_enforced=_is_below(cap, worst) or not declared,
     )
+
+
+def _is_below(cap: float | None, worst: float | None) -> bool:
+    """Claim that the cap on a decision, which serving keeps, bounds it more than prices do."""
+    return cap is not None and (worst is None or cap <= worst)
+
+
+def _capped(worst: float | None, cap: float | None) -> float | None:
+    return cap if _is_below(cap, worst) else worst
 
 
 def labelled_rows(kit: Ingredients, profile: Profile) -> BoolArray:

@@ -36,6 +36,7 @@ __all__ = [
     "unjudged",
 ]
 
+_DAY_S: Final = 86_400
 _ROOM: Final = 2.0
 """Where no cap is enforced, costs and latencies are taken to stay below this many limits at least:
 below one the promise would hold by assumption."""
@@ -60,6 +61,8 @@ class Exits:
         worst_usd: Most that one decision can cost, people included; None when a price has no
             declared ceiling.
         worst_machine_usd: The same with people's prices left out.
+        is_enforced: Whether something keeps decisions below `worst_usd`; else it is declared only.
+        is_machine_enforced: The same for `worst_machine_usd`.
     """
 
     loss: FloatArray
@@ -74,6 +77,8 @@ class Exits:
     person_loss: float
     worst_usd: float | None
     worst_machine_usd: float | None
+    is_enforced: bool = True
+    is_machine_enforced: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +94,13 @@ class Constraint:
             on a slice.
         is_binary: Every loss is 0 or 1, so that exact binomial bounds apply when rows are
             independent and weigh the same.
-        scale: What 1 on the scale of `loss` means in the objective's unit (dollars for cost).
-        unit: `ratio`, `usd` or `ms`.
+        scale: What 1 on the scale of `loss` means in the objective's own unit: dollars a decision
+            for a mean cost, dollars a day for a cost a day, hand-offs a day.
+        unit: `ratio`, `usd`, `ms` or `/ day`.
+        decisions: Decisions that the objective's unit is about: those of a day, or one.
         is_bounded: Whether the scale is an enforced cap; otherwise bounds are asymptotic and say
             so.
+        is_declared: Whether the scale is what declared prices add up to, which nothing enforces.
         person_rate: Declared error rate of people, when that is their loss while every machine's
             loss is 0 or 1; None otherwise.
         by_person: shape (n_rows, n_exits). Whether a person answers there.
@@ -116,7 +124,9 @@ class Constraint:
     by_person: BoolArray
     scale: float = 1.0
     unit: str = "ratio"
+    decisions: float = 1.0
     is_bounded: bool = True
+    is_declared: bool = False
     person_rate: float | None = None
     block: IntArray | None = None
     size: EntitySize | None = None
@@ -364,14 +374,17 @@ def _people(
 ) -> Constraint:
     limit = objective.limit
     share = 0.0 if limit is None else limit.mid
+    loss = exits.is_person.astype(np.float64)
     if limit is not None and limit.dimension == "rate":
         if brief.traffic.rate is None:
             raise DataError(
                 f"{objective.id} is a number a day, and the brief gives no traffic rate",
                 attempt="traffic: {rate: 50 / s}, or promise a share such as 3 %",
             )
-        share = min(1.0, limit.mid / brief.traffic.rate.mid)
-    loss = exits.is_person.astype(np.float64)
+        a_day = brief.traffic.rate.mid * _DAY_S
+        share = min(1.0, limit.mid * _DAY_S / a_day)
+        found = _made(objective, loss, counts, share, weight, is_binary=True)
+        return replace(found, scale=a_day, unit="/ day", decisions=a_day)
     return _made(objective, loss, counts, share, weight, is_binary=True)
 
 
@@ -381,7 +394,7 @@ def _cost(
     machines = objective.by is AnsweredBy.MACHINES
     usd = exits.machine_usd if machines else exits.cost_usd
     worst = exits.worst_machine_usd if machines else exits.worst_usd
-    limit_usd = objective.limit.mid if objective.limit is not None else 0.0
+    limit_usd, decisions = objective.limit.mid if objective.limit is not None else 0.0, 1.0
     if objective.measure in {"day", "month"}:
         if brief.traffic.rate is None:
             raise DataError(
@@ -389,18 +402,27 @@ def _cost(
                 attempt="traffic: {rate: 50 / s}",
             )
         days = 1.0 if objective.measure == "day" else 365.25 / 12
-        limit_usd /= brief.traffic.rate.mid * 86_400 * days
+        decisions = brief.traffic.rate.mid * _DAY_S * days
+        limit_usd /= decisions
     counts = counts & ~np.isnan(usd)
     if objective.measure == "each":
         loss = (np.nan_to_num(usd) > limit_usd).astype(np.float64)
         return _made(objective, loss, counts, 0.0, weight, is_binary=True)
     seen = float(np.nanmax(usd, initial=0.0))
-    cap = max(seen, _ROOM * limit_usd if worst is None else worst, 1e-12)
+    # A price above what was declared bounds nothing any more: there may be dearer ones.
+    is_known = worst is not None and seen <= worst + 1e-12
+    cap = max(seen, (worst or 0.0) if is_known else _ROOM * limit_usd, 1e-12)
+    is_enforced = exits.is_machine_enforced if machines else exits.is_enforced
     found = _made(
         objective, np.nan_to_num(usd) / cap, counts, limit_usd / cap, weight, is_binary=False
     )
     return replace(
-        found, scale=cap, unit="usd", is_bounded=worst is not None and seen <= worst + 1e-12
+        found,
+        scale=cap * decisions,
+        unit="usd",
+        decisions=decisions,
+        is_bounded=is_known and is_enforced,
+        is_declared=is_known and not is_enforced,
     )
 
 

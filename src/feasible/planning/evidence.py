@@ -13,22 +13,34 @@ import numpy as np
 from feasible.planning.constraints import could_judge, percentile_of
 from feasible.planning.entities import blocks_of
 from feasible.planning.judgement import NONE_OF
-from feasible.schema import BoolArray, Brief, CertificateLine, Objective, Profile
-from feasible.stats import lower_bound, rows_for_power, rows_needed, zero_miss_rows
+from feasible.schema import BoolArray, Brief, CertificateLine, Objective, Profile, TierKind
+from feasible.stats import (
+    binomial_p_value,
+    lower_bound,
+    rows_for_power,
+    rows_needed,
+    zero_miss_rows,
+)
 
 __all__ = [
+    "AGREES",
     "LabelRate",
+    "beyond_rows",
     "earliest_date",
     "evidence_schedule",
+    "fewest_rows",
     "label_rate",
     "labels_needed",
     "minimum_evidence",
     "miss_limit",
     "ready_on",
     "rows_to_judge",
+    "takes_labels",
     "unshowable",
 ]
 
+AGREES: Final = "agreement_with_"
+"""How the name of a promise begins that is judged by another tier's answers, without labels."""
 _MONTH_DAYS: Final = 365.25 / 12
 _NEVER_DAYS: Final = 365_250
 """A thousand years: above, a date says nothing."""
@@ -53,6 +65,11 @@ def minimum_evidence(brief: Brief) -> dict[str, int]:
     return out
 
 
+def takes_labels(objective: Objective) -> bool:
+    """Claim that only rows whose truth is known can judge a promise; cost and time need none."""
+    return objective.kind == "quality" and not objective.measure.startswith(AGREES)
+
+
 def _day(when: date | None) -> str | None:
     return None if when is None else when.isoformat()
 
@@ -73,6 +90,28 @@ def row_limit(objective: Objective) -> float | None:
         return None if q is None else 1 - q
     is_share = objective.limit is not None and objective.limit.dimension != "rate"
     return miss_limit(objective) if objective.kind == "people" and is_share else None
+
+
+def beyond_rows(brief: Brief, objective: Objective) -> str | None:
+    """Say why no number of rows can show a promise: it allows no miss; None where rows can.
+
+    Rows without a miss show a small share of misses, never none. A cap on each decision is another
+    matter: serving enforces it.
+    """
+    limit = row_limit(objective)
+    if limit is None or limit > 0:
+        return None
+    if objective.kind == "people" and all(
+        t.kind is not TierKind.PERSON for t in brief.layers.tiers
+    ):
+        return None
+    return f"no number of rows can show {_none_of(objective)}"
+
+
+def _none_of(objective: Objective) -> str:
+    if objective.kind == "latency":
+        return f"that no decision takes longer than {objective.limit}"
+    return "0 %" if objective.is_ceiling else "100 %"
 
 
 def evidence_schedule(brief: Brief, *, today: date) -> dict[str, dict[str, float | str | None]]:
@@ -137,6 +176,23 @@ def unshowable(brief: Brief, judging: Mapping[str, int]) -> dict[str, int]:
     return {name: n for name, n in judging.items() if n < fewest.get(name, 0)}
 
 
+def fewest_rows(misses: int, allowed: float, level: float) -> int:
+    """Give the fewest rows that show a miss rate of at most `allowed` with so many misses.
+
+    Examples:
+        >>> [fewest_rows(k, 0.005, 0.95) for k in (0, 1, 3)]
+        [598, 947, 1549]
+    """
+    low, high = misses, 2 * misses + 2
+    while binomial_p_value(misses, high, limit=allowed) > 1 - level:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        is_shown = binomial_p_value(misses, middle, limit=allowed) <= 1 - level
+        low, high = (low, middle) if is_shown else (middle, high)
+    return high
+
+
 def labels_needed(
     brief: Brief, lines: tuple[CertificateLine, ...], *, too_few: Collection[str] = ()
 ) -> dict[str, int]:
@@ -160,7 +216,8 @@ def labels_needed(
         limit = row_limit(objective)
         if needed is None and limit is not None and line.objective in too_few:
             is_luck = _least_rate(line) <= limit
-            fewest = zero_miss_rows(limit, confidence_level=line.confidence_level)
+            # The misses that are there stay: the rows to come have to make up for them.
+            fewest = fewest_rows(math.ceil(line.misses), limit, line.confidence_level)
             needed = max(fewest, line.n + 1) if is_luck else None
         if needed is not None and needed <= max(_FAR * line.n, _FAR * _FAR):
             out[line.objective] = max(1, needed - line.n)
@@ -213,7 +270,7 @@ def earliest_date(brief: Brief, missing: Mapping[str, int], *, today: date) -> d
         if rate is None or rate <= 0:
             return None
         days = count / rate * _MONTH_DAYS
-        delay = brief.labels.arrive_after
+        delay = brief.labels.arrive_after if takes_labels(brief.objective(objective_id)) else None
         days += 0.0 if delay is None else delay.days
         dates.append(today + timedelta(days=math.ceil(days)))
     return max(dates, default=None)
@@ -244,7 +301,12 @@ def label_rate(brief: Brief, objective: Objective) -> LabelRate | None:
     Returns:
         None when the brief does not say, or says that there are none.
     """
-    labels = brief.labels
+    labels, rate = brief.labels, brief.traffic.rate
+    if not takes_labels(objective):
+        if rate is None:
+            return None
+        month = _MONTH_DAYS * 86_400
+        return LabelRate(rate.low * month, rate.mid * month, rate.high * month, "traffic.rate")
     for name in (objective.of, objective.on):
         count = labels.positives_per_month.get(name or "")
         if count is not None:
@@ -263,7 +325,7 @@ def label_rate(brief: Brief, objective: Objective) -> LabelRate | None:
 
 def _per_month(brief: Brief, objective: Objective) -> float | None:
     """Give the rows a month that can judge an objective: labelled ones, where labels matter."""
-    if objective.kind != "quality" and brief.traffic.rate is not None:
+    if not takes_labels(objective) and brief.traffic.rate is not None:
         share = brief.traffic.slices.get(objective.on or "")
         each = brief.traffic.rate.mid * _MONTH_DAYS * 86_400
         return each * (1.0 if share is None else share.mid)

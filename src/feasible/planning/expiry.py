@@ -24,13 +24,16 @@ def check_plan(
 ) -> PlanCheck:
     """Say whether a plan's certificate still stands under the brief and the tiers of today.
 
+    It stands only where every promise was shown to hold when the plan was made.
+
     Args:
         plan: The plan.
         brief: The brief as it is now.
         versions: Tier -> version now; None when there is no tier code to ask.
         now: Time of the check.
     """
-    expired = [*_brief_changes(plan, brief), *expired_versions(plan, versions)]
+    expired = [*_never_held(plan), *_brief_changes(plan, brief)]
+    expired += expired_versions(plan, versions)
     expired += _age(plan, brief, now)
     return PlanCheck(
         plan=plan.id,
@@ -39,6 +42,13 @@ def check_plan(
         expired=tuple(expired),
         checked=tuple(_checked(plan, brief, versions)),
     )
+
+
+def _never_held(plan: Plan) -> Iterator[Expired]:
+    """Give the promises that were not shown to hold when the plan was made."""
+    for line in plan.certificate:
+        if not line.holds:
+            yield Expired(what="promise", name=line.objective, was="promised", now="not shown")
 
 
 def expired_versions(plan: Plan, versions: Mapping[str, str] | None) -> Iterator[Expired]:

@@ -92,7 +92,7 @@ def _impossible(
         value, span = best.value(there), interval_of(best, there, _SURE)
         if value is not None and span is not None and span[0] > best.limit + 1e-12:
             binding.append(constraint.id)
-            because.append(_sentence(constraint.objective, value * best.scale))
+            because.append(_sentence(constraint.objective, value * best.scale, best.unit))
     return binding, because
 
 
@@ -182,6 +182,7 @@ def _too_few(line: CertificateLine, missing: int, too_few: Mapping[str, int]) ->
         return (
             f"{line.objective}: only {too_few[line.objective]:,} rows can judge it, too few to "
             f"show {limit} even without a miss; {missing:,} more can"
+            + (f", if none adds to the {line.misses:g} misses" if line.misses else "")
         )
     if line.misses:
         return (
@@ -280,7 +281,7 @@ def _conflict(kit: Ingredients, rows: Rows) -> list[str]:
     return binding
 
 
-def _sentence(objective: Objective, value: float) -> str:
+def _sentence(objective: Objective, value: float, unit: str) -> str:
     limit = objective.limit
     if objective.kind == "quality":
         shown = value if objective.is_ceiling else 1 - value
@@ -298,4 +299,4 @@ def _sentence(objective: Objective, value: float) -> str:
         )
     if objective.kind == "cost":
         return f"{objective.id}: the cheapest path costs ${value:.6g}, and {limit} is promised"
-    return f"{objective.id}: at best {value:.4g}, and {limit} is promised"
+    return f"{objective.id}: at best {_figure(value, unit)}, and {limit} is promised"

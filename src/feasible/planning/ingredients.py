@@ -13,12 +13,29 @@ from feasible.planning.chain import Ingredients, probabilities
 from feasible.planning.foresight import joined
 from feasible.planning.scores import Scores
 from feasible.planning.splits import Split
-from feasible.schema import Brief, FloatArray, Profile, TierKind, TierSpec
+from feasible.schema import (
+    DEFAULT_GROUP,
+    Brief,
+    Calibrator,
+    FloatArray,
+    Profile,
+    TierKind,
+    TierSpec,
+)
 
 __all__ = ["foreseen_of", "ingredients_of"]
 
+_ROUNDING_USD: Final = 1e-12
 _MANY_ROWS: Final = 200_000
 """Rows from which on FIT rows alone tell prices and times."""
+
+_UNJUDGED: Final = Fit(
+    {DEFAULT_GROUP: Calibrator(method="constant", x=(0.0,), y=(0.5,), n=0)},
+    brier=float("nan"),
+    ece=float("nan"),
+    n=0,
+)
+"""How likely a tier is to be right when nobody has said: no promise of cost or time asks."""
 
 
 def ingredients_of(
@@ -41,7 +58,9 @@ def ingredients_of(
         fit: FIT rows.
         found: SEARCH rows; FIT rows themselves where both are the same.
         usable: Machine tiers that a plan may use.
-        enforced: Tier -> the most that one call can cost, where the tier enforces it.
+        enforced: Tier -> the most that one call can cost, where the tier enforces it. The `usd` of
+            the brief is a ceiling too where no price of FIT and SEARCH rows is above it, but
+            nothing enforces it.
     """
     both = np.union1d(split.fit, split.search)
     seen = profile.take(both) if len(both) <= _MANY_ROWS else fit
@@ -52,15 +71,21 @@ def ingredients_of(
     worst: dict[str, float | None] = {}
     answered: dict[str, float] = {}
     capped: set[str] = set()
+    unenforced: set[str] = set()
+    judges_quality = any(o.kind == "quality" for o in brief.envelope)
     person = next((n for n, s in specs.items() if s.kind is TierKind.PERSON), None)
     for name in profile.tiers:
         column = profile.tiers.index(name)
         price = seen.cost_usd[:, column]
         known = price[~np.isnan(price)]
-        declared = specs[name].usd if name in specs else None
-        ceiling = enforced.get(name) or (declared.high if declared is not None else None)
         mean[name] = float(known.mean()) if len(known) else None
-        worst[name] = ceiling if ceiling is not None else _highest(known)
+        declared, highest = specs[name].usd if name in specs else None, _highest(known)
+        # What a person costs is what the brief says.
+        ceiling = None if name == person else _kept(enforced.get(name), highest)
+        if ceiling is None and declared is not None:
+            ceiling = _kept(declared.high, highest)
+            unenforced |= {name} if ceiling is not None else set()
+        worst[name] = highest if ceiling is None else ceiling
         capped |= {name} if ceiling is not None else set()
         answered[name] = float(seen.answered[:, column].mean())
         took = seen.latency_ms[:, column]
@@ -69,11 +94,14 @@ def ingredients_of(
         if name in usable:
             groups[name] = answer_groups(brief, seen, column)
             fitted = fit_calibrators(fit, column, groups[name])
+            if fitted is None and not judges_quality and answered[name]:
+                fitted = _UNJUDGED
             if fitted is not None:
                 fits[name] = fitted
     declared = specs[person].usd if person is not None else None
     if person is not None and mean.get(person) is None and declared is not None:
         mean[person], worst[person] = declared.mid, declared.high
+        unenforced |= {person}
     machines = sorted(fits, key=lambda n: (mean[n] or 0.0, p95[n] or 0.0))
     kit = Ingredients(
         brief=brief,
@@ -86,10 +114,18 @@ def ingredients_of(
         mean_usd=mean,
         worst_usd=worst,
         capped=frozenset(capped),
+        unenforced=frozenset(unenforced),
         answered=answered,
     )
     routed = fit if fit is found or fit.text is None else joined(fit, found)
     return replace(kit, fits=_held_out_fits(kit, found), scores=_scores(kit, fit, routed))
+
+
+def _kept(ceiling: float | None, highest: float | None) -> float | None:
+    """Give a ceiling that no price of FIT and SEARCH rows is above; None without one."""
+    if ceiling is None or (highest is not None and highest > ceiling + _ROUNDING_USD):
+        return None
+    return ceiling
 
 
 def _highest(prices: FloatArray) -> float | None:

@@ -31,6 +31,10 @@ NONE_OF: Final = "0 rows of"
 """How the method of a promise begins that lacks a declared part of traffic."""
 
 
+_TINY: Final = 1e-6
+"""A limit that asks for the bound alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What rows show about one promise.
@@ -70,7 +74,7 @@ def verdict_on(constraint: Constraint, exit_of_row: IntArray, level: float) -> V
     if constraint.unseen:
         return Verdict(False, f"{NONE_OF} {_named(constraint.unseen)}", lambda: None)
     if not 0 < constraint.limit < 1:
-        return _at_the_edge(constraint.limit, losses)
+        return _at_the_edge(constraint, exit_of_row, level)
     if not constraint.is_plain:
         is_audit = constraint.heaviest is not None and constraint.block is None
         return (_by_chance if is_audit else _fixed_stake)(constraint, exit_of_row, level)
@@ -83,12 +87,23 @@ def _named(slices: tuple[str, ...]) -> str:
     return ", ".join("the rest of traffic" if name == REST else f"`{name}`" for name in slices)
 
 
-def _at_the_edge(limit: float, losses: FloatArray) -> Verdict:
-    """Judge a limit that needs no statistics: no loss at all is allowed, or any is."""
-    if limit >= 1:
-        return Verdict(True, "cannot be broken below the enforced cap", lambda: 1.0)
-    worst = float(losses.max())
-    return Verdict(worst == 0, "every row that judges", lambda: worst)
+def _at_the_edge(constraint: Constraint, exit_of_row: IntArray, level: float) -> Verdict:
+    """Judge a limit that rows do not decide: any loss is allowed, or none at all.
+
+    That nothing is lost, ever, no number of rows can show. A cap on each decision is kept because
+    serving enforces it; rows that break it all the same are a fault.
+    """
+    if constraint.limit >= 1:
+        by = "at the declared price" if constraint.is_declared else "below the enforced cap"
+        return Verdict(True, f"cannot be broken {by}", lambda: 1.0)
+    objective = constraint.objective
+    if objective.kind == "people" and not constraint.loss.any():
+        return Verdict(True, "no person can be asked", lambda: 0.0)
+    if objective.kind == "cost" and objective.measure == "each":
+        worst = float(constraint.losses(exit_of_row).max())
+        return Verdict(worst == 0, "every row that judges", lambda: worst)
+    near = verdict_on(replace(constraint, limit=_TINY), exit_of_row, level)
+    return replace(near, holds=False)
 
 
 def _of_rows(constraint: Constraint, losses: FloatArray, level: float) -> Verdict:
@@ -188,5 +203,6 @@ def _with_people(constraint: Constraint, exit_of_row: IntArray, level: float) ->
     share = upper_bound(int(by_person.sum()), n, confidence_level=1 - delta / 10)
     missed = upper_bound(misses, n, confidence_level=1 - delta * 9 / 10)
     bound = missed + (constraint.person_rate or 0.0) * share
-    method = "exact binomial, people at their declared error rate"
+    rate = f"{100 * (constraint.person_rate or 0.0):.3g} %"
+    method = f"exact binomial, people at their declared error rate of at most {rate}"
     return Verdict(bound <= constraint.limit, method, lambda: bound)

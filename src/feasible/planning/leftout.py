@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
 
 from feasible.planning.gaps import needs_latency
-from feasible.schema import Brief, LeftOut, Objective, Profile, TierKind, TierSpec
+from feasible.schema import Brief, IntArray, LeftOut, Objective, Profile, TierKind, TierSpec
 
-__all__ = ["left_out_by_brief", "usable_tiers", "without"]
+__all__ = ["left_out_by_brief", "rarely_judged", "usable_tiers", "without"]
 
 
 def usable_tiers(
@@ -42,6 +42,47 @@ def usable_tiers(
         else:
             out.append(left)
     return tuple(usable), tuple(out)
+
+
+def rarely_judged(
+    brief: Brief, profile: Profile, usable: Sequence[str], rows: IntArray
+) -> tuple[tuple[str, ...], tuple[LeftOut, ...]]:
+    """Leave out tiers that were judged on so few rows that they take everybody's evidence away.
+
+    A row judges quality where every tier's answer is judged, so that a tier which loses more than
+    half of these rows is left out. Only whether a loss is known is looked at, never the loss.
+
+    Args:
+        brief: The declaration.
+        profile: All rows.
+        usable: Machine tiers that a plan may use.
+        rows: Rows that do not certify.
+    """
+    kept, out = list(usable), []
+    if all(objective.kind != "quality" for objective in brief.envelope):
+        return tuple(kept), ()
+    columns = {name: profile.tiers.index(name) for name in kept}
+    unknown = np.isnan(profile.loss[rows])
+    bare = {name: profile.answered[rows, c] & unknown[:, c] for name, c in columns.items()}
+    judged = {name: ~unknown[:, c] for name, c in columns.items()}
+
+    def complete(names: Sequence[str]) -> int:
+        if not names:
+            return 0
+        known = np.any([judged[name] for name in names], axis=0)
+        return int((known & ~np.any([bare[name] for name in names], axis=0)).sum())
+
+    while len(kept) > 1:
+        worst = min(kept, key=lambda name: int(judged[name].sum()))
+        rest = [name for name in kept if name != worst]
+        if not judged[worst].any() or complete(kept) * 2 >= complete(rest):
+            break
+        share = float((~np.isnan(profile.loss[:, columns[worst]])).mean())
+        why = f"judged on {share * 100:.2g} % of the rows"
+        lost = f"with it {complete(kept):,} rows could judge, without it {complete(rest):,}"
+        out.append(LeftOut(tier=worst, because=f"{why}: {lost}"))
+        kept = rest
+    return tuple(kept), tuple(out)
 
 
 def left_out_by_brief(brief: Brief) -> tuple[LeftOut, ...]:

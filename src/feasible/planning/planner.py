@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 
+from feasible.planning.agreement import agreed, agreement_notes, without_people
 from feasible.planning.attempt import Rows, attempt
 from feasible.planning.chain import Ingredients, labelled_rows
 from feasible.planning.checks import check_objectives, check_profile
@@ -25,7 +26,7 @@ from feasible.planning.gaps import filled
 from feasible.planning.infeasible import explain, structural
 from feasible.planning.ingredients import foreseen_of, ingredients_of
 from feasible.planning.labels import fair_labels, least_chance
-from feasible.planning.leftout import usable_tiers
+from feasible.planning.leftout import rarely_judged, usable_tiers
 from feasible.planning.looks import looked_again, used_rows
 from feasible.planning.relaxing import relaxed
 from feasible.planning.repeats import with_repeats
@@ -81,8 +82,9 @@ def plan_profile(
         synthetic: Whether they were made up.
         labels: The closed set of answers; empty when any value is valid.
         versions: Tier -> version; a certificate expires when one changes.
-        worst_usd: Tier -> the most that one call can cost, where the tier enforces it; the brief's
-            `usd` counts as such too. Without one the bound on cost is asymptotic and says so.
+        worst_usd: Tier -> the most that one call can cost, where the tier enforces it. With the
+            brief's `usd`, or with neither, the bound on cost is asymptotic and says so, unless
+            `cost: each` caps every decision.
         seed: Makes the split and the search repeatable.
         looks: Fingerprint of CERT rows -> certificates that they gave this feature before.
         progress: Told what is done, how much, of how much.
@@ -93,10 +95,11 @@ def plan_profile(
     """
     now = now or datetime.now(UTC)
     check_profile(profile)
+    brief, profile = agreed(brief, profile)
     profile, unjudging = fair_labels(brief, profile)
     profile, repeated = with_repeats(profile)
     check_objectives(brief, profile)
-    specs = {tier.name: tier for tier in brief.layers.tiers}
+    specs, people = without_people({tier.name: tier for tier in brief.layers.tiers}, profile)
     split = split_rows(profile, seed=seed)
     profile, filled_in = filled(brief, specs, profile, judging=split.cert)
     searched, stands_for = _subsample(profile, split.search, seed)
@@ -105,6 +108,8 @@ def plan_profile(
     fitted = searched if is_shared else _at_most(split.fit, _FIT_ROWS, seed)
     fit = found if is_shared else profile.take(fitted)
     usable, left_out = usable_tiers(brief, specs, profile)
+    early = np.union1d(split.fit, split.search)
+    usable, scarce = rarely_judged(brief, profile, usable, early)
     everything = ingredients_of(brief, specs, profile, split, fit, found, usable, worst_usd or {})
     used = used_rows(
         profile,
@@ -126,11 +131,18 @@ def plan_profile(
         frontier=(),
         data=used,
         minimum_evidence=minimum_evidence(brief),
-        left_out=(*left_out, *_without_fit(usable, everything)),
+        left_out=(
+            *left_out,
+            *scarce,
+            *people,
+            *_without_fit(usable, everything),
+            *_screened_out(everything, kit),
+        ),
         comparisons=comparisons_of(
             everything, profile, cert.take(_at_most(np.arange(len(cert)), _COMPARED_ROWS, seed))
         ),
         notes=(
+            *agreement_notes(profile),
             *(f"{name}: {why}" for name, why in unjudged(brief)),
             *_empty_slices(brief, profile),
             *_overlaps(brief, cert),
@@ -153,7 +165,9 @@ def plan_profile(
         progress=None if progress is None else lambda i, n: progress("searching plans", i, n),
     )
     lines = made.chosen.lines()
-    extras = {"slices": slices_of(made.chosen, cert), "calibration": _calibration(everything)}
+    extras: dict[str, Any] = {"calibration": _calibration(everything)}
+    if profile.agreed_with is None:  # else nothing is known about being right
+        extras["slices"] = slices_of(made.chosen, cert)
     report = msgspec.structs.replace(
         report,
         feasible=bool(made.passed),
@@ -235,6 +249,13 @@ def _without_fit(usable: Sequence[str], kit: Ingredients) -> tuple[LeftOut, ...]
     )
 
 
+def _screened_out(before: Ingredients, after: Ingredients) -> tuple[LeftOut, ...]:
+    why = "of very many tiers it adds least: a cheaper one does as well, on the fitting rows"
+    return tuple(
+        LeftOut(tier=name, because=why) for name in before.machines if name not in after.machines
+    )
+
+
 def _partly_labelled(kit: Ingredients, profile: Profile) -> list[str]:
     """Say which labelled rows are not used, because some tier's answer there was not judged."""
     known = ~np.isnan(profile.loss).all(axis=1)
@@ -266,4 +287,5 @@ def _calibration(kit: Ingredients) -> dict[str, dict[str, float]]:
     return {
         name: {"brier": round(fit.brier, 5), "ece": round(fit.ece, 5), "n": fit.n}
         for name, fit in kit.fits.items()
+        if fit.n
     }

@@ -166,11 +166,11 @@ def _check_columns(columns: list[str], path: Path) -> None:
             attempt=f"`{close}`?" if close else f"`feature:{name}`, or leave it out",
         )
     missing = [name for name in ("row_id", "tier") if name not in columns]
-    if "loss" not in columns and not {"answer", "label"} <= set(columns):
+    if not {"loss", "answer", "cost_usd", "latency_ms"} & set(columns):
         missing.append("loss")
     if missing:
         raise DataError(
             f"{path.name} has no column `{missing[0]}`",
             found=f"columns: {', '.join(columns)}",
-            attempt="row_id, tier and loss (or answer and label) are the fewest",
+            attempt="row_id, tier and one of loss, answer, cost_usd and latency_ms are the fewest",
         )

@@ -131,7 +131,9 @@ def _point(
 
 
 def _worth(sheet: Sheet, exits: Exits, leaves: IntArray) -> Worth | None:
-    """Count right answers on the declared mix of the labelled rows."""
+    """Count right answers on the declared mix of the labelled rows; None where none is known."""
+    if sheet.profile.agreed_with is not None:
+        return None
     rows = np.arange(len(leaves))
     return worth_of(
         sheet.kit.brief,

@@ -41,5 +41,6 @@ def shadow_prices(chosen: Candidate, sheet: Sheet, *, n_cert: int) -> dict[str, 
         if constraint.objective.kind == "cost" or looser <= 0:
             continue
         there = board.shifted(place, looser).settle(cuts, level)[1]
-        out[constraint.id] = max(0.0, here.cost - there.cost) / (looser * constraint.scale)
+        scale = constraint.scale / constraint.decisions
+        out[constraint.id] = max(0.0, here.cost - there.cost) / (looser * scale)
     return out

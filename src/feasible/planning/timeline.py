@@ -12,11 +12,13 @@ import msgspec
 from feasible.planning.evidence import (
     LabelRate,
     earliest_date,
+    fewest_rows,
     label_rate,
     labels_needed,
     minimum_evidence,
     miss_limit,
     ready_on,
+    takes_labels,
 )
 from feasible.schema import (
     AnsweredBy,
@@ -26,7 +28,7 @@ from feasible.schema import (
     Objective,
     TimelineStep,
 )
-from feasible.stats import binomial_p_value, rows_for_power
+from feasible.stats import rows_for_power
 
 __all__ = ["due_date", "evidence_lines", "label_dates", "timeline"]
 
@@ -148,7 +150,7 @@ def _line(
 ) -> EvidenceLine:
     allowed, level = miss_limit(objective) or 0.0, objective.confidence_level
     have, misses = (0, 0) if line is None else (line.n, round(line.misses))
-    missing = _fewest(0, allowed, level) if line is None else 0 if line.holds else short
+    missing = fewest_rows(0, allowed, level) if line is None else 0 if line.holds else short
     expected = _expected(objective, line)
     likely = rows_for_power(expected, limit=allowed, confidence_level=level)
     rate, limit = label_rate(brief, objective), objective.limit
@@ -160,7 +162,7 @@ def _line(
         is_ceiling=objective.is_ceiling,
         confidence_level=level,
         counts=_counts(objective),
-        rows_by_misses={str(k): _fewest(k, allowed, level) for k in _MISSES},
+        rows_by_misses={str(k): fewest_rows(k, allowed, level) for k in _MISSES},
         have=have,
         misses=misses,
         missing=missing,
@@ -200,26 +202,9 @@ def _missed(objective: Objective, figure: float) -> float:
     return figure if objective.is_ceiling else 1 - figure
 
 
-def _fewest(misses: int, allowed: float, level: float) -> int:
-    """Give the fewest rows that show a miss rate of at most `allowed` with so many misses.
-
-    Examples:
-        >>> [_fewest(k, 0.005, 0.95) for k in (0, 1, 3)]
-        [598, 947, 1549]
-    """
-    low, high = misses, 2 * misses + 2
-    while binomial_p_value(misses, high, limit=allowed) > 1 - level:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        is_shown = binomial_p_value(misses, middle, limit=allowed) <= 1 - level
-        low, high = (low, middle) if is_shown else (middle, high)
-    return high
-
-
 def _counts(objective: Objective) -> str:
     """Say which rows an objective is judged on."""
-    said = "labelled rows"
+    said = "labelled rows" if takes_labels(objective) else "rows"
     if objective.measure == "recall" and objective.of is not None and objective.of != objective.on:
         said += f" whose truth is `{objective.of}`"
     if objective.measure == "precision" and objective.of is not None:
@@ -232,6 +217,8 @@ def _counts(objective: Objective) -> str:
 
 def _note(objective: Objective, rate: LabelRate | None) -> str | None:
     """Say what the dates take for granted."""
+    if rate is None and not takes_labels(objective):
+        return "the brief declares no rate of traffic, so that no date can be given"
     if rate is None:
         return "the brief declares no label rate for these rows, so that no date can be given"
     if objective.on is not None and rate.of != objective.on:
@@ -354,11 +341,11 @@ def _rows_for(objective: Objective, allowed: float, line: CertificateLine | None
     """
     level = objective.confidence_level
     if line is None:
-        return _fewest(0, allowed, level)
+        return fewest_rows(0, allowed, level)
     if line.value is None or allowed <= _missed(objective, line.value):
         return None
     if _is_counted(line):
-        return _fewest(math.ceil(line.misses), allowed, level)
+        return fewest_rows(math.ceil(line.misses), allowed, level)
     if line.bound is None:
         return None
     value, bound = _missed(objective, line.value), _missed(objective, line.bound)

@@ -61,6 +61,7 @@ def _lines(need: EvidenceLine) -> list[str]:
         lines.append(f"coming     {rate} a month (declared: {need.rate_from})")
     if need.missing:
         how = "at this rate of misses" if need.misses else "without a miss"
+        how = "without a further miss" if _is_outside(need) else how
         lines.append(f"shown on   {_span(need.earliest, need.latest)} at the earliest, {how}")
     if need.likely_rows is not None:
         lines.append(
@@ -84,7 +85,16 @@ def _there(need: EvidenceLine) -> str:
         return f"none; missing {need.missing:,} if none of them misses"
     if not need.missing:
         return f"{need.have:,}, {need.misses:,} of them miss: it is shown"
-    return f"{need.have:,}, {need.misses:,} of them miss; at this rate {need.missing:,} more"
+    there = f"{need.have:,}, {need.misses:,} of them miss"
+    if _is_outside(need):
+        return f"{there}; {need.missing:,} more if none of them misses"
+    return f"{there}; at this rate {need.missing:,} more"
+
+
+def _is_outside(need: EvidenceLine) -> bool:
+    """Claim that more of the rows miss than the promise allows, which luck may explain."""
+    allowed = need.limit if need.is_ceiling else 1 - need.limit
+    return bool(need.have) and need.misses > allowed * need.have
 
 
 def _with_misses(misses: str, rows: int) -> str:
@@ -252,7 +262,8 @@ def _left(tier: str, because: str, saves_usd: float | None) -> str:
 
 def check_text(found: PlanCheck) -> str:
     """Say whether a certificate still stands, and every reason why not."""
-    state = "stands" if found.stands else "has EXPIRED"
+    never_held = any(one.what == "promise" for one in found.expired)
+    state = "NEVER HELD" if never_held else "stands" if found.stands else "has EXPIRED"
     lines = [f"the certificate of {found.plan}, made {found.made_at:%Y-%m-%d %H:%M}, {state}"]
     lines += [f"  {one.what:<8} {one.name}: was {one.was}, is {one.now}" for one in found.expired]
     lines += [f"  looked at: {'; '.join(found.checked)}"]

@@ -42,6 +42,10 @@ _MARK: Final = {
 }
 
 
+_UNLABELLED: Final = ("agreement_with_", "cost_", "latency_", "people_")
+"""How the promises begin that every row judges, labelled or not."""
+
+
 def show(value: float | None, unit: str) -> str:
     """Show a number in its unit; unknown stays unknown.
 
@@ -139,7 +143,7 @@ def certificate_table(lines: Sequence[CertificateLine]) -> Table:
             word, style = "not shown", "yellow"  # the value is fine, its bound is not
         sign = "<=" if line.is_ceiling else ">="
         table.add_row(
-            spoken(line.objective),
+            _named(line),
             f"{sign} {show(line.limit, line.unit)}",
             show(line.value, line.unit),
             show(line.bound, line.unit),
@@ -152,6 +156,14 @@ def certificate_table(lines: Sequence[CertificateLine]) -> Table:
 def spoken(objective: str) -> str:
     """Give an objective's id as words, which a narrow table can break."""
     return objective.replace("_", " ")
+
+
+def _named(line: CertificateLine) -> str:
+    """Give a line's promise as words; agreement with a tier names the tier as it is written."""
+    if line.agreement_with is None:
+        return spoken(line.objective)
+    _, _, rest = line.objective.partition(line.agreement_with)
+    return f"agreement with `{line.agreement_with}`{spoken(rest)}"
 
 
 def narrow_table(title: str, *, caption: str | None = None) -> Table:
@@ -196,11 +208,13 @@ def _ms(ms: float | None) -> str:
 
 
 def _methods(lines: Sequence[CertificateLine]) -> str:
-    """Say by which method each bound was found."""
+    """Say by which method each bound was found, and what it takes for granted."""
     by: dict[str, list[str]] = {}
     for line in lines:
         by.setdefault(line.method, []).append(spoken(line.objective))
-    return "\n".join(f"{method}: {', '.join(names)}" for method, names in by.items())
+    told = [f"{method}: {', '.join(names)}" for method, names in by.items()]
+    told += [f"{spoken(line.objective)}: {line.note}" for line in lines if line.note is not None]
+    return "\n".join(told)
 
 
 def comparison_table(report: PlanReport) -> Table:
@@ -281,11 +295,14 @@ def infeasible_panel(report: PlanReport) -> RenderableType:
         return Text("")
     lines = [Text(sentence) for sentence in found.because]
     for objective, missing in found.labels_needed.items():
-        lines.append(Text(f"{objective}: {missing:,} more labelled rows are needed"))
+        kind = "rows" if objective.startswith(_UNLABELLED) else "labelled rows"
+        lines.append(Text(f"{objective}: {missing:,} more {kind} are needed"))
     if found.earliest_date is not None:
         span = {str(day) for day in (found.earliest_date, found.latest_date) if day is not None}
         days = " to ".join(sorted(span))
-        lines.append(Text(f"earliest date at the brief's label rate: {days}"))
+        bare = all(name.startswith(_UNLABELLED) for name in found.labels_needed)
+        rate = "rate of traffic" if bare and found.labels_needed else "label rate"
+        lines.append(Text(f"earliest date at the brief's {rate}: {days}"))
     for relaxation in found.relaxations:
         tried = "planned again: holds" if relaxation.verified else "not verified"
         was, to = (_typed(end, relaxation.unit) for end in (relaxation.from_, relaxation.to))

@@ -126,7 +126,7 @@ class CertificateLine(_Noun, frozen=True, kw_only=True):
     limit: float
     """In the unit of `unit`."""
     unit: str
-    """`ratio`, `usd` or `ms`."""
+    """`ratio`, `usd`, `ms` or `/ day`; a cost a day or a month is in dollars a day or a month."""
     is_ceiling: bool
     value: float | None
     """Point value on the rows that judge."""
@@ -144,6 +144,8 @@ class CertificateLine(_Noun, frozen=True, kw_only=True):
     value_machines: float | None = None
     """The same figure for what machines answered alone."""
     note: str | None = None
+    agreement_with: str | None = None
+    """Tier with whose answers agreement was judged, where no row is labelled: no accuracy."""
 
 
 class LatencyForecast(_Noun, frozen=True, kw_only=True):

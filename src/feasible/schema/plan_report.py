@@ -105,7 +105,7 @@ class Infeasible(_Noun, frozen=True, kw_only=True):
     """Sentences with their numbers; of a trade-off, first which promises conflict."""
     relaxations: tuple[Relaxation, ...] = ()
     labels_needed: dict[str, int] = {}
-    """Objective id -> labelled rows (positives, for recall) still missing."""
+    """Objective id -> rows still missing: labelled ones for quality, positives for recall."""
     earliest_date: date | None = None
     """When these labels will have matured at the brief's label rate; None when that is unknown."""
     latest_date: date | None = None
@@ -315,15 +315,16 @@ class Backtest(_Noun, frozen=True, kw_only=True):
 class Expired(_Noun, frozen=True, kw_only=True):
     """One reason why a certificate no longer stands."""
 
-    what: Literal["brief", "price", "version", "tier", "age"]
+    what: Literal["promise", "brief", "price", "version", "tier", "age"]
+    """`promise`: it was never shown to hold, so that there is no certificate to expire."""
     name: str
-    """The tier, or the part of the brief."""
+    """The promise, the tier, or the part of the brief."""
     was: str
     now: str
 
 
 class PlanCheck(_Noun, frozen=True, kw_only=True):
-    """Whether the certificate of a plan still stands."""
+    """Whether the certificate of a plan still stands: one that never held does not."""
 
     plan: str
     """Id."""

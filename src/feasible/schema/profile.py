@@ -62,6 +62,8 @@ class Profile:
         known_at: When the row's label became known, seconds since the epoch, shape (n_rows,); NaN
             where unknown. None when nobody wrote it down.
         simulated: Tiers whose answers are not real. They never enter a quality certificate.
+        agreed_with: Tier whose answers stand in for the truth: a loss is then a difference from
+            them. None where losses are about being right.
     """
 
     row_ids: tuple[str, ...]
@@ -82,6 +84,7 @@ class Profile:
     simulated: frozenset[str] = frozenset()
     propensity: FloatArray | None = None
     known_at: FloatArray | None = None
+    agreed_with: str | None = None
     _truth: Truth | None = field(init=False, default=None, compare=False, repr=False)
 
     def __len__(self) -> int:
@@ -119,6 +122,7 @@ class Profile:
             simulated=self.simulated,
             propensity=None if self.propensity is None else self.propensity[index],
             known_at=None if self.known_at is None else self.known_at[index],
+            agreed_with=self.agreed_with,
         )
         truth = self.truth
         object.__setattr__(out, "_truth", Truth(truth.names, truth.code[index]))

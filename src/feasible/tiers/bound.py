@@ -30,6 +30,8 @@ class BoundTier:
 
     Attributes:
         target: The object that answers.
+        enforced_usd_per_call: Most dollars of one call by the object itself, whatever the brief
+            declares; None when it does not say.
     """
 
     def __init__(self, target: Any, spec: TierSpec) -> None:
@@ -43,6 +45,7 @@ class BoundTier:
         self.simulated = bool(getattr(target, "simulated", False))
         self.usd_per_call = own_usd if declared.usd is None else declared.usd
         self.worst_usd_per_call = own_worst if declared.worst_usd is None else declared.worst_usd
+        self.enforced_usd_per_call = own_worst
         self._spec = spec
         self._code = None if hasattr(target, "version") else code_version(target)
         self._learnt = ""

@@ -43,7 +43,7 @@ layers:
   tiers:
     - {{name: cheap, kind: model}}
     - {{name: dear, kind: model}}
-    - {{name: person, kind: person, usd: ${PERSON_USD}}}
+    - {{name: person, kind: person, error_rate: 0 %, usd: ${PERSON_USD}}}
 """,
         encoding="utf-8",
     )

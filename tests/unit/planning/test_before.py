@@ -40,6 +40,24 @@ def test_a_promise_that_takes_labels_is_a_matter_of_evidence() -> None:
     assert (why.earliest_date, why.latest_date) == (date(2026, 7, 18), date(2026, 8, 31))
 
 
+@pytest.mark.parametrize(
+    "promise",
+    [
+        "quality: accuracy, at_least: 100 %",
+        "quality: error_rate, at_most: 0 %",
+        "people: reviews, at_most: 0 %",
+    ],
+)
+def test_what_no_number_of_rows_can_show_is_said_at_once(promise: str) -> None:
+    """Rows without a miss never show that there is none."""
+    tiers = "{name: ann, kind: person, usd: $1, error_rate: 1 %}"
+    why = plan_brief(brief(f"{{{promise}}}", tiers), today=TODAY).infeasible
+
+    assert why is not None
+    assert why.kind == "structural"
+    assert "no number of rows can show" in why.because[0]
+
+
 def test_a_promise_without_labels_still_takes_rows() -> None:
     """Nothing of this brief needs labels, and nothing of it is known to hold."""
     why = plan_brief(brief("{cost: mean, at_most: $0.01}"), today=TODAY).infeasible

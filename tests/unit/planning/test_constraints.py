@@ -152,10 +152,25 @@ def test_cost_by_machines_leaves_peoples_prices_out() -> None:
 
 
 def test_cost_a_day_becomes_a_price_per_decision_by_the_rate() -> None:
-    """$8,640 a day at one a second is ten cents each."""
+    """$8,640 a day at one a second is ten cents each; limit and value are both in $ a day."""
     found = only("cost: day, at_most: $8640", rest="traffic: {rate: 1 / s}\n")
 
-    assert found.limit * found.scale == pytest.approx(0.1)
+    value = found.value(MACHINE)
+    assert value is not None
+    assert found.limit * found.scale == pytest.approx(8640)
+    assert value * found.scale == pytest.approx(0.1 * 86_400)
+    assert found.decisions == 86_400
+
+
+def test_hand_offs_a_day_are_counted_a_day() -> None:
+    """Four of six rows at one decision a second are 57,600 a day."""
+    found = only("people: reviews, at_most: 500 / d", rest="traffic: {rate: 1 / s}\n")
+
+    value = found.value(MIXED)
+    assert value is not None
+    assert found.limit * found.scale == pytest.approx(500)
+    assert found.unit == "/ day"
+    assert value * found.scale == pytest.approx(57_600)
 
 
 def test_cost_a_day_without_a_rate_is_refused() -> None:

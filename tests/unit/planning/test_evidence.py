@@ -78,6 +78,30 @@ def test_labels_needed_is_what_is_missing_at_the_present_rate() -> None:
     assert needed == {"recall_fraud": 501, "cost_mean": 300}
 
 
+def test_misses_that_luck_explains_have_to_be_made_up_for() -> None:
+    """Four misses at 95 % take 181 rows (Clopper and Pearson), so that 45 of them lack 136."""
+    brief = parse_brief(
+        "feasible: 1\nname: x\ngoal: {statement: s}\n"
+        "envelope: [{quality: accuracy, at_least: 95 %}]\n"
+    ).brief
+    few = line("accuracy", limit=0.95, value=1 - 4 / 45, bound=0.8, n=45, misses=4.0)
+
+    assert labels_needed(brief, (few,), too_few={"accuracy"}) == {"accuracy": 136}
+
+
+def test_cost_waits_for_traffic_and_not_for_labels() -> None:
+    """What a decision costs is known at once, whatever the delay of labels."""
+    brief = parse_brief(
+        "feasible: 1\nname: x\ngoal: {statement: s}\n"
+        "envelope: [{cost: mean, at_most: $1}]\n"
+        "traffic: {rate: 100 / d}\nlabels: {arrive_after: 14 d}\n"
+    ).brief
+
+    when = earliest_date(brief, {"cost_mean": 150}, today=date(2026, 1, 1))
+
+    assert when == date(2026, 1, 3)
+
+
 def test_a_value_on_the_wrong_side_is_not_a_matter_of_labels() -> None:
     """More rows of a broken promise only show it better."""
     broken = line("recall_fraud", value=0.9, bound=0.85, misses=10.0)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from feasible.planning.expiry import check_plan
+from feasible.report import check_text
 from feasible.schema import (
     Brief,
+    CertificateLine,
     DataUsed,
     Expired,
     Forecast,
@@ -88,6 +92,32 @@ def test_a_certificate_stands_while_nothing_has_changed() -> None:
     assert found.stands
     assert found.expired == ()
     assert len(found.checked) == 3
+
+
+def test_a_plan_that_never_held_does_not_stand() -> None:
+    """A line that was not shown when the plan was made has nothing to expire."""
+    line = CertificateLine(
+        objective="accuracy",
+        limit=0.9,
+        unit="ratio",
+        is_ceiling=False,
+        value=0.92,
+        bound=0.88,
+        n=100,
+        misses=8,
+        confidence_level=0.95,
+        method="exact binomial",
+        assumption="",
+        holds=False,
+    )
+    never = msgspec.structs.replace(plan(brief()), certificate=(line,)).with_id()
+    found = check_plan(never, brief(), SAME, now=NOW)
+
+    assert not found.stands
+    assert found.expired[0] == Expired(
+        what="promise", name="accuracy", was="promised", now="not shown"
+    )
+    assert "NEVER HELD" in check_text(found)
 
 
 def test_a_changed_version_and_a_missing_tier_are_named() -> None:

@@ -13,7 +13,7 @@ from feasible.planning import plan_profile
 from feasible.schema import PlanReport, Profile, parse_brief
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-TIERS = "layers: {tiers: [{name: person, kind: person, usd: $1}]}\n"
+TIERS = "layers: {tiers: [{name: person, kind: person, error_rate: 0 %, usd: $1}]}\n"
 
 
 def rows(n: int = 3000, *, seed: int = 0) -> Profile:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from feasible.planning.constraints import Constraint
 from feasible.planning.judgement import interval_of, verdict_on
 from feasible.schema import FloatArray, IntArray, Objective
 from feasible.stats import betting_upper_bound, upper_bound
-from feasible.units import Ratio
+from feasible.units import Ratio, Usd
 
 
 def constraint(
@@ -114,14 +116,40 @@ def test_people_err_at_their_declared_rate_on_a_bound_of_their_share() -> None:
     assert found.bound == pytest.approx(missed + 0.02 * share)
 
 
-@pytest.mark.parametrize(
-    ("losses", "limit", "holds"), [(0, 0.0, True), (1, 0.0, False), (1, 1.0, True)]
-)
-def test_limits_at_the_edge_need_no_statistics(losses: int, limit: float, *, holds: bool) -> None:
-    """A cap of no loss at all is kept by every row or broken by one."""
-    one = constraint(misses(losses, 10), limit=limit)
+def test_no_number_of_rows_shows_that_nothing_is_ever_missed() -> None:
+    """A hundred rows without a miss show 2.95 % of misses at most, and never none."""
+    one = constraint(misses(0, 100), limit=0.0)
+
+    found = verdict_on(one, there(one), 0.95)
+
+    assert not found.holds
+    assert found.bound == pytest.approx(upper_bound(0, 100, confidence_level=0.95))
+
+
+@pytest.mark.parametrize(("dear", "holds"), [(0, True), (1, False)])
+def test_a_cap_on_each_decision_is_kept_by_every_row_or_broken_by_one(
+    dear: int, *, holds: bool
+) -> None:
+    """Serving enforces a cap on each decision, so that rows need not show it."""
+    capped = Objective(cost="each", at_most=Usd("$1"))
+    one = replace(constraint(misses(dear, 10), limit=0.0), objective=capped)
 
     assert verdict_on(one, there(one), 0.95).holds is holds
+
+
+def test_nobody_is_asked_where_there_is_nobody() -> None:
+    """A plan that has no person asks none."""
+    none = Objective(people="share", at_most=Ratio(0.0))
+    one = replace(constraint(misses(0, 10), limit=0.0), objective=none)
+
+    assert verdict_on(one, there(one), 0.95).holds
+
+
+def test_a_limit_that_any_loss_keeps_holds() -> None:
+    """A loss of 1 is the most there is."""
+    one = constraint(misses(1, 10), limit=1.0)
+
+    assert verdict_on(one, there(one), 0.95).holds
 
 
 def test_no_rows_show_nothing() -> None:

@@ -237,3 +237,268 @@ def test_a_plan_keeps_its_timeouts_and_one_made_before_takes_those_of_the_brief(
     assert [t.timeout_ms for t in old.tiers if t.name == "slow"] == [None]
     assert Policy.from_plan(old, brief.layers.tiers) == Policy.from_plan(made)
     assert backtest(old, brief, hangs()) == backtest(made, brief, hangs())
+
+
+def test_that_nothing_is_ever_missed_is_refused_before_anything_is_planned() -> None:
+    """The error has what was asked, why rows cannot show it, and what they can."""
+    with pytest.raises(DataError, match="no number of rows can show 100 %") as refused:
+        plan(profile(400), accuracy="100 %")
+
+    assert refused.value.asked == "accuracy at_least 100 %"
+    assert refused.value.attempt is not None
+    assert "598 rows without a miss" in refused.value.attempt
+
+
+PER_DAY = """\
+feasible: 1
+name: triage
+goal: {statement: Send each message to the right team}
+envelope:
+  - {quality: accuracy, at_least: 0.80}
+  - {cost: day, at_most: $1800}
+  - {cost: each, at_most: $1.05}
+  - {people: reviews, at_most: 2000 / d}
+traffic: {rate: 2 / s}
+layers:
+  tiers: [{name: ann, kind: person, usd: $1, error_rate: 1 %}]
+"""
+
+
+def test_limit_value_and_bound_of_a_promise_are_in_its_own_unit() -> None:
+    """At two a second, a tier of one cent costs at most $1,728 a day."""
+    made = plan_profile(
+        parse_brief(PER_DAY).brief, profile(), data="test rows", synthetic=True, now=NOW
+    )
+    lines = {line.objective: line for line in made.certificate}
+
+    day, each, people = (lines[name] for name in ("cost_day", "cost_each", "people_reviews"))
+    assert (day.limit, day.unit) == (1800, "usd")
+    assert day.value is not None
+    assert made.forecast is not None
+    assert made.forecast.cost_usd is not None
+    assert day.value == pytest.approx(made.forecast.cost_usd * 172_800)
+    assert day.bound is not None
+    assert day.value < day.bound <= 1800
+    assert people.limit == pytest.approx(2000)
+    assert people.unit == "/ day"
+    assert people.bound is not None
+    assert people.value is not None
+    assert people.value <= people.bound <= 2000
+    assert (each.limit, each.unit) == (1.05, "usd")
+    assert each.value is not None
+    assert each.value <= 1.05
+
+
+COST_AND_TIME = """\
+feasible: 1
+name: triage
+goal: {statement: Send each message to the right team}
+envelope:
+  - {cost: mean, at_most: $0.012}
+  - {latency: p95, at_most: 100 ms}
+"""
+
+
+@pytest.mark.parametrize("tiers", [slice(0, 2), slice(1, 2)])
+def test_cost_and_time_need_no_labels(tiers: slice) -> None:
+    """Without a loss, and without a promise on it, every row judges what tiers cost and take."""
+    rows = profile(1000)
+    bare = replace(
+        rows,
+        tiers=rows.tiers[tiers],
+        loss=np.full((1000, 2), np.nan)[:, tiers],
+        answered=rows.answered[:, tiers],
+        score=rows.score[:, tiers],
+        answer_class=np.full((1000, 2), -1)[:, tiers],
+        classes=(),
+        latency_ms=rows.latency_ms[:, tiers],
+        cost_usd=rows.cost_usd[:, tiers],
+        label=None,
+    )
+
+    made = plan_profile(
+        parse_brief(COST_AND_TIME).brief, bare, data="test rows", synthetic=True, now=NOW
+    )
+
+    assert made.feasible
+    assert made.left_out == ()
+    assert made.plan is not None
+    assert {line.n for line in made.certificate} == {made.plan.data.n_cert}
+    assert made.extras["calibration"] == {}
+
+
+def priced(cert_usd: float = 0.0008, early_usd: float = 0.0008, rest: str = "") -> PlanReport:
+    """Plan one tier declared at $0.001 a call whose last CERT row, or first row, costs this."""
+    rows = profile(1000)
+    usd = np.full((1000, 1), 0.0008)
+    usd[0], usd[-1] = early_usd, cert_usd
+    one = replace(
+        rows,
+        tiers=("large",),
+        loss=rows.loss[:, 1:],
+        answered=rows.answered[:, 1:],
+        score=rows.score[:, 1:],
+        answer_class=rows.answer_class[:, 1:],
+        latency_ms=rows.latency_ms[:, 1:],
+        cost_usd=usd,
+        is_test=np.arange(1000) >= 600,
+    )
+    said = f"""\
+feasible: 1
+name: triage
+goal: {{statement: s}}
+envelope: [{{cost: mean, at_most: $0.002}}{rest}]
+layers: {{tiers: [{{name: large, kind: llm, usd: $0.001}}]}}
+"""
+    return plan_profile(parse_brief(said).brief, one, data="test rows", synthetic=True, now=NOW)
+
+
+def test_a_declared_price_is_no_enforced_cap() -> None:
+    """The bound says that it stands on a price that nothing enforces."""
+    (line,) = priced().certificate
+
+    assert line.method == "cannot be broken at the declared price"
+    assert line.note == "asymptotic: at the declared price, which nothing enforces"
+
+
+def test_a_declared_price_that_a_judging_row_exceeds_bounds_nothing() -> None:
+    """A call at $0.0011 shows that there may be dearer ones: the rows have to show the mean."""
+    (line,) = priced(cert_usd=0.0011).certificate
+
+    assert line.method == "betting"
+    assert line.note is not None
+    assert "no cap is enforced" in line.note
+
+
+def test_a_declared_price_that_earlier_rows_exceed_is_no_cap() -> None:
+    """Whoever was dearer than declared when thresholds were chosen may be so again."""
+    (line,) = priced(early_usd=0.0011).certificate
+
+    assert line.method == "betting"
+
+
+def test_a_cap_on_each_decision_bounds_the_mean() -> None:
+    """Serving keeps the cap, so that the mean cannot be above it."""
+    lines = {x.objective: x for x in priced(rest=", {cost: each, at_most: $0.001}").certificate}
+
+    assert lines["cost_mean"].method == "cannot be broken below the enforced cap"
+    assert lines["cost_mean"].note is None
+
+
+def test_a_cap_of_the_tier_itself_is_enforced() -> None:
+    """What the tier's own code allows at most needs no declaration."""
+    rows = profile(1000)
+    brief = parse_brief(COST_AND_TIME.replace("$0.012", "$0.02")).brief
+    made = plan_profile(
+        brief,
+        rows,
+        data="test rows",
+        synthetic=True,
+        now=NOW,
+        worst_usd={"small": 0.0001, "large": 0.012},
+    )
+
+    assert {x.note for x in made.certificate} == {None}
+
+
+def test_a_brief_that_rows_cannot_judge_is_refused() -> None:
+    """Load decides throughput: with that promise alone there is nothing to plan for."""
+    alone = BRIEF.split("envelope:", maxsplit=1)[0].replace("{{", "{").replace("}}", "}")
+    said = parse_brief(f"{alone}envelope: [{{throughput: peak, at_least: 10 / s}}]\n").brief
+
+    with pytest.raises(DataError, match="no promise of the brief is one that rows can judge"):
+        plan_profile(said, profile(400), data="test rows", synthetic=True, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("person", "reason"),
+    [
+        ("usd: $1", "how often `ann` is wrong is unknown"),
+        ("error_rate: 1 %", "what an answer of `ann` costs is unknown"),
+    ],
+)
+def test_people_are_neither_right_nor_free_because_nobody_said(person: str, reason: str) -> None:
+    """Unknown is not 0: the brief has to say how often people err and what they cost."""
+    layers = f"layers: {{tiers: [{{name: ann, kind: person, {person}}}]}}\n"
+    said = BRIEF.format(accuracy="0.90", cost="$0.02", latency="200 ms") + layers
+
+    with pytest.raises(DataError, match=reason):
+        plan_profile(parse_brief(said).brief, profile(400), data="x", synthetic=True, now=NOW)
+
+
+def test_what_people_cost_stays_unknown_where_nothing_has_a_price() -> None:
+    """Without any price a plan can be made, and says that its cost is unknown."""
+    rows = replace(profile(1000), cost_usd=np.full((1000, 2), np.nan))
+    said = """\
+feasible: 1
+name: triage
+goal: {statement: s}
+envelope: [{quality: accuracy, at_least: 0.9}]
+layers: {tiers: [{name: ann, kind: person, error_rate: 1 %}]}
+"""
+    made = plan_profile(parse_brief(said).brief, rows, data="x", synthetic=True, now=NOW)
+
+    person = next(one for one in made.comparisons if one.name == "every case to a person")
+    assert person.cost_usd is None
+    assert made.forecast is not None
+    assert made.forecast.cost_usd is None
+
+
+def test_a_range_is_no_limit() -> None:
+    """Nobody could say which of its numbers was promised."""
+    with pytest.raises(DataError, match="accuracy promises a range"):
+        plan(profile(400), accuracy="0.80..0.95")
+
+
+def test_people_err_at_the_high_end_of_what_is_declared() -> None:
+    """A range of 1 to 20 % is certified at 20 %, and the line says so."""
+    layers = "layers: {tiers: [{name: ann, kind: person, usd: $0.02, error_rate: 1..20 %}]}\n"
+    said = BRIEF.format(accuracy="0.75", cost="$0.02", latency="200 ms") + layers
+    made = plan_profile(parse_brief(said).brief, profile(1000), data="x", synthetic=True, now=NOW)
+
+    assert "every case to a person" in {one.name for one in made.comparisons}
+    person = next(one for one in made.comparisons if one.name == "every case to a person")
+    assert person.quality["accuracy"] == pytest.approx(0.80)
+    line = next(one for one in made.certificate if one.objective == "accuracy")
+    assert line.method == "exact binomial, people at their declared error rate of at most 20 %"
+
+
+def test_a_tier_judged_on_few_rows_does_not_take_the_evidence_of_the_others() -> None:
+    """A pilot with twenty judged answers is left out, with its reason."""
+    rows = profile(2000)
+    pilot = np.full((2000, 1), np.nan)
+    pilot[::100] = 0.0
+    more = replace(
+        rows,
+        tiers=("small", "large", "pilot"),
+        loss=np.hstack([rows.loss, pilot]),
+        answered=np.ones((2000, 3), dtype=np.bool_),
+        score=np.hstack([rows.score, np.full((2000, 1), 0.5)]),
+        answer_class=np.hstack([rows.answer_class, np.full((2000, 1), -1)]),
+        latency_ms=np.hstack([rows.latency_ms, np.full((2000, 1), 5.0)]),
+        cost_usd=np.hstack([rows.cost_usd, np.full((2000, 1), 0.02)]),
+    )
+    made = plan(more)
+
+    assert made.feasible
+    assert [left.tier for left in made.left_out] == ["pilot"]
+    assert "judged on 1 % of the rows" in made.left_out[0].because
+
+
+def test_tiers_screened_out_of_many_are_named() -> None:
+    """Of twelve tiers eight are made orders of; the report says which are not, and why."""
+    rows = profile(600)
+    twelve = replace(
+        rows,
+        tiers=tuple(f"t{i:02}" for i in range(12)),
+        loss=np.repeat(rows.loss[:, 1:], 12, axis=1),
+        answered=np.ones((600, 12), dtype=np.bool_),
+        score=np.repeat(rows.score[:, :1], 12, axis=1),
+        answer_class=np.repeat(rows.answer_class[:, 1:], 12, axis=1),
+        latency_ms=np.repeat(rows.latency_ms[:, 1:], 12, axis=1),
+        cost_usd=rows.cost_usd[:, 1:] * (1 + np.arange(12)),
+    )
+    made = plan(twelve, accuracy="0.80")
+
+    assert len(made.left_out) == 4
+    assert all("of very many tiers" in left.because for left in made.left_out)

@@ -33,7 +33,7 @@ envelope:
   - {quality: accuracy, at_least: 0.85}
 layers:
   tiers:
-    - {name: person, kind: person, usd: $1}
+    - {name: person, kind: person, error_rate: 0 %, usd: $1}
 """).brief
 
 

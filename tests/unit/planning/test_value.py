@@ -39,7 +39,7 @@ layers:
     - {{name: rules, kind: rules}}
     - {{name: small, kind: model}}
     - {{name: big, kind: llm}}
-    - {{name: person, kind: person, usd: $1}}
+    - {{name: person, kind: person, error_rate: 0 %, usd: $1}}
 """).brief
 
 

@@ -29,3 +29,21 @@ def test_an_offer_has_every_digit_that_a_brief_takes() -> None:
 
     assert "accuracy 99.5 % -> 99.39 % (planned again: holds)" in out.getvalue()
     assert "cost_mean $0.00512 -> $0.0061 (planned again: holds)" in out.getvalue()
+
+
+def test_only_quality_takes_labels() -> None:
+    """Rows that show what a decision costs need no label."""
+    why = Infeasible(
+        kind="evidence",
+        binding=("cost_mean", "accuracy"),
+        because=(),
+        labels_needed={"cost_mean": 1200, "accuracy": 30},
+    )
+    report = PlanReport(
+        feasible=False, plan=None, forecast=None, certificate=(), frontier=(), infeasible=why
+    )
+    out = io.StringIO()
+    Console(file=out, width=80).print(infeasible_panel(report))
+
+    assert "cost_mean: 1,200 more rows are needed" in out.getvalue()
+    assert "accuracy: 30 more labelled rows are needed" in out.getvalue()

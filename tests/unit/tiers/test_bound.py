@@ -224,3 +224,20 @@ def test_weights_are_handed_to_a_tier_that_wants_some_and_fetched_by_nobody() ->
     tier: Any = as_tier(Wants, MODEL, weights=never)
     assert tier.weights is never
     as_tier(Mine, MODEL, weights=never)
+
+
+def test_a_declared_price_is_not_taken_for_what_the_object_enforces() -> None:
+    """The brief says what a call costs; only the object itself can say what it costs at most."""
+
+    class Capped:
+        worst_usd_per_call = 3.0
+
+        def answer(self, batch: Sequence[Request]) -> list[Answer]:
+            return [Answer("greeting") for _ in batch]
+
+    spec = TierSpec(name="llm", kind=TierKind.LLM, use="tiers:llm", usd=Usd("$2"))
+    bare: Any = as_tier(lambda _request: "greeting", spec)
+    told: Any = as_tier(Capped(), spec)
+
+    assert [bare.worst_usd_per_call, told.worst_usd_per_call] == [2.0, 2.0]
+    assert [bare.enforced_usd_per_call, told.enforced_usd_per_call] == [None, 3.0]
