@@ -114,7 +114,8 @@ class Objective(_Record, frozen=True, kw_only=True, omit_defaults=True):
     cost: str | None = None
     """`mean` (per decision), `each` (an enforced cap per decision), `day` or `month`."""
     quality: str | None = None
-    """`accuracy`, `recall`, `precision`, or the name of any bounded score of the feature's own."""
+    """`accuracy`; `recall` of a class or on a slice; `precision` of a class; or the name that the
+    feature gives its own bounded loss, such as `reward` or `field_f1`."""
     throughput: str | None = None
     """`peak` or `sustained`."""
     freshness: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import io
 import re
 from dataclasses import dataclass, field
@@ -22,6 +23,12 @@ __all__ = ["BriefFile", "brief_schema", "dump_brief", "load_brief", "parse_brief
 MAX_BYTES: Final = 1_000_000
 _UNKNOWN_FIELD: Final = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
 _AT: Final = re.compile(r" - at (?:`key` in )?`(?P<path>[^`]*)`$")
+_QUALITIES: Final = ("accuracy", "recall", "precision")
+"""Qualities with a meaning of their own; any other is a name for the feature's loss."""
+_MISSPELT: Final = 0.85
+"""Likeness from which on a name is taken for a known one that was misspelt."""
+_NAME: Final = re.compile(r"[A-Za-z][\w@.-]*$")
+_ABOUT_TIME: Final = frozenset({"time", "late", "latency", "deadline", "fast", "slow"})
 _PERCENTILE: Final = re.compile(r"p\d{1,2}(\.\d+)?$")
 
 
@@ -299,6 +306,8 @@ def _check_objective(found: BriefFile, index: int, objective: Objective) -> None
     if rule.measures and objective.measure not in rule.measures and not is_percentile:
         valid = ", ".join(rule.measures).replace("pNN", "a percentile such as p99")
         raise _at(found, f"{at}.{kind}", f"unknown measure {objective.measure!r}; known: {valid}")
+    if kind == "quality":
+        _check_quality(found, at, objective)
     if not 0 < objective.confidence_level < 1:
         raise _at(
             found,
@@ -312,6 +321,43 @@ def _check_objective(found: BriefFile, index: int, objective: Objective) -> None
             f"{at}.on",
             f"unknown slice {objective.on!r}" + _did_you_mean(objective.on, slices),
         )
+
+
+def _check_quality(found: BriefFile, at: str, objective: Objective) -> None:
+    """Refuse a quality that would be judged as another one than its name says.
+
+    `accuracy`, `recall` and `precision` are known; any other name is the feature's own for the loss
+    that it gives, of which there is one.
+    """
+    measure = objective.measure
+    place = f"{at}.quality"
+    if measure == "recall" and objective.of is None and objective.on is None:
+        example = "{quality: recall, of: fraud, at_least: 0.95}"
+        raise _at(found, place, "`recall` of what? it needs `of`, a class", attempt=example)
+    if measure == "precision" and objective.of is None:
+        example = "{quality: precision, of: fraud, at_least: 0.95}"
+        raise _at(found, place, "`precision` of what? it needs `of`, a class", attempt=example)
+    if measure in _QUALITIES:
+        if measure == "accuracy" and objective.of is not None:
+            reason = "`accuracy` is over all answers; `recall` and `precision` are of a class"
+            raise _at(found, f"{at}.of", reason)
+        return
+    if objective.of is not None:
+        raise _at(found, f"{at}.of", f"`recall` and `precision` are of a class; {measure!r} is not")
+    close = difflib.get_close_matches(measure, _QUALITIES, n=1, cutoff=_MISSPELT)
+    if close and measure.isalpha():  # `precision@5` is a name of its own
+        raise _at(found, place, f"unknown measure {measure!r}; did you mean {close[0]!r}?")
+    if not _NAME.match(measure):
+        reason = f"{measure!r} is no name for a loss of your own: letters, digits, `_`, `-`, `@`"
+        raise _at(found, place, reason)
+    if _ABOUT_TIME & set(re.split(r"[_\-]", measure.lower())):
+        reason = f"{measure!r} speaks of time, and quality is judged by answers alone"
+        raise _at(found, place, reason, attempt="{latency: p99, at_most: 200 ms}")
+    own = [o.measure for o in found.brief.envelope if o.quality is not None]
+    first = next(name for name in own if name not in _QUALITIES)
+    if first != measure:
+        reason = f"{measure!r} and {first!r} are two names for the one loss that a feature gives"
+        raise _at(found, place, reason, attempt=f"promise {first!r} alone")
 
 
 def _check_bound(found: BriefFile, at: str, objective: Objective, kind: str) -> None:

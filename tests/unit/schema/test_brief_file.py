@@ -112,6 +112,19 @@ def test_objectives_have_ids_that_other_parts_cite() -> None:
         ("feasible: 1\n", "", 1, "its version"),
         ("goal:", "goal: [", 5, "not YAML"),
         ("people: reviews, at_most: 3 %", "latency: p99, at_most: 1 s", 19, "promised twice"),
+        ("of: fraud, on: high_risk, ", "", 18, "`recall` of what? it needs `of`, a class"),
+        ("recall, of: fraud", "precision", 18, "`precision` of what? it needs `of`, a class"),
+        ("quality: accuracy", "quality: acuracy", 17, "did you mean 'accuracy'?"),
+        ("quality: accuracy", "quality: accuracy, of: fraud", 17, "is over all answers"),
+        ("quality: accuracy", "quality: f1, of: fraud", 17, "'f1' is not"),
+        ("quality: accuracy", "quality: in_time_and_right", 17, "judged by answers alone"),
+        ("quality: accuracy", "quality: as good as it gets", 17, "is no name"),
+        (
+            "{people: reviews, at_most: 3 %}",
+            "{quality: f1, at_least: 0.5}\n  - {quality: reward, at_least: 0.5}",
+            20,
+            "'reward' and 'f1' are two names for the one loss",
+        ),
     ],
 )
 def test_a_broken_brief_names_the_line_and_the_mend(
@@ -125,6 +138,12 @@ def test_a_broken_brief_names_the_line_and_the_mend(
 
     assert reason in str(caught.value)
     assert caught.value.where == f"brief.yaml:{line}"
+
+
+@pytest.mark.parametrize("name", ["reward", "f1", "ndcg_at_10", "precision@5", "exact-match"])
+def test_a_feature_may_name_its_own_loss(name: str) -> None:
+    """Any name will do that is not taken for another measure."""
+    assert parse_brief(TEXT.replace("quality: accuracy", f"quality: {name}")).brief
 
 
 def test_a_brief_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
