@@ -11,6 +11,7 @@ from feasible.planning.constraints import Constraint, Exits, constraints, mix_we
 from feasible.planning.evidence import minimum_evidence
 from feasible.planning.expiry import check_plan, expired_versions
 from feasible.planning.formats import FormatComparison, compare_formats, formats_of
+from feasible.planning.joint import person_ms, within_ms
 from feasible.planning.planner import plan_profile
 from feasible.planning.profile_file import read_profile, write_profile
 from feasible.planning.profiling import ProfiledTiers, hourly_prices, profile_tiers
@@ -35,11 +36,13 @@ __all__ = [
     "minimum_evidence",
     "mix_weights",
     "percentile_of",
+    "person_ms",
     "plan_brief",
     "plan_profile",
     "profile_tiers",
     "read_profile",
     "split_rows",
     "too_few_labels",
+    "within_ms",
     "write_profile",
 ]

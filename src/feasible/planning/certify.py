@@ -189,7 +189,7 @@ def _shown(
         return _Shown(None, None, constraint.unit)
     scaled = value * constraint.scale
     limit = None if bound is None else bound * constraint.scale
-    if objective.kind == "quality" and not objective.is_ceiling:
+    if objective.needs_labels and not objective.is_ceiling:
         return _Shown(1 - value, None if bound is None else 1 - bound, "ratio")
     return _Shown(scaled, limit, constraint.unit)
 
@@ -222,7 +222,7 @@ def _percentile(
 def _machines(constraint: Constraint, exits: Exits, exit_of_row: IntArray) -> float | None:
     """Give a quality figure for what machines answered alone."""
     objective = constraint.objective
-    if objective.kind != "quality" or objective.by is not AnsweredBy.ALL:
+    if not objective.needs_labels or objective.by is not AnsweredBy.ALL:
         return None
     rows = np.arange(len(exit_of_row))
     counted = constraint.counted(exit_of_row) & ~exits.is_person[rows, exit_of_row]

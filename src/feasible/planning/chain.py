@@ -343,7 +343,7 @@ def _most_answering(chain: Chain, kit: Ingredients) -> str:
 
 
 def deadline_ms(brief: Brief) -> float | None:
-    """Give the time for a whole decision: the declared deadline, else the tightest percentile."""
+    """Give the time for a whole decision: the declared deadline, else the tightest promise."""
     serving = brief.layers.serving
     if serving is not None and serving.deadline is not None:
         return serving.deadline.ms
@@ -352,6 +352,7 @@ def deadline_ms(brief: Brief) -> float | None:
         for o in brief.envelope
         if o.kind == "latency" and o.measure != "mean" and o.limit is not None
     ]
+    limits += [o.within.mid * 1e3 for o in brief.envelope if o.within is not None]
     return min(limits) if limits else None
 
 

@@ -38,7 +38,7 @@ def check_objectives(brief: Brief, profile: Profile) -> None:
     for objective in brief.envelope:
         if objective.on is not None:
             _check_slice(objective, profile)
-        if objective.kind == "quality":
+        if objective.needs_labels:
             _check_quality(objective, profile)
 
 

@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from feasible.errors import DataError
+from feasible.planning.joint import late_answers
 from feasible.schema import (
     AnsweredBy,
     BoolArray,
@@ -36,7 +37,7 @@ __all__ = [
     "unjudged",
 ]
 
-_JUDGED_KINDS: Final = ("latency", "cost", "quality", "people")
+_JUDGED_KINDS: Final = ("latency", "cost", "quality", "joint", "people")
 _ROOM: Final = 2.0
 """Where no cap is enforced, costs and latencies are taken to stay below this many limits at least:
 below one the promise would hold by assumption."""
@@ -235,7 +236,7 @@ class Yardstick:
         )
 
     def _constraint(self, objective: Objective, exits: Exits) -> Constraint:
-        mix = self.labelled if objective.kind == "quality" else self.every
+        mix = self.labelled if objective.needs_labels else self.every
         if objective.on is not None:
             mix = self.stands_for
         return _constraint(self.brief, objective, self.profile, exits, mix)
@@ -312,8 +313,8 @@ def _constraint(
         counts &= ~exits.is_person
     elif objective.by is AnsweredBy.PEOPLE:
         counts &= exits.is_person
-    if objective.kind == "quality":
-        return _quality(objective, profile, exits, counts, mix)
+    if objective.needs_labels:
+        return _quality(brief, objective, profile, exits, counts, mix)
     if objective.kind == "latency":
         return _latency(objective, exits, counts, mix)
     if objective.kind == "people":
@@ -329,6 +330,7 @@ def _slice(objective: Objective, profile: Profile) -> BoolArray:
 
 
 def _quality(
+    brief: Brief,
     objective: Objective,
     profile: Profile,
     exits: Exits,
@@ -343,13 +345,15 @@ def _quality(
     counts = counts & exits.labelled[:, None] & ~np.isnan(loss)
     limit_value = objective.limit.mid if objective.limit is not None else 0.0
     limit = limit_value if objective.is_ceiling else 1.0 - limit_value
-    loss = np.clip(np.nan_to_num(loss), 0.0, 1.0)
-    judged = loss[counts & ~exits.is_person]
+    late = late_answers(brief, objective, latency_ms=exits.latency_ms, is_person=exits.is_person)
+    loss = np.where(late, 1.0, np.clip(np.nan_to_num(loss), 0.0, 1.0))
+    by_person = exits.is_person & ~late
+    judged = loss[counts & ~by_person]
     is_binary = bool(((judged == 0.0) | (judged == 1.0)).all())
-    judges_people = bool((counts & exits.is_person).any()) and exits.person_loss > 0
+    judges_people = bool((counts & by_person).any()) and exits.person_loss > 0
     found = _made(objective, loss, counts, limit, weight, is_binary=is_binary and not judges_people)
     rate = exits.person_loss if is_binary and judges_people else None
-    return replace(found, person_rate=rate, by_person=exits.is_person)
+    return replace(found, person_rate=rate, by_person=by_person)
 
 
 def _recall_of(

@@ -46,7 +46,7 @@ def minimum_evidence(brief: Brief) -> dict[str, int]:
     out = {}
     for objective in brief.envelope:
         limit = miss_limit(objective)
-        if objective.kind == "quality" and limit is not None and 0 < limit < 1:
+        if objective.needs_labels and limit is not None and 0 < limit < 1:
             out[objective.id] = zero_miss_rows(limit, confidence_level=objective.confidence_level)
     return out
 
@@ -64,7 +64,7 @@ def miss_limit(objective: Objective) -> float | None:
 
 def row_limit(objective: Objective) -> float | None:
     """Give the share of rows that may miss; None for objectives that are not about shares."""
-    if objective.kind == "quality":
+    if objective.needs_labels:
         return miss_limit(objective)
     if objective.kind == "latency":
         q = percentile_of(objective)
@@ -114,7 +114,7 @@ def rows_to_judge(brief: Brief, judging: Profile, labelled: BoolArray) -> dict[s
     out = {}
     block = blocks_of(judging)
     for objective in brief.envelope:
-        if objective.kind != "quality":
+        if not objective.needs_labels:
             continue
         rows = labelled.copy()
         if objective.on is not None:
@@ -250,7 +250,7 @@ def label_rate(brief: Brief, objective: Objective) -> LabelRate | None:
 
 def _per_month(brief: Brief, objective: Objective) -> float | None:
     """Give the rows a month that can judge an objective: labelled ones, where labels matter."""
-    if objective.kind != "quality" and brief.traffic.rate is not None:
+    if not objective.needs_labels and brief.traffic.rate is not None:
         share = brief.traffic.slices.get(objective.on or "")
         each = brief.traffic.rate.mid * _MONTH_DAYS * 86_400
         return each * (1.0 if share is None else share.mid)

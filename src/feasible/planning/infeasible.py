@@ -240,7 +240,7 @@ def _conflict(kit: Ingredients, rows: Rows) -> list[str]:
 
 def _sentence(objective: Objective, value: float) -> str:
     limit = objective.limit
-    if objective.kind == "quality":
+    if objective.needs_labels:
         shown = value if objective.is_ceiling else 1 - value
         return (
             f"{objective.id}: even an oracle that picks the best tier for every row reaches "

@@ -14,10 +14,9 @@ from feasible.planning.certify import Judged, judge
 from feasible.planning.chain import Chain, Ingredients
 from feasible.planning.constraints import Constraint, Exits, percentile_of
 from feasible.planning.sheet import Sheet
-from feasible.planning.value import Worth, worth_of
+from feasible.planning.value import Worth, main_objective, worth_of
 from feasible.schema import (
     DEFAULT_GROUP,
-    AnsweredBy,
     BoolArray,
     Brief,
     CertificateLine,
@@ -45,7 +44,7 @@ def forecast_of(judged: Judged, lines: Sequence[CertificateLine]) -> Forecast:
     by_person = judged.exits.is_person[rows, judged.exit_of_row]
     quality: dict[str, float | None] = {}
     for line in lines:
-        if brief.objective(line.objective).kind == "quality":
+        if brief.objective(line.objective).needs_labels:
             quality[line.objective] = line.value
     return Forecast(
         cost_usd=_mean(judged.exits.cost_usd[rows, judged.exit_of_row], weight),
@@ -77,12 +76,10 @@ def frontier_points(
 ) -> tuple[FrontierPoint, ...]:
     """Give the cascades that no other beats at once in cost and quality, on SEARCH rows."""
     brief = sheet.kit.brief
-    main = next(
-        (o.id for o in brief.envelope if o.kind == "quality" and o.by is AnsweredBy.ALL), None
-    )
-    if main is None:
+    drawn_over = main_objective(brief)
+    if drawn_over is None:
         return ()
-    sign = brief.objective(main).is_ceiling
+    main, sign = drawn_over.id, drawn_over.is_ceiling
 
     def quality(candidate: Candidate) -> float | None:
         leaves = sheet.leaves(candidate.chain, candidate.thresholds)
@@ -211,9 +208,7 @@ def _comparison(name: str, judged: Judged) -> Comparison:
     return Comparison(
         name=name,
         quality={
-            c.id: _good(c, c.value(judged.exit_of_row))
-            for c in made
-            if c.objective.kind == "quality"
+            c.id: _good(c, c.value(judged.exit_of_row)) for c in made if c.objective.needs_labels
         },
         cost_usd=_mean(judged.exits.cost_usd[rows, judged.exit_of_row], judged.sheet.mix),
         latency_ms=percentiles(judged.exits.latency_ms[rows, judged.exit_of_row], judged.sheet.mix),

@@ -247,7 +247,7 @@ def _drawn(
         told = np.array([-c.slack[solver.ids[q]] for c in candidates]) * solver.error[q]
         center = (told if are_told else middle) + _luck_of(candidates, solver, q)
         spread_of = _spread_of(rows[1 + promises + q], drawn_for, will)
-        if solver.constraints[q].objective.kind == "quality" and not are_told:
+        if solver.constraints[q].objective.needs_labels and not are_told:
             spread_of = spread_of * _SEARCHED
         mean = np.where(known, mean, 0.0)
         passes &= known & (center + (mean - middle) * spread_of <= room)
@@ -312,7 +312,7 @@ def _luck_of(candidates: Sequence[Candidate], solver: Solver, q: int) -> FloatAr
         shape (n_candidates,).
     """
     constraint, n = solver.constraints[q], solver.margins[q].n_search
-    if constraint.objective.kind != "quality" or not 0 < constraint.limit < 1:
+    if not constraint.objective.needs_labels or not 0 < constraint.limit < 1:
         return np.zeros(len(candidates))
     error = math.sqrt(constraint.limit * (1 - constraint.limit) / max(1, n))
     return np.array([_ROUTED_LUCK * error * (c.chain.by == "router") for c in candidates])
@@ -342,7 +342,7 @@ def _room(
         if is_share and 0 < limit < 1 and n_cert:
             allowed = binomial_quantile(1 - level, n_cert, limit) - 1
             room = (allowed + 0.5) / n_cert - limit if allowed >= 0 else -math.inf
-            if constraint.objective.kind == "quality":
+            if constraint.objective.needs_labels:
                 room -= solver.margins[q].per_threshold * solver.placed_of(candidate)
         else:
             room = -float(ndtri(level)) * error if 0 < limit < 1 else 0.0

@@ -13,8 +13,9 @@ from feasible.planning.board import Board, Cuts, Standing
 from feasible.planning.candidates import Candidate, Margin
 from feasible.planning.chain import Chain, Ingredients
 from feasible.planning.constraints import Constraint
+from feasible.planning.joint import within_ms
 from feasible.planning.sheet import Sheet
-from feasible.schema import FloatArray
+from feasible.schema import BoolArray, FloatArray
 
 __all__ = ["Solver"]
 
@@ -166,7 +167,7 @@ class Solver:
         miss as often, per unit of doubt, as doubtful answers of that group did, drawn towards what
         all answers of the tier did: a group without a miss among few doubts is not free of them.
         """
-        if constraint.objective.kind != "quality":
+        if not constraint.objective.needs_labels:
             return seen
         out = seen.copy()
         stands_for = self.sheet.stands_for
@@ -177,7 +178,7 @@ class Solver:
             return seen
         for tier in range(self.k):
             probability, group = self.sheet.expected(self.chain, tier)
-            mine = self.places[tier].level >= 0
+            mine = (self.places[tier].level >= 0) & ~self._late(constraint, tier)
             doubt = np.where(mine, 1 - probability, 0.0)
             groups = len(self.places[tier].probability)
             weighed = doubt * stands_for
@@ -190,6 +191,13 @@ class Solver:
             drawn = trust * seen[:, tier] + (1 - trust) * rate[group] * weighed
             out[:, tier] = np.where(mine, drawn, seen[:, tier])
         return out
+
+    def _late(self, constraint: Constraint, tier: int) -> BoolArray:
+        """Say which answers of a tier are lost to a joint promise however right they are."""
+        took = self.sheet.exits(self.chain).latency_ms[:, tier]
+        if constraint.objective.kind != "joint":
+            return np.zeros(len(took), dtype=np.bool_)
+        return np.asarray(~(took <= within_ms(constraint.objective)))
 
     def _judging(self, constraint: Constraint) -> float:
         """Count the rows that judge at the first exit, each as many as it stands for."""
@@ -216,7 +224,7 @@ class Solver:
         is_share = constraint.is_binary or constraint.person_rate is not None
         if not (is_share and 0 < limit < 1 and n and n_cert):
             return Margin(None, n, n_cert, float(ndtri(level)), 0.0)
-        per_threshold = _PER_THRESHOLD / n if constraint.objective.kind == "quality" else 0.0
+        per_threshold = _PER_THRESHOLD / n if constraint.objective.needs_labels else 0.0
         return Margin.of_share(limit, level, n, n_cert, per_threshold)
 
     def cuts_of(self, candidate: Candidate) -> Cuts:

@@ -116,6 +116,8 @@ class Objective(_Record, frozen=True, kw_only=True, omit_defaults=True):
     quality: str | None = None
     """`accuracy`; `recall` of a class or on a slice; `precision` of a class; or the name that the
     feature gives its own bounded loss, such as `reward` or `field_f1`."""
+    joint: str | None = None
+    """`right_in_time`: share of decisions that are right and there `within` a time."""
     throughput: str | None = None
     """`peak` or `sustained`."""
     freshness: str | None = None
@@ -132,6 +134,8 @@ class Objective(_Record, frozen=True, kw_only=True, omit_defaults=True):
     """Which data must stay, for example `personal_data`."""
     footprint: str | None = None
     """What must fit, for example `bundle`."""
+    within: Duration | None = None
+    """Of a joint promise: time from the request to the answer."""
     of: str | None = None
     """The class that recall or precision is about."""
     on: str | None = None
@@ -166,10 +170,15 @@ class Objective(_Record, frozen=True, kw_only=True, omit_defaults=True):
             >>> Objective(latency="p99", by=AnsweredBy.MACHINES, at_most=Duration("200 ms")).id
             'latency_p99_machines'
         """
-        head = self.measure if self.kind == "quality" else f"{self.kind}_{self.measure}"
+        head = self.measure if self.needs_labels else f"{self.kind}_{self.measure}"
         by = None if self.by is AnsweredBy.ALL else self.by.value
         named = [part for part in (self.of, self.on, by) if part]
         return "_".join(dict.fromkeys([head, *named]))
+
+    @property
+    def needs_labels(self) -> bool:
+        """Claim that only rows of which the truth is known can judge it."""
+        return self.kind in {"quality", "joint"}
 
     @property
     def limit(self) -> Quantity | None:
@@ -196,6 +205,7 @@ OBJECTIVE_RULES: Final[dict[str, ObjectiveRule]] = {
     "latency": ObjectiveRule(("duration",), "200 ms", "at_most", ("mean", "pNN")),
     "cost": ObjectiveRule(("usd",), "$0.005", "at_most", ("mean", "each", "day", "month")),
     "quality": ObjectiveRule(("ratio", "count"), "0.90", "either"),
+    "joint": ObjectiveRule(("ratio",), "95 %", "at_least", ("right_in_time",)),
     "throughput": ObjectiveRule(("rate",), "500 / s", "at_least", ("peak", "sustained")),
     "freshness": ObjectiveRule(("duration",), "30 min", "at_most"),
     "adaptation": ObjectiveRule(("duration",), "7 d", "at_most"),

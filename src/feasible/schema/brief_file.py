@@ -308,6 +308,7 @@ def _check_objective(found: BriefFile, index: int, objective: Objective) -> None
         raise _at(found, f"{at}.{kind}", f"unknown measure {objective.measure!r}; known: {valid}")
     if kind == "quality":
         _check_quality(found, at, objective)
+    _check_within(found, at, objective)
     if not 0 < objective.confidence_level < 1:
         raise _at(
             found,
@@ -352,12 +353,30 @@ def _check_quality(found: BriefFile, at: str, objective: Objective) -> None:
         raise _at(found, place, reason)
     if _ABOUT_TIME & set(re.split(r"[_\-]", measure.lower())):
         reason = f"{measure!r} speaks of time, and quality is judged by answers alone"
-        raise _at(found, place, reason, attempt="{latency: p99, at_most: 200 ms}")
+        example = "{joint: right_in_time, within: 200 ms, at_least: 95 %}"
+        raise _at(found, place, reason, attempt=example)
     own = [o.measure for o in found.brief.envelope if o.quality is not None]
     first = next(name for name in own if name not in _QUALITIES)
     if first != measure:
         reason = f"{measure!r} and {first!r} are two names for the one loss that a feature gives"
         raise _at(found, place, reason, attempt=f"promise {first!r} alone")
+
+
+def _check_within(found: BriefFile, at: str, objective: Objective) -> None:
+    within = objective.within
+    if objective.joint is None:
+        if within is not None:
+            reason = f"`within` is of a joint promise; found `{objective.kind}`"
+            raise _at(found, f"{at}.within", reason)
+        return
+    example = "{joint: right_in_time, within: 200 ms, at_least: 95 %}"
+    if within is None:
+        raise _at(found, at, "`joint` needs `within`, a time", attempt=example)
+    if within.low <= 0:
+        raise _at(found, f"{at}.within", f"a time above 0; found {within.raw!r}", attempt=example)
+    if objective.of is not None:
+        reason = "`right_in_time` is over all answers; name a slice with `on`"
+        raise _at(found, f"{at}.of", reason)
 
 
 def _check_bound(found: BriefFile, at: str, objective: Objective, kind: str) -> None:
@@ -387,7 +406,9 @@ def _check_bound(found: BriefFile, at: str, objective: Objective, kind: str) -> 
         raise _at(found, f"{at}.{given[0]}", f"{limit.raw!r} {said}; write it like {rule.example}")
     if limit.low < 0:
         raise _at(found, f"{at}.{given[0]}", f"at least 0; found {limit.raw!r}")
-    is_share = kind in {"availability", "people"} or (kind == "quality" and given[0] == "at_least")
+    is_share = kind in {"availability", "people", "joint"} or (
+        kind == "quality" and given[0] == "at_least"
+    )
     if is_share and limit.dimension != "rate" and limit.high > 1:
         raise _at(
             found,

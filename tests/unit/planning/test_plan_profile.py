@@ -165,3 +165,29 @@ def test_a_slice_that_no_row_has_is_refused() -> None:
 
     with pytest.raises(DataError, match="no row is in slice `risky`"):
         plan_profile(parse_brief(text).brief, rows, data="x", synthetic=True)
+
+
+def test_answers_that_are_right_and_in_time_are_planned_and_replayed(tmp_path: Path) -> None:
+    """`large` would be right and late; the certificate and a back-test count both as misses."""
+    brief = parse_brief(
+        "feasible: 1\nname: triage\ngoal: {statement: Send each message on}\nenvelope:\n"
+        "  - {joint: right_in_time, within: 100 ms, at_least: 90 %}\n"
+    ).brief
+    rows = profile()
+    slow = replace(rows, latency_ms=rows.latency_ms * [1.0, 2.0])
+
+    in_time = plan_profile(brief, rows, data="rows", synthetic=True, now=NOW)
+    too_late = plan_profile(brief, slow, data="rows", synthetic=True, now=NOW)
+
+    assert in_time.plan is not None
+    (line,) = in_time.certificate
+    assert (line.objective, line.method, line.unit) == ("right_in_time", "exact binomial", "ratio")
+    assert line.value is not None
+    assert line.bound is not None
+    assert line.value > line.bound >= 0.9
+    write_profile(profile(seed=9), tmp_path / "later.parquet")
+    (held,) = backtest(in_time.plan, brief, read_profile(tmp_path / "later.parquet")).promises
+    assert (held.objective, held.held) == ("right_in_time", "true")
+    assert too_late.plan is None
+    assert too_late.infeasible is not None
+    assert too_late.infeasible.binding == ("right_in_time",)
