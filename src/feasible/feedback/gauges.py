@@ -284,6 +284,9 @@ class Gauge:
         if objective.kind == "people":
             asked = int(columns.is_person.sum())
             return share_figure(asked, n, limit=min(1.0, self._allowed()), level=level), []
+        if objective.kind == "abstention":
+            silent = int(columns.is_silent.sum())
+            return share_figure(silent, n, limit=self._allowed(), level=level), []
         late = n - int(columns.in_time.sum())
         return share_figure(late, n, limit=self._allowed(), level=level).flipped(), []
 

@@ -37,7 +37,7 @@ __all__ = [
     "unjudged",
 ]
 
-_JUDGED_KINDS: Final = ("latency", "cost", "quality", "joint", "people")
+_JUDGED_KINDS: Final = ("latency", "cost", "quality", "joint", "abstention", "people")
 _ROOM: Final = 2.0
 """Where no cap is enforced, costs and latencies are taken to stay below this many limits at least:
 below one the promise would hold by assumption."""
@@ -76,6 +76,13 @@ class Exits:
     person_loss: float
     worst_usd: float | None
     worst_machine_usd: float | None
+
+    @property
+    def is_silent(self) -> BoolArray:
+        """Say where nobody answers, shape (n_rows, n_exits): at the last exit, if anywhere."""
+        out = np.zeros(self.is_person.shape, dtype=np.bool_)
+        out[:, -1] = [name is None for name in self.last_tier]
+        return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +326,10 @@ def _constraint(
         return _latency(objective, exits, counts, mix)
     if objective.kind == "people":
         return _people(brief, objective, exits, counts, mix)
+    if objective.kind == "abstention":
+        limit = 0.0 if objective.limit is None else objective.limit.mid
+        loss = exits.is_silent.astype(np.float64)
+        return _made(objective, loss, counts, limit, mix, is_binary=True)
     return _cost(brief, objective, exits, counts, mix)
 
 

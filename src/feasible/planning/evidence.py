@@ -70,7 +70,9 @@ def row_limit(objective: Objective) -> float | None:
         q = percentile_of(objective)
         return None if q is None else 1 - q
     is_share = objective.limit is not None and objective.limit.dimension != "rate"
-    return miss_limit(objective) if objective.kind == "people" and is_share else None
+    return (
+        miss_limit(objective) if objective.kind in {"people", "abstention"} and is_share else None
+    )
 
 
 def evidence_schedule(brief: Brief, *, today: date) -> dict[str, dict[str, float | str | None]]:

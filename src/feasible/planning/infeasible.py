@@ -256,4 +256,9 @@ def _sentence(objective: Objective, value: float) -> str:
         )
     if objective.kind == "cost":
         return f"{objective.id}: the cheapest path costs ${value:.6g}, and {limit} is promised"
+    if objective.kind == "abstention":
+        return (
+            f"{objective.id}: {_figure(value, 'ratio')} of the decisions have no answer from any "
+            f"tier, and {limit} is promised"
+        )
     return f"{objective.id}: at best {value:.4g}, and {limit} is promised"

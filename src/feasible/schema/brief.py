@@ -126,6 +126,8 @@ class Objective(_Record, frozen=True, kw_only=True, omit_defaults=True):
     """What must be learnt, for example `new_pattern`."""
     availability: str | None = None
     """`answered`: share of requests that get an answer in time."""
+    abstention: str | None = None
+    """`share`: share of decisions that nobody answers, neither a tier nor a person."""
     people: str | None = None
     """`reviews`: share of decisions, or a number a day, that people may be asked for."""
     delivery: str | None = None
@@ -210,6 +212,7 @@ OBJECTIVE_RULES: Final[dict[str, ObjectiveRule]] = {
     "freshness": ObjectiveRule(("duration",), "30 min", "at_most"),
     "adaptation": ObjectiveRule(("duration",), "7 d", "at_most"),
     "availability": ObjectiveRule(("ratio",), "99.9 %", "at_least"),
+    "abstention": ObjectiveRule(("ratio",), "5 %", "at_most", ("share",)),
     "people": ObjectiveRule(("ratio", "rate"), "3 %", "at_most"),
     "delivery": ObjectiveRule(("duration",), "2 weeks", "at_most"),
     "residency": ObjectiveRule((), "on_site", "must_stay"),

@@ -406,7 +406,7 @@ def _check_bound(found: BriefFile, at: str, objective: Objective, kind: str) -> 
         raise _at(found, f"{at}.{given[0]}", f"{limit.raw!r} {said}; write it like {rule.example}")
     if limit.low < 0:
         raise _at(found, f"{at}.{given[0]}", f"at least 0; found {limit.raw!r}")
-    is_share = kind in {"availability", "people", "joint"} or (
+    is_share = kind in {"availability", "people", "joint", "abstention"} or (
         kind == "quality" and given[0] == "at_least"
     )
     if is_share and limit.dimension != "rate" and limit.high > 1:

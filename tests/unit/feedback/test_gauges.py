@@ -45,6 +45,7 @@ envelope:
   - {joint: right_in_time, within: 6 ms, at_least: 0.50}
   - {joint: right_in_time, within: 6 ms, by: machines, at_least: 0.50}
   - {joint: right_in_time, within: 6 ms, on: known, at_least: 0.50}
+  - {abstention: share, at_most: 5 %}
   - {people: reviews, at_most: 30 %}
   - {people: reviews, on: known, at_most: 30 %}
 layers:

@@ -292,3 +292,17 @@ def test_a_loss_of_the_features_own_misses_in_part() -> None:
 
     assert found.misses(MACHINE) == pytest.approx(2.5)
     assert not found.is_binary
+
+
+def test_abstention_is_the_share_that_nobody_answers() -> None:
+    """Past the machine nobody answers a and b; the others have a person, whom nobody labels."""
+    silent = exits(rows())
+    silent.is_person[:2, 1] = False
+    silent = replace(silent, last_tier=(None, None, *("person",) * 4))
+
+    (found,) = constraints(brief("abstention: share, at_most: 50 %"), rows(), silent)
+
+    assert (found.n(MACHINE), found.misses(MACHINE)) == (6, 0)
+    assert (found.n(PERSON), found.misses(PERSON)) == (6, 2)
+    assert found.limit == 0.5
+    assert found.is_binary

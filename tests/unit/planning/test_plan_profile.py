@@ -191,3 +191,29 @@ def test_answers_that_are_right_and_in_time_are_planned_and_replayed(tmp_path: P
     assert too_late.plan is None
     assert too_late.infeasible is not None
     assert too_late.infeasible.binding == ("right_in_time",)
+
+
+def test_the_share_that_nobody_answers_is_promised_without_labels() -> None:
+    """Both tiers abstain on the same 3 % of the rows, which no plan can answer."""
+    rows = profile()
+    silent = np.arange(4000) % 100 < 3
+    answered = rows.answered & ~silent[:, None]
+    loss = np.where(answered, rows.loss, np.nan)
+    text = (
+        "feasible: 1\nname: triage\ngoal: {{statement: Send each message on}}\nenvelope:\n"
+        "  - {{abstention: share, at_most: {limit}}}\n"
+    )
+
+    def planned(limit: str) -> PlanReport:
+        brief = parse_brief(text.format(limit=limit)).brief
+        made = replace(rows, answered=answered, loss=loss)
+        return plan_profile(brief, made, data="rows", synthetic=True, now=NOW)
+
+    enough, too_little = planned("5 %"), planned("1 %")
+
+    (line,) = enough.certificate
+    assert (line.holds, line.n, line.method) == (True, 1600, "exact binomial")
+    assert line.value == pytest.approx(0.03, abs=0.01)
+    assert too_little.infeasible is not None
+    assert too_little.infeasible.kind == "structural"
+    assert "no answer from any tier" in too_little.infeasible.because[0]

@@ -112,6 +112,9 @@ def test_objectives_have_ids_that_other_parts_cite() -> None:
         ("feasible: 1\n", "", 1, "its version"),
         ("goal:", "goal: [", 5, "not YAML"),
         ("people: reviews, at_most: 3 %", "latency: p99, at_most: 1 s", 19, "promised twice"),
+        ("people: reviews, at_most: 3 %", "abstention: share, at_most: 3", 19, "at most 1"),
+        ("people: reviews", "abstention: silent", 19, "unknown measure 'silent'; known: share"),
+        ("people: reviews, at_most", "abstention: share, at_least", 19, "takes `at_most`"),
         ("people: reviews", "joint: right_in_time", 19, "`joint` takes `at_least`"),
         (
             "{people: reviews, at_most: 3 %}",
