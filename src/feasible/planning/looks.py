@@ -14,7 +14,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from feasible.planning.certify import Judged
-from feasible.planning.judgement import verdict_on
 from feasible.planning.splits import Split
 from feasible.schema import DataUsed, IntArray, Profile
 from feasible.stats import delta_at
@@ -81,9 +80,7 @@ def looked_again(judged: Judged, look: int) -> list[str]:
     kept = [
         c.id
         for c in made
-        if verdict_on(
-            c, judged.exit_of_row, 1 - delta_at(look, delta=1 - c.objective.confidence_level)
-        ).holds
+        if judged.verdict(c, level=1 - delta_at(look, delta=1 - c.objective.confidence_level)).holds
     ]
     held = f"{len(kept)} of {len(made)} promises hold at it"
     lost = [c.id for c in made if c.id in judged.held and c.id not in kept]
