@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import typer
@@ -123,6 +123,12 @@ def plan(
         typer.Option(help="Also write the plan here; with --brief and --check, the plan to check."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Makes every random choice repeatable.", min=0)] = 0,
+    looks: Annotated[
+        Literal["one", "many"],
+        typer.Option(
+            help="Certify for one look, or as one of many that keep the declared levels together."
+        ),
+    ] = "one",
     check: Annotated[
         bool,
         typer.Option("--check", help="Only say whether the certificate of the plan still stands."),
@@ -140,7 +146,7 @@ def plan(
         raise BadInput(
             "plan what?", attempt="feasible plan NAME, or feasible plan --brief B --profile P"
         )
-    report = _planned(feature, data, brief, profile, seed=seed, quiet=quiet)
+    report = _planned(feature, data, brief, profile, seed=seed, schedule=looks, quiet=quiet)
     made = report.plan or report.fallback_plan
     if out is not None and made is not None:
         write_json(made, out)
@@ -361,6 +367,7 @@ def _planned(
     profile: Path | None,
     *,
     seed: int,
+    schedule: Literal["one", "many"],
     quiet: bool,
 ) -> PlanReport:
     """Plan from a feature folder, from logs, or from a brief alone."""
@@ -370,7 +377,9 @@ def _planned(
     if feature is not None:
         opened = open_feature(feature)
         with _progress(enabled=not quiet) as progress:
-            return loop.plan(opened, data=data, seed=seed, progress=progress, say=_warn)
+            return loop.plan(
+                opened, data=data, seed=seed, schedule=schedule, progress=progress, say=_warn
+            )
     if brief is None:
         raise BadInput(
             "logged outcomes need the brief that they are held to",
@@ -380,7 +389,7 @@ def _planned(
         )
     if profile is None:
         return loop.plan_from_brief(load_brief(brief))
-    return loop.plan_from_profile(brief, profile, seed=seed)
+    return loop.plan_from_profile(brief, profile, seed=seed, schedule=schedule)
 
 
 def _found_brief(name: str) -> BriefFile:

@@ -24,7 +24,7 @@ from feasible.planning.gaps import filled
 from feasible.planning.infeasible import explain, structural
 from feasible.planning.ingredients import foreseen_of, ingredients_of
 from feasible.planning.leftout import usable_tiers
-from feasible.planning.looks import looked_again, used_rows
+from feasible.planning.looks import at_look, looked_again, retrained, used_rows
 from feasible.planning.relaxing import relaxed
 from feasible.planning.results import comparisons_of, forecast_of, frontier_points, slices_of
 from feasible.planning.screening import screened
@@ -36,8 +36,10 @@ from feasible.schema import (
     FloatArray,
     IntArray,
     LeftOut,
+    Look,
     PlanReport,
     Profile,
+    Schedule,
 )
 
 __all__ = ["plan_profile"]
@@ -63,7 +65,8 @@ def plan_profile(
     versions: Mapping[str, str] | None = None,
     worst_usd: Mapping[str, float | None] | None = None,
     seed: int = 0,
-    looks: Mapping[str, int] | None = None,
+    looks: Sequence[Look] = (),
+    schedule: Schedule = "one",
     progress: Progress | None = None,
     now: datetime | None = None,
 ) -> PlanReport:
@@ -79,7 +82,8 @@ def plan_profile(
         worst_usd: Tier -> the most that one call can cost, where the tier enforces it; the brief's
             `usd` counts as such too. Without one the bound on cost is asymptotic and says so.
         seed: Makes the split and the search repeatable.
-        looks: Fingerprint of CERT rows -> certificates that they gave this feature before.
+        looks: Certificates that this feature had before.
+        schedule: `one` look at full delta, or one of `many` that keep the declared levels together.
         progress: Told what is done, how much, of how much.
         now: Time of the plan, for dates; the present when absent.
 
@@ -98,7 +102,6 @@ def plan_profile(
     fitted = searched if is_shared else _at_most(split.fit, _FIT_ROWS, seed)
     fit = found if is_shared else profile.take(fitted)
     usable, left_out = usable_tiers(brief, specs, profile)
-    everything = ingredients_of(brief, specs, profile, split, fit, found, usable, worst_usd or {})
     used = used_rows(
         profile,
         split,
@@ -106,8 +109,11 @@ def plan_profile(
         synthetic=synthetic,
         searched=searched,
         fitted=fitted,
-        looks=looks or {},
+        looks=looks,
+        schedule=schedule,
     )
+    brief = at_look(brief, used)
+    everything = ingredients_of(brief, specs, profile, split, fit, found, usable, worst_usd or {})
     kit, rows = _rows(everything, fit, found, cert, stands_for)
     report = PlanReport(
         feasible=False,
@@ -145,7 +151,11 @@ def plan_profile(
     report = msgspec.structs.replace(
         report,
         feasible=bool(made.passed),
-        notes=(*report.notes, *looked_again(made.chosen, used.look)),
+        notes=(
+            *report.notes,
+            *looked_again(made.chosen, used, looks),
+            *retrained(brief, used),
+        ),
         forecast=forecast_of(made.chosen, lines),
         certificate=lines,
         frontier=frontier_points(made.candidates, rows.search, made.chosen.candidate),
