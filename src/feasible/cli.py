@@ -129,6 +129,10 @@ def plan(
             help="Certify for one look, or as one of many that keep the declared levels together."
         ),
     ] = "one",
+    choose: Annotated[
+        Literal["cost", "value"],
+        typer.Option(help="Of the plans that hold: the cheapest, or the one that is worth most."),
+    ] = "cost",
     check: Annotated[
         bool,
         typer.Option("--check", help="Only say whether the certificate of the plan still stands."),
@@ -146,7 +150,9 @@ def plan(
         raise BadInput(
             "plan what?", attempt="feasible plan NAME, or feasible plan --brief B --profile P"
         )
-    report = _planned(feature, data, brief, profile, seed=seed, schedule=looks, quiet=quiet)
+    report = _planned(
+        feature, data, brief, profile, seed=seed, schedule=looks, choose=choose, quiet=quiet
+    )
     made = report.plan or report.fallback_plan
     if out is not None and made is not None:
         write_json(made, out)
@@ -368,6 +374,7 @@ def _planned(
     *,
     seed: int,
     schedule: Literal["one", "many"],
+    choose: Literal["cost", "value"],
     quiet: bool,
 ) -> PlanReport:
     """Plan from a feature folder, from logs, or from a brief alone."""
@@ -378,7 +385,13 @@ def _planned(
         opened = open_feature(feature)
         with _progress(enabled=not quiet) as progress:
             return loop.plan(
-                opened, data=data, seed=seed, schedule=schedule, progress=progress, say=_warn
+                opened,
+                data=data,
+                seed=seed,
+                schedule=schedule,
+                choose=choose,
+                progress=progress,
+                say=_warn,
             )
     if brief is None:
         raise BadInput(
@@ -389,7 +402,7 @@ def _planned(
         )
     if profile is None:
         return loop.plan_from_brief(load_brief(brief))
-    return loop.plan_from_profile(brief, profile, seed=seed, schedule=schedule)
+    return loop.plan_from_profile(brief, profile, seed=seed, schedule=schedule, choose=choose)
 
 
 def _found_brief(name: str) -> BriefFile:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -31,6 +32,7 @@ from feasible.planning import (
     plan_profile,
     profile_tiers,
     read_profile,
+    require_worth,
     too_few_labels,
     write_profile,
 )
@@ -91,6 +93,7 @@ def plan(
     data: str | None = None,
     seed: int = 0,
     schedule: Schedule = "one",
+    choose: Literal["cost", "value"] = "cost",
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
 ) -> PlanReport:
@@ -107,11 +110,14 @@ def plan(
         data: Name of one of its data sets; None for its default.
         seed: Makes every random choice repeatable.
         schedule: `one` look at full delta, or one of `many` that keep the declared levels together.
+        choose: The cheapest certified plan, or the one that is worth most per decision.
         progress: Told how far the work is.
         say: Told, before anything is trained, which promises these rows are too few to show.
     """
     if data is None and not (feature.folder / "data.py").is_file():
         return plan_from_brief(feature.found)
+    if choose == "value":
+        require_worth(feature.brief)
     looks = read_looks(feature.looks_path)
     rows = feature.dataset(data)
     for short in too_few_labels(feature.brief, rows.examples, today=_today()):
@@ -140,6 +146,7 @@ def plan(
         seed=seed,
         looks=looks,
         schedule=schedule,
+        choose=choose,
         progress=progress,
     )
     report = explained(
@@ -161,7 +168,12 @@ def plan_from_brief(found: BriefFile) -> PlanReport:
 
 
 def plan_from_profile(
-    brief_path: Path, profile_path: Path, *, seed: int = 0, schedule: Schedule = "one"
+    brief_path: Path,
+    profile_path: Path,
+    *,
+    seed: int = 0,
+    schedule: Schedule = "one",
+    choose: Literal["cost", "value"] = "cost",
 ) -> PlanReport:
     """Plan from logged outcomes alone, with no tier code.
 
@@ -172,8 +184,10 @@ def plan_from_profile(
         profile_path: Parquet or CSV, one line per row and tier.
         seed: Makes every random choice repeatable.
         schedule: `one` look at full delta, or one of `many` that keep the declared levels together.
+        choose: The cheapest certified plan, or the one that is worth most per decision.
 
     Raises:
+        BriefError: The brief cannot be read, or gives no worth to choose by.
         PlanError: The count of certificates is damaged.
     """
     brief, profile = load_brief(brief_path).brief, read_profile(profile_path)
@@ -187,6 +201,7 @@ def plan_from_profile(
         seed=seed,
         looks=tuple(look for look in every if look.feature == brief.name),
         schedule=schedule,
+        choose=choose,
     )
     report = explained(planned(brief), brief, profile, again=planned, today=_today())
     return _counted(_complete(report, brief, {}, None), counted_in, every, brief)

@@ -16,7 +16,7 @@ from feasible.planning.planner import plan_profile
 from feasible.planning.profile_file import read_profile, write_profile
 from feasible.planning.profiling import ProfiledTiers, hourly_prices, profile_tiers
 from feasible.planning.splits import Split, split_rows
-from feasible.planning.value import marginal_usd
+from feasible.planning.value import marginal_usd, require_worth
 
 __all__ = [
     "Constraint",
@@ -41,6 +41,7 @@ __all__ = [
     "plan_profile",
     "profile_tiers",
     "read_profile",
+    "require_worth",
     "split_rows",
     "too_few_labels",
     "within_ms",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
@@ -26,11 +26,18 @@ from feasible.planning.ingredients import foreseen_of, ingredients_of
 from feasible.planning.leftout import usable_tiers
 from feasible.planning.looks import at_look, looked_again, retrained, used_rows
 from feasible.planning.relaxing import relaxed
-from feasible.planning.results import comparisons_of, forecast_of, frontier_points, slices_of
+from feasible.planning.results import (
+    chosen_by_value,
+    comparisons_of,
+    forecast_of,
+    frontier_points,
+    slices_of,
+)
 from feasible.planning.screening import screened
 from feasible.planning.shadow import shadow_prices
 from feasible.planning.sheet import Sheet
 from feasible.planning.splits import split_rows
+from feasible.planning.value import require_worth
 from feasible.schema import (
     Brief,
     FloatArray,
@@ -67,6 +74,7 @@ def plan_profile(
     seed: int = 0,
     looks: Sequence[Look] = (),
     schedule: Schedule = "one",
+    choose: Literal["cost", "value"] = "cost",
     progress: Progress | None = None,
     now: datetime | None = None,
 ) -> PlanReport:
@@ -84,12 +92,17 @@ def plan_profile(
         seed: Makes the split and the search repeatable.
         looks: Certificates that this feature had before.
         schedule: `one` look at full delta, or one of `many` that keep the declared levels together.
+        choose: Whether the cheapest certified plan is given, or the one that is worth most per
+            decision by the brief's own numbers, on SEARCH rows.
         progress: Told what is done, how much, of how much.
         now: Time of the plan, for dates; the present when absent.
 
     Raises:
         DataError: The rows cannot be planned from.
+        BriefError: A plan is to be chosen by value, and the brief gives no worth.
     """
+    if choose == "value":
+        require_worth(brief)
     now = now or datetime.now(UTC)
     check_profile(profile)
     check_objectives(brief, profile)
@@ -146,24 +159,29 @@ def plan_profile(
         too_few=too_few,
         progress=None if progress is None else lambda i, n: progress("searching plans", i, n),
     )
-    lines = made.chosen.lines()
-    extras = {"slices": slices_of(made.chosen, cert), "calibration": _calibration(everything)}
+    chosen, told = made.chosen, list[str]()
+    if choose == "value" and made.passed:
+        chosen, told = chosen_by_value(made.passed, rows.search)
+    lines = chosen.lines()
+    extras = {"slices": slices_of(chosen, cert), "calibration": _calibration(everything)}
     report = msgspec.structs.replace(
         report,
         feasible=bool(made.passed),
         notes=(
             *report.notes,
-            *looked_again(made.chosen, used, looks),
+            *told,
+            *looked_again(chosen, used, looks),
             *retrained(brief, used),
         ),
-        forecast=forecast_of(made.chosen, lines),
+        forecast=forecast_of(chosen, lines),
         certificate=lines,
-        frontier=frontier_points(made.candidates, rows.search, made.chosen.candidate),
-        shadow_prices=shadow_prices(made.chosen.candidate, rows.search, n_cert=len(cert)),
+        frontier=frontier_points(made.candidates, rows.search, chosen.candidate),
+        shadow_prices=shadow_prices(chosen.candidate, rows.search, n_cert=len(cert)),
         extras={**report.extras, **extras},
     )
-    plan = draft(kit, made.chosen, lines, used, labels, versions or {}, seed, now)
+    plan = draft(kit, chosen, lines, used, labels, versions or {}, seed, now)
     if made.passed:
+        plan = msgspec.structs.replace(plan, chosen_by=choose).with_id()
         return msgspec.structs.replace(report, plan=plan)
     why = explain(kit, made.judged[0], rows, too_few=too_few, today=now.date())
     why = relaxed(kit, rows, why, too_few=too_few, progress=progress)

@@ -14,7 +14,14 @@ from feasible.planning.certify import Judged, judge
 from feasible.planning.chain import Chain, Ingredients
 from feasible.planning.constraints import Constraint, Exits, percentile_of
 from feasible.planning.sheet import Sheet
-from feasible.planning.value import Worth, main_objective, worth_of
+from feasible.planning.value import (
+    Worth,
+    main_objective,
+    most_valuable,
+    net_usd,
+    worth_of,
+    worth_of_design,
+)
 from feasible.schema import (
     DEFAULT_GROUP,
     BoolArray,
@@ -30,7 +37,14 @@ from feasible.schema import (
     Profile,
 )
 
-__all__ = ["comparisons_of", "forecast_of", "frontier_points", "percentiles", "slices_of"]
+__all__ = [
+    "chosen_by_value",
+    "comparisons_of",
+    "forecast_of",
+    "frontier_points",
+    "percentiles",
+    "slices_of",
+]
 
 
 _POINTS: Final = 16
@@ -79,14 +93,11 @@ def frontier_points(
     drawn_over = main_objective(brief)
     if drawn_over is None:
         return ()
-    main, sign = drawn_over.id, drawn_over.is_ceiling
 
     def quality(candidate: Candidate) -> float | None:
-        leaves = sheet.leaves(candidate.chain, candidate.thresholds)
-        value = next(c for c in sheet.constraints(candidate.chain) if c.id == main).value(leaves)
-        return None if value is None else -value if sign else 1 - value
+        return _quality_of(candidate, sheet, drawn_over)
 
-    hopeful = _unbeaten(candidates, main)
+    hopeful = _unbeaten(candidates, drawn_over.id)
     if len(hopeful) > _POINTS:
         at = np.unique(np.linspace(0, len(hopeful) - 1, _POINTS).round().astype(np.int64))
         hopeful = [hopeful[int(i)] for i in at]
@@ -98,6 +109,49 @@ def frontier_points(
         _point(candidate, abs(value), sheet, is_chosen=candidate is chosen)
         for candidate, value in points
     )
+
+
+def _quality_of(candidate: Candidate, sheet: Sheet, main: Objective) -> float | None:
+    """Give what the frontier is drawn over, the more the better; an error is negative."""
+    leaves = sheet.leaves(candidate.chain, candidate.thresholds)
+    value = next(c for c in sheet.constraints(candidate.chain) if c.id == main.id).value(leaves)
+    return None if value is None else -value if main.is_ceiling else 1 - value
+
+
+def chosen_by_value(passed: Sequence[Judged], sheet: Sheet) -> tuple[Judged, list[str]]:
+    """Choose, among certified plans, the one that is worth most per decision on SEARCH rows.
+
+    All that passed along a fixed order hold together, so that any choice among them holds, too.
+
+    Args:
+        passed: Certified candidates, from the surest to the cheapest.
+        sheet: SEARCH rows.
+
+    Returns:
+        The plan and what it was chosen over; the cheapest, when nothing says what any is worth.
+    """
+    brief = sheet.kit.brief
+    main = main_objective(brief)
+    points = []
+    for one in passed:
+        quality = None if main is None else _quality_of(one.candidate, sheet, main)
+        points.append(_point(one.candidate, abs(quality or 0.0), sheet, is_chosen=False))
+    worths = [worth_of_design(brief, point) for point in points]
+    costs = [point.cost_usd for point in points]
+    best = most_valuable(brief, list(zip(worths, costs, strict=True)))
+    if best is None:
+        return passed[-1], ["nothing here says what a plan is worth: the cheapest was chosen"]
+    nets = [
+        None if worth is None else net_usd(brief.goal, worth, cost).mid
+        for worth, cost in zip(worths, costs, strict=True)
+    ]
+    cheapest = "" if nets[-1] is None else f", which is worth ${nets[-1]:.5g}"
+    told = (
+        f"chosen by value: of {len(passed):,} certified plans the one that is worth most on the "
+        f"search rows, ${nets[best]:.5g} a decision net of its cost of ${costs[best]:.5g}; the "
+        f"cheapest costs ${costs[-1]:.5g}{cheapest}"
+    )
+    return passed[best], [told]
 
 
 def _point(candidate: Candidate, quality: float, sheet: Sheet, *, is_chosen: bool) -> FrontierPoint:

@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from feasible.errors import BriefError
 from feasible.schema import (
     AnsweredBy,
     Brief,
@@ -37,6 +38,7 @@ __all__ = [
     "marginal_usd",
     "most_valuable",
     "net_usd",
+    "require_worth",
     "value_report",
     "worth_of",
     "worth_of_design",
@@ -133,6 +135,21 @@ def most_valuable(brief: Brief, designs: Sequence[tuple[Worth | None, float | No
         if worth is not None and cost is not None
     ]
     return -max(nets)[1] if nets else None
+
+
+def require_worth(brief: Brief) -> None:
+    """Refuse to choose by a value that the brief does not give.
+
+    Raises:
+        BriefError: It says neither what a right answer is worth nor what a wrong one costs.
+    """
+    if not _is_priced(brief.goal):
+        raise BriefError(
+            f"the brief of {brief.name} does not say what an answer is worth",
+            asked="a plan chosen by value",
+            found="neither `goal.value_usd` nor `goal.error_usd`",
+            attempt="goal: {value_usd: 1.80, error_usd: 5}, or choose by cost",
+        )
 
 
 def value_report(brief: Brief, report: PlanReport) -> ValueReport | None:

@@ -187,6 +187,7 @@ def rows_line(report: PlanReport) -> str:
     return (
         f"rows: {data.name}{kind}: {data.n_fit:,} to fit, {data.n_search:,} to search, "
         f"{data.n_cert:,} to certify"
+        + ("; the plan that is worth most was chosen" if made.chosen_by == "value" else "")
     )
 
 

@@ -212,6 +212,8 @@ class Plan(_Noun, frozen=True, kw_only=True):
     forecast: Forecast
     certificate: tuple[CertificateLine, ...]
     data: DataUsed
+    chosen_by: Literal["cost", "value"] = "cost"
+    """Whether it is the cheapest certified plan, or the one that was worth most on SEARCH rows."""
     labels: tuple[str, ...] = ()
     """Answer values a tier may give, for a closed set; empty when any value is valid."""
     seed: int = 0

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 
-from feasible.errors import DataError
+from feasible.errors import BriefError, DataError
 from feasible.planning import backtest, minimum_evidence, plan_profile, read_profile, write_profile
 from feasible.schema import PlanReport, Profile, parse_brief
 
@@ -217,3 +218,37 @@ def test_the_share_that_nobody_answers_is_promised_without_labels() -> None:
     assert too_little.infeasible is not None
     assert too_little.infeasible.kind == "structural"
     assert "no answer from any tier" in too_little.infeasible.because[0]
+
+
+VALUED = BRIEF.replace("right team}}", "right team, value_usd: 0.4, error_usd: 4}}")
+
+
+def chosen(text: str, choose: Literal["cost", "value"]) -> PlanReport:
+    """Plan for an easy floor, from which many plans are safe."""
+    brief = parse_brief(text.format(accuracy="0.80", cost="$0.02", latency="200 ms")).brief
+    return plan_profile(brief, profile(), data="rows", synthetic=True, choose=choose, now=NOW)
+
+
+def test_the_certified_plan_that_is_worth_most_may_be_chosen() -> None:
+    """A wrong answer costs $4: the plan that asks `large` more often is dearer and worth more."""
+    cheapest, best = chosen(VALUED, "cost"), chosen(VALUED, "value")
+
+    assert cheapest.plan is not None
+    assert best.plan is not None
+    assert (cheapest.plan.chosen_by, best.plan.chosen_by) == ("cost", "value")
+    assert all(line.holds for line in best.certificate)
+    accuracy = [report.plan.forecast.quality["accuracy"] for report in (cheapest, best)]  # type: ignore[union-attr]
+    cost = [report.plan.forecast.cost_usd for report in (cheapest, best)]  # type: ignore[union-attr]
+    assert accuracy[1] > accuracy[0]  # type: ignore[operator]
+    assert cost[1] > cost[0]  # type: ignore[operator]
+    (told,) = [note for note in best.notes if note.startswith("chosen by value")]
+    assert "certified plans" in told
+    assert [point.is_chosen for point in best.frontier].count(True) == 1
+
+
+def test_a_brief_without_a_worth_gives_nothing_to_choose_by() -> None:
+    """The error says what is missing and how it is written."""
+    with pytest.raises(BriefError, match="does not say what an answer is worth") as caught:
+        chosen(BRIEF, "value")
+
+    assert "goal: {value_usd" in str(caught.value)
