@@ -124,6 +124,7 @@ def brief_schema() -> dict[str, Any]:
     schema = msgspec.json.schema(Brief, schema_hook=_schema_of)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     objective = schema["$defs"]["Objective"]
+    objective["dependentRequired"] = {"joint": ["within"], "within": ["joint"]}
     objective["oneOf"] = [{"required": [kind]} for kind in OBJECTIVE_RULES]
     return schema
 

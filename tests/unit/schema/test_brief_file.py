@@ -223,6 +223,10 @@ def test_the_schema_comes_from_the_same_definition() -> None:
 
     assert {"feasible", "name", "goal", "envelope", "layers"} <= set(brief["properties"])
     assert brief["additionalProperties"] is False
+    objective = schema["$defs"]["Objective"]
+    assert {"required": ["joint"]} in objective["oneOf"]
+    assert {"required": ["abstention"]} in objective["oneOf"]
+    assert objective["dependentRequired"]["joint"] == ["within"]
     assert set(brief["required"]) == {"feasible", "name", "goal", "envelope"}
 
 
