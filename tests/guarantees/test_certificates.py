@@ -16,7 +16,7 @@ from feasible.planning.candidates import Candidate
 from feasible.planning.certify import judge
 from feasible.planning.chain import Chain, Ingredients
 from feasible.planning.looks import at_look
-from feasible.planning.mean_tests import tests_of_means
+from feasible.planning.mean_tests import mean_tests_for
 from feasible.planning.sheet import Sheet
 from feasible.schema import Brief, Calibrator, DataUsed, Profile, parse_brief
 
@@ -239,7 +239,7 @@ def few_certified(rng: np.random.Generator, mean: float) -> tuple[int, int]:
     chosen = by_bets = 0
     for _ in range(DRAWS):
         search, cert = Sheet(kit, few(rng, mean)), Sheet(kit, few(rng, mean))
-        tests = tests_of_means([candidate], search, n_cert=62)
+        tests = mean_tests_for([candidate], search, n_cert=62)
         chosen += judge(candidate, cert, tests).passed
         by_bets += judge(candidate, cert).passed
     return chosen, by_bets

@@ -20,7 +20,7 @@ from feasible.planning.sheet import Sheet
 from feasible.schema import FloatArray
 from feasible.stats import betting_p_value, hoeffding_bentkus_p_value
 
-__all__ = ["tests_of_means"]
+__all__ = ["mean_tests_for"]
 
 _FEW: Final = 2_000
 """CERT rows from which on bets are as tight as can be, and nothing is weighed."""
@@ -31,7 +31,7 @@ _STREAM: Final = 8_209
 _LEAST: Final = 1e-12
 
 
-def tests_of_means(
+def mean_tests_for(
     sequence: Sequence[Candidate], search: Sheet, *, n_cert: int
 ) -> dict[str, MeanTest]:
     """Choose, per promise about a mean, the test that draws of SEARCH rows show it by more often.

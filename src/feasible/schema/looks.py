@@ -52,7 +52,10 @@ class _Looks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 def sample_of(row_ids: Iterable[str]) -> str:
     """Give the smallest hashes of row ids, so that two sets of rows can be compared by them."""
-    hashes = np.unique(np.fromiter((zlib.crc32(i.encode()) for i in row_ids), dtype="<u4"))
+    hashes = np.fromiter((zlib.crc32(i.encode()) for i in row_ids), dtype="<u4")
+    if len(hashes) > 2 * _KEPT:  # some more than are kept: two rows may have the same hash
+        hashes = np.partition(hashes, 2 * _KEPT)[: 2 * _KEPT]
+    hashes = np.unique(hashes)
     return base64.b64encode(hashes[:_KEPT].tobytes()).decode()
 
 
