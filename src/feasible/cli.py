@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import typer
@@ -18,7 +18,7 @@ import typer
 from feasible.errors import BadInput, BriefError, FeasibleError, nearest
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
 
     from feasible.folder import Feature
     from feasible.loop import Progress
@@ -125,6 +125,16 @@ def plan(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Makes every random choice repeatable.", min=0)] = 0,
+    looks: Annotated[
+        Literal["one", "many"],
+        typer.Option(
+            help="Certify for one look, or as one of many that keep the declared levels together."
+        ),
+    ] = "one",
+    choose: Annotated[
+        Literal["cost", "value"],
+        typer.Option(help="Of the plans that hold: the cheapest, or the one that is worth most."),
+    ] = "cost",
     check: Annotated[
         bool,
         typer.Option("--check", help="Only say whether the certificate of the plan still stands."),
@@ -142,7 +152,9 @@ def plan(
         raise BadInput(
             "plan what?", attempt="feasible plan NAME, or feasible plan --brief B --profile P"
         )
-    report = _planned(feature, data, brief, profile, seed=seed, quiet=quiet)
+    report = _planned(
+        feature, data, brief, profile, seed=seed, schedule=looks, choose=choose, quiet=quiet
+    )
     if out is not None and report.plan is not None:
         write_json(report.plan, out)
     elif out is not None and report.data is not None and out.exists():
@@ -366,6 +378,8 @@ def _planned(
     profile: Path | None,
     *,
     seed: int,
+    schedule: Literal["one", "many"],
+    choose: Literal["cost", "value"],
     quiet: bool,
 ) -> PlanReport:
     """Plan from a feature folder, from logs, or from a brief alone."""
@@ -375,7 +389,15 @@ def _planned(
     if feature is not None:
         opened = open_feature(feature)
         with _progress(enabled=not quiet) as progress:
-            return loop.plan(opened, data=data, seed=seed, progress=progress, say=_warn)
+            return loop.plan(
+                opened,
+                data=data,
+                seed=seed,
+                schedule=schedule,
+                choose=choose,
+                progress=progress,
+                say=_warn,
+            )
     if data is not None:
         raise BadInput(
             "a data set is read by a feature's own code, and there is none here",
@@ -391,7 +413,7 @@ def _planned(
         )
     if profile is None:
         return loop.plan_from_brief(load_brief(brief))
-    return loop.plan_from_profile(brief, profile, seed=seed)
+    return loop.plan_from_profile(brief, profile, seed=seed, schedule=schedule, choose=choose)
 
 
 def _found_brief(name: str) -> BriefFile:
@@ -410,44 +432,11 @@ def _warn(line: str) -> None:
 
 
 def _show_plan(report: PlanReport) -> None:
-    from feasible import report as show
+    from feasible.report import plan_parts
 
     console = _console()
-    for part in (*_what_holds(report), *_what_it_means(report)):
+    for part in plan_parts(report):
         console.print(part)
-    for line in (*show.left_out_lines(report), *show.shadow_lines(report), *report.formats):
-        console.print(line)
-    for note in report.notes:
-        console.print(f"note: {note}")
-
-
-def _what_holds(report: PlanReport) -> Iterator[RenderableType]:
-    from feasible import report as show
-
-    if report.infeasible is not None:
-        yield show.infeasible_panel(report)
-    if report.plan is not None or report.fallback_plan is not None:
-        yield show.rows_line(report)
-        yield show.plan_table(report)
-    if report.certificate:
-        yield show.certificate_table(report.certificate)
-    if report.comparisons:
-        yield show.comparison_table(report)
-
-
-def _what_it_means(report: PlanReport) -> Iterator[RenderableType]:
-    from feasible import report as show
-
-    if report.frontier:
-        yield show.frontier_table(report)
-    if report.value is not None:
-        yield show.value_table(report.value)
-    if report.sensitivity:
-        yield show.sensitivity_table(report.sensitivity)
-    was_judged = report.data is None or report.certificate  # rows that judged nothing show nothing
-    if not report.feasible and report.evidence and was_judged:
-        yield show.evidence_text(report)
-        yield show.timeline_table(report.timeline)
 
 
 def _print_json(value: Any) -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -32,6 +33,7 @@ from feasible.planning import (
     plan_profile,
     profile_tiers,
     read_profile,
+    require_worth,
     too_few_labels,
     write_profile,
 )
@@ -45,13 +47,17 @@ from feasible.schema import (
     BriefFile,
     DataSet,
     HeadroomRow,
+    Look,
     Plan,
     PlanCheck,
     PlanReport,
+    Schedule,
+    add_look,
     brief_fingerprint,
     brief_of,
     dump_brief,
     load_brief,
+    read_looks,
     read_plan,
     write_json,
 )
@@ -88,6 +94,8 @@ def plan(
     *,
     data: str | None = None,
     seed: int = 0,
+    schedule: Schedule = "one",
+    choose: Literal["cost", "value"] = "cost",
     progress: Progress | None = None,
     say: Callable[[str], None] | None = None,
 ) -> PlanReport:
@@ -103,12 +111,17 @@ def plan(
         feature: The feature.
         data: Name of one of its data sets; None for its default.
         seed: Makes every random choice repeatable.
+        schedule: `one` look at full delta, or one of `many` that keep the declared levels together.
+        choose: The cheapest certified plan, or the one that is worth most per decision.
         progress: Told how far the work is.
         say: Told, before anything is trained, which promises these rows are too few to show.
     """
     if data is None and not (feature.folder / "data.py").is_file():
         return plan_from_brief(feature.found)
     check_promises(feature.brief)
+    if choose == "value":
+        require_worth(feature.brief)
+    looks = read_looks(feature.looks_path)
     rows = feature.dataset(data)
     for short in too_few_labels(feature.brief, rows.examples, today=_today()):
         if say is not None:
@@ -136,12 +149,14 @@ def plan(
         versions={name: tier.version for name, tier in profiled.fitted.items()},
         worst_usd=_enforced_usd(tiers),
         seed=seed,
-        looks=_looks(feature),
+        looks=looks,
+        schedule=schedule,
+        choose=choose,
         progress=progress,
     )
     report = explained(planned(brief), brief, profile, again=planned, today=_today())
     report = _complete(report, feature.brief, profiled.fitted, feature.work)
-    _count_look(feature, report)
+    report = _counted(report, feature.looks_path, looks, feature.brief)
     write_json(report, feature.report_path)
     if report.plan is not None:
         write_json(report.plan, feature.plan_path)
@@ -155,21 +170,45 @@ def plan_from_brief(found: BriefFile) -> PlanReport:
     return plan_brief(found.brief, today=_today())
 
 
-def plan_from_profile(brief_path: Path, profile_path: Path, *, seed: int = 0) -> PlanReport:
+def plan_from_profile(
+    brief_path: Path,
+    profile_path: Path,
+    *,
+    seed: int = 0,
+    schedule: Schedule = "one",
+    choose: Literal["cost", "value"] = "cost",
+) -> PlanReport:
     """Plan from logged outcomes alone, with no tier code.
+
+    Certificates are counted beside the profile, in `PROFILE.looks.json`.
 
     Args:
         brief_path: Brief; `feasible`, `name`, `goal` and `envelope` are enough.
         profile_path: Parquet or CSV, one line per row and tier.
         seed: Makes every random choice repeatable.
+        schedule: `one` look at full delta, or one of `many` that keep the declared levels together.
+        choose: The cheapest certified plan, or the one that is worth most per decision.
+
+    Raises:
+        BriefError: The brief cannot be read, or gives no worth to choose by.
+        PlanError: The count of certificates is damaged.
     """
     declared = load_brief(brief_path).brief
     brief, profile = agreed(declared, read_profile(profile_path))
+    counted_in = profile_path.with_name(f"{profile_path.name}.looks.json")
+    every = read_looks(counted_in)
     planned = partial(
-        plan_profile, profile=profile, data=profile_path.name, synthetic=False, seed=seed
+        plan_profile,
+        profile=profile,
+        data=profile_path.name,
+        synthetic=False,
+        seed=seed,
+        looks=tuple(look for look in every if look.feature == brief.name),
+        schedule=schedule,
+        choose=choose,
     )
     report = explained(planned(brief), brief, profile, again=planned, today=_today())
-    return _complete(report, declared, {}, None)
+    return _counted(_complete(report, declared, {}, None), counted_in, every, declared)
 
 
 def check(feature: Feature) -> PlanCheck:
@@ -406,19 +445,16 @@ def _complete(
     )
 
 
-def _looks(feature: Feature) -> dict[str, int]:
-    """Give how many certificates each set of CERT rows gave this feature before."""
-    path = feature.looks_path
-    return msgspec.json.decode(path.read_bytes(), type=dict[str, int]) if path.exists() else {}
-
-
-def _count_look(feature: Feature, report: PlanReport) -> None:
-    """Count one more certificate of the rows that gave this one."""
-    if report.data is not None and report.data.cert_fingerprint:
-        write_json(
-            {**_looks(feature), report.data.cert_fingerprint: report.data.look},
-            feature.looks_path,
-        )
+def _counted(report: PlanReport, path: Path, looks: Sequence[Look], brief: Brief) -> PlanReport:
+    """Count one more certificate of the rows that gave this one; say so where that fails."""
+    if report.data is None or not report.data.cert_fingerprint:
+        return report
+    try:
+        add_look(path, looks, report.data, feature=brief.name)
+    except OSError as error:
+        told = f"this look at the rows is not counted: {path} cannot be written ({error})"
+        return msgspec.structs.replace(report, notes=(*report.notes, told))
+    return report
 
 
 def _today() -> date:

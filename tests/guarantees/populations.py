@@ -284,6 +284,8 @@ def _excess(brief: Brief, objective: Objective, rows: Rows, way: Way) -> float:
         late = 1.0 - float(objective.measure.removeprefix("p")) / 100
         return float(np.average(way.latency_ms > limit * 1e3, weights=weight)) - late
     loss = np.where(by_person, _person_wrong(brief), rows.wrong[np.arange(n), at])
+    if objective.within is not None:  # a person of whom no time is declared is late
+        loss = np.where(by_person | (way.latency_ms > objective.within.ms), 1.0, loss)
     says_bad = ~by_person & (rows.answer[np.arange(n), at] == BAD)
     if objective.measure == "recall":
         assert rows.bad is not None
@@ -487,6 +489,10 @@ POPULATIONS: dict[str, Population] = {
             "a slice of positives only",
             "  - {quality: recall, of: bad, on: risky, at_least: 0.86}\n" + PERSON,
             every_risky_is_bad=True,
+        ),
+        _doubtful(
+            "right and in time",
+            "  - {joint: right_in_time, within: 110 ms, at_least: 0.85}\n",
         ),
         _doubtful("partial losses", "  - {quality: overlap, at_least: 0.90}\n", partial=True),
         _doubtful(

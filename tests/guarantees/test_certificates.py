@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import msgspec
 import numpy as np
 import pytest
 from scipy.stats import binom
+from tests.guarantees.populations import POPULATIONS
 
 from feasible.planning import backtest, plan_profile
 from feasible.planning.calibration import Fit
 from feasible.planning.candidates import Candidate
 from feasible.planning.certify import judge
 from feasible.planning.chain import Chain, Ingredients
+from feasible.planning.looks import at_look
+from feasible.planning.mean_tests import mean_tests_for
 from feasible.planning.sheet import Sheet
-from feasible.schema import Brief, Calibrator, Profile, parse_brief
+from feasible.schema import Brief, Calibrator, DataUsed, Profile, parse_brief
 
 BRIEF = parse_brief("""\
 feasible: 1
@@ -161,3 +167,132 @@ def test_choosing_by_the_value_alone_breaks_the_promise_that_a_certificate_keeps
         looked += float(np.where(by_small, truth.loss[:, 0], truth.loss[:, 1]).mean()) > 0.10
 
     assert looked / trials > 0.15, f"{looked} of {trials} broken"
+
+
+# ------------------------------------------------------------------------------------------------
+# Means of losses that are neither 0 nor 1
+
+
+def alone(brief: Brief, tier: str) -> Ingredients:
+    """Give what plans of one tier that answers everything are made of."""
+    return Ingredients(
+        brief=brief,
+        specs={},
+        groups={tier: {}},
+        fits={tier: Fit({"*": HALF}, 0.0, 0.0, 1)},
+        machines=(tier,),
+        person=None,
+        p95_ms={tier: None},
+        mean_usd={tier: None},
+        worst_usd={tier: None},
+    )
+
+
+def overlap(floor: float) -> Brief:
+    """Promise a mean of partial losses."""
+    text = f"  - {{quality: overlap, at_least: {floor:.9f}}}\n"
+    return parse_brief(f"feasible: 1\nname: x\ngoal: {{statement: s}}\nenvelope:\n{text}").brief
+
+
+def test_hoeffding_bentkus_rarely_shows_what_partial_losses_do_not_keep() -> None:
+    """Of 400 draws of the population at its true mean about 5 % at most pass, at twice all (12)."""
+    population = POPULATIONS["partial losses"]
+    mean = float(population.truth.wrong[:, 2].mean())
+    rng = np.random.default_rng(12)
+    at_limit, far = overlap(1 - mean), overlap(1 - 2 * mean)
+    candidate = Candidate(Chain(("large",)), {"large": {"*": 0.0}}, 0.0, {})
+    wrong = right = 0
+    for _ in range(DRAWS):
+        profile, _rows = population.draw(rng)
+        for brief in (at_limit, far):
+            sheet = Sheet(alone(brief, "large"), profile)
+            judged = judge(candidate, sheet, {"overlap": "hoeffding_bentkus"})
+            wrong += judged.passed and brief is at_limit
+            right += judged.passed and brief is far
+            assert judged.lines()[0].method == "Hoeffding-Bentkus"
+
+    assert wrong <= MOST_WRONG, f"{wrong} of {DRAWS} at seed 12"
+    assert right == DRAWS
+
+
+def few(rng: np.random.Generator, mean: float) -> Profile:
+    """Draw 62 rows of which a few lose nine tenths, and the others next to nothing."""
+    n = 62
+    return Profile(
+        row_ids=tuple(str(i) for i in range(n)),
+        tiers=("m",),
+        loss=np.where(rng.random((n, 1)) < mean / 0.9, 0.9, 0.0005),
+        answered=np.ones((n, 1), dtype=np.bool_),
+        score=np.full((n, 1), 0.5),
+        answer_class=np.zeros((n, 1), dtype=np.int64),
+        classes=("a",),
+        latency_ms=np.ones((n, 1)),
+        cost_usd=np.ones((n, 1)),
+    )
+
+
+def few_certified(rng: np.random.Generator, mean: float) -> tuple[int, int]:
+    """Choose the test on 62 rows, judge 62 others, 400 times: shown by it, and shown by bets."""
+    brief = overlap(0.95)
+    kit = alone(brief, "m")
+    candidate = Candidate(Chain(("m",)), {"m": {"*": 0.0}}, 0.0, {})
+    chosen = by_bets = 0
+    for _ in range(DRAWS):
+        search, cert = Sheet(kit, few(rng, mean)), Sheet(kit, few(rng, mean))
+        tests = mean_tests_for([candidate], search, n_cert=62)
+        chosen += judge(candidate, cert, tests).passed
+        by_bets += judge(candidate, cert).passed
+    return chosen, by_bets
+
+
+def test_the_test_that_search_rows_choose_keeps_its_level() -> None:
+    """Of 400 draws at the limit about 5 % at most pass, whichever test is chosen (seed 13)."""
+    wrong, _ = few_certified(np.random.default_rng(13), 0.05)
+
+    assert wrong <= MOST_WRONG, f"{wrong} of {DRAWS} at seed 13"
+
+
+def test_the_test_that_search_rows_choose_shows_more_on_few_rows() -> None:
+    """62 rows are too few for bets at 5 %, and enough for Hoeffding-Bentkus (seed 14)."""
+    chosen, by_bets = few_certified(np.random.default_rng(14), 0.005)
+
+    assert by_bets == 0
+    assert chosen > DRAWS / 2, f"{chosen} of {DRAWS} at seed 14"
+
+
+# ------------------------------------------------------------------------------------------------
+# Again and again
+
+
+def test_many_looks_keep_their_level_together_and_single_ones_do_not() -> None:
+    """Of 400 features at the limit, each certified 12 times on fresh rows (seed 15).
+
+    About 5 % at most ever see a certificate that spent its part; at full delta far more do.
+    """
+    rng = np.random.default_rng(15)
+    brief = overlap(0.9)
+    used = DataUsed(
+        name="", synthetic=True, fingerprint="", n_fit=0, n_search=0, n_cert=0, split=""
+    )
+    briefs = {
+        (schedule, look): at_look(
+            brief, msgspec.structs.replace(used, look=look, schedule=schedule)
+        )
+        for schedule in ("one", "many")
+        for look in range(1, 13)
+    }
+    wrong = {"one": 0, "many": 0}
+    candidate = Candidate(Chain(("m",)), {"m": {"*": 0.0}}, 0.0, {})
+    for _ in range(DRAWS):
+        ever = {"one": False, "many": False}
+        for look in range(1, 13):
+            profile = few(rng, 0.1)
+            binary = replace(profile, loss=(rng.random((62, 1)) < 0.1).astype(float))
+            for schedule in ever:
+                sheet = Sheet(alone(briefs[schedule, look], "m"), binary)
+                ever[schedule] |= judge(candidate, sheet).passed
+        for schedule, seen in ever.items():
+            wrong[schedule] += seen
+
+    assert wrong["many"] <= MOST_WRONG, f"{wrong} of {DRAWS} at seed 15"
+    assert wrong["one"] > 3 * MOST_WRONG, f"{wrong} of {DRAWS} at seed 15"

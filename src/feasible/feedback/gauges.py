@@ -18,7 +18,7 @@ from feasible.feedback.figures import (
 )
 from feasible.feedback.stream import UNKNOWN, Case, Columns
 from feasible.feedback.verdicts import spelling
-from feasible.planning import percentile_of
+from feasible.planning import percentile_of, person_ms, within_ms
 from feasible.schema import AnsweredBy, Brief, FloatArray, HeadroomRow, Objective, Plan, TierKind
 from feasible.stats import zero_miss_rows
 from feasible.units import format_ratio, format_usd
@@ -130,6 +130,7 @@ class Gauge:
         moves_with_load: The figure is proportional to the load.
         people_rate: Declared error rate of people. Ratio; None when none is declared.
         worst_usd: Most that a decision can cost, where that is enforced.
+        person_ms: Time to a person's answer, for joint promises. Milliseconds.
         slices_of: The slices of a value.
         reason: Why nothing here can measure it; None when it can be.
     """
@@ -142,6 +143,7 @@ class Gauge:
     moves_with_load: bool = False
     people_rate: float | None = None
     worst_usd: float | None = None
+    person_ms: float = 0.0
     reason: str | None = None
     _losses: _Pools[float] = field(default_factory=_Pools[float])
     _cases: _Pools[Case] = field(default_factory=_Pools[Case])
@@ -156,7 +158,7 @@ class Gauge:
         self._cases.drop(decision_id)
         if self.reason is not None or not self._is_inside(verdict):
             return
-        if self.objective.kind != "quality":
+        if not self.objective.needs_labels:
             self._cases.put(decision_id, case, is_audited=verdict.is_audited)
             return
         loss = self._loss(case, verdict)
@@ -167,7 +169,7 @@ class Gauge:
         """Say how the objective stands."""
         if self.reason is not None:
             return self._line(Figure(), f"not measured here: needs {self.reason}")
-        if self.objective.kind == "quality":
+        if self.objective.needs_labels:
             losses, told = self._losses.judging(self._fewest())
             figure, more = self._quality(np.array(losses, dtype=np.float64))
             return self._line(figure, _note(figure, "labels", [*told, *more, *evidence.left_out()]))
@@ -184,7 +186,7 @@ class Gauge:
     def _is_inside(self, verdict: Verdict) -> bool:
         """Say whether labels judge a row: quality, and figures of a slice that only they tell."""
         if self.objective.on is None:
-            return self.objective.kind == "quality"
+            return self.objective.needs_labels
         return self.objective.on in verdict.inside
 
     def _loss(self, case: Case, verdict: Verdict) -> float:
@@ -195,6 +197,10 @@ class Gauge:
         if self._is_precision:
             is_judging = self._is_of(str(objective.of), case.answer)
             return verdict.loss if is_judging else math.nan
+        if objective.kind == "joint":
+            took = case.latency_ms + (self.person_ms if case.is_person else 0.0)
+            if took > within_ms(objective):
+                return 1.0
         loss = _PERSON if case.is_person else verdict.loss
         if objective.measure == "recall" and objective.of is not None:
             if not self._is_of(objective.of, verdict.truth):
@@ -278,6 +284,9 @@ class Gauge:
         if objective.kind == "people":
             asked = int(columns.is_person.sum())
             return share_figure(asked, n, limit=min(1.0, self._allowed()), level=level), []
+        if objective.kind == "abstention":
+            silent = int(columns.is_silent.sum())
+            return share_figure(silent, n, limit=self._allowed(), level=level), []
         late = n - int(columns.in_time.sum())
         return share_figure(late, n, limit=self._allowed(), level=level).flipped(), []
 
@@ -357,8 +366,8 @@ def _gauge(
         people_rate=rate,
         reason=_ELSEWHERE.get(objective.kind),
     )
-    if objective.kind == "quality":
-        made = replace(made, unit="ratio")
+    if objective.needs_labels:
+        made = replace(made, unit="ratio", person_ms=person_ms(brief))
         if objective.by is AnsweredBy.PEOPLE:
             made = replace(made, reason="people's own answers, and audits of them")
     elif objective.kind == "latency":

@@ -27,6 +27,7 @@ class Case:
         slices: Those that the decision itself states.
         request: For losses of the feature's own; None otherwise.
         is_person: A person answers.
+        is_silent: Nobody answers.
         in_time: Somebody answers, and the reply was there by the deadline.
         latency_ms: Until the reply.
         cost_nusd: `UNKNOWN` when a price is.
@@ -37,6 +38,7 @@ class Case:
     slices: tuple[str, ...]
     request: Any
     is_person: bool
+    is_silent: bool
     in_time: bool
     latency_ms: float
     cost_nusd: int
@@ -66,6 +68,7 @@ def case_of(
         slices=decision.slices,
         request=decision.request if with_request else None,
         is_person=is_person,
+        is_silent=not answered,
         in_time=answered and (deadline_ms is None or decision.latency_ms <= deadline_ms),
         latency_ms=decision.latency_ms,
         cost_nusd=cost,
@@ -94,6 +97,7 @@ class Columns:
         cost_nusd: shape (n,); `UNKNOWN` where the price is not known.
         machine_nusd: shape (n,); the same with people's prices left out.
         is_person: shape (n,).
+        is_silent: shape (n,).
         in_time: shape (n,).
     """
 
@@ -101,6 +105,7 @@ class Columns:
     cost_nusd: IntArray
     machine_nusd: IntArray
     is_person: BoolArray
+    is_silent: BoolArray
     in_time: BoolArray
 
     def where(self, rows: BoolArray) -> Columns:
@@ -110,6 +115,7 @@ class Columns:
             self.cost_nusd[rows],
             self.machine_nusd[rows],
             self.is_person[rows],
+            self.is_silent[rows],
             self.in_time[rows],
         )
 
@@ -125,6 +131,7 @@ class Columns:
             column("cost_nusd", np.int64),
             column("machine_nusd", np.int64),
             column("is_person", np.bool_),
+            column("is_silent", np.bool_),
             column("in_time", np.bool_),
         )
 
@@ -148,6 +155,7 @@ class Stream:
         self._cost = array("q")
         self._machine = array("q")
         self._person = bytearray()
+        self._silent = bytearray()
         self._in_time = bytearray()
         self._member: dict[str, bytearray] = {name: bytearray() for name in slices}
         self._next = 0
@@ -176,6 +184,7 @@ class Stream:
             self._cost.append(case.cost_nusd)
             self._machine.append(case.machine_nusd)
             self._person.append(case.is_person)
+            self._silent.append(case.is_silent)
             self._in_time.append(case.in_time)
             for flags in self._member.values():
                 flags.append(0)
@@ -194,6 +203,7 @@ class Stream:
         self._latency[at] = case.latency_ms
         self._cost[at], self._machine[at] = case.cost_nusd, case.machine_nusd
         self._person[at], self._in_time[at] = case.is_person, case.in_time
+        self._silent[at] = case.is_silent
         for flags in self._member.values():
             flags[at] = 0
         return at
@@ -205,6 +215,7 @@ class Stream:
             np.array(self._cost, dtype=np.int64),
             np.array(self._machine, dtype=np.int64),
             np.frombuffer(bytes(self._person), dtype=np.bool_),
+            np.frombuffer(bytes(self._silent), dtype=np.bool_),
             np.frombuffer(bytes(self._in_time), dtype=np.bool_),
         )
 

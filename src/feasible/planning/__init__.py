@@ -13,12 +13,13 @@ from feasible.planning.constraints import Constraint, Exits, percentile_of
 from feasible.planning.evidence import minimum_evidence
 from feasible.planning.expiry import check_plan, expired_versions
 from feasible.planning.formats import FormatComparison, compare_formats, formats_of
+from feasible.planning.joint import person_ms, within_ms
 from feasible.planning.planner import plan_profile
 from feasible.planning.profile_file import read_profile, write_profile
 from feasible.planning.profiling import ProfiledTiers, hourly_prices, profile_tiers
 from feasible.planning.splits import Split, split_rows
 from feasible.planning.traffic_mix import mix_weights
-from feasible.planning.value import marginal_usd
+from feasible.planning.value import marginal_usd, require_worth
 from feasible.planning.yardstick import constraints
 
 __all__ = [
@@ -41,11 +42,14 @@ __all__ = [
     "minimum_evidence",
     "mix_weights",
     "percentile_of",
+    "person_ms",
     "plan_brief",
     "plan_profile",
     "profile_tiers",
     "read_profile",
+    "require_worth",
     "split_rows",
     "too_few_labels",
+    "within_ms",
     "write_profile",
 ]

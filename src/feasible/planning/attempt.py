@@ -14,6 +14,7 @@ from feasible.planning.certify import Judged, certify, certify_in_part
 from feasible.planning.chain import Ingredients
 from feasible.planning.depth import shallowest
 from feasible.planning.evidence import rows_to_judge
+from feasible.planning.mean_tests import mean_tests_for
 from feasible.planning.search import search
 from feasible.planning.sequence import sequence_of
 from feasible.planning.sheet import Sheet
@@ -96,7 +97,8 @@ def attempt(
         apart=too_few,
     )
     sequence = shallowest(sequence, candidates, rows.search)
-    judged = certify(sequence, rows.cert)
+    tests = mean_tests_for(sequence, rows.search, n_cert=n_cert)
+    judged = certify(sequence, rows.cert, tests)
     is_shown = any(one.passed for one in judged)
-    partial = None if is_shown else certify_in_part(sequence, rows.cert)
+    partial = None if is_shown else certify_in_part(sequence, rows.cert, tests)
     return Attempt(candidates, sequence, judged, partial)

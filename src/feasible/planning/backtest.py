@@ -52,7 +52,7 @@ def backtest(plan: Plan, brief: Brief, profile: Profile) -> Backtest:
     cost = exits.cost_usd[rows, leaves]
     shares = shares_of(chain, exits, leaves)
     names = dict.fromkeys([*chain.machines, *([kit.person] if kit.person else []), *shares])
-    quality = {c.id: _good(c, leaves) for c in made if c.objective.kind == "quality"}
+    quality = {c.id: _good(c, leaves) for c in made if c.objective.needs_labels}
     return Backtest(
         rows=len(profile),
         cost_usd=None if np.isnan(cost).all() else float(np.nanmean(cost)),
@@ -125,7 +125,7 @@ def _promise(constraint: Constraint, exits: Exits, leaves: IntArray) -> PromiseH
         shown = float(np.quantile(took, q)) if len(took) else None
         span = quantile_interval(took, q, confidence_level=level) if len(took) else None
         unit = "ms"
-    elif objective.kind == "quality" and not objective.is_ceiling:
+    elif objective.needs_labels and not objective.is_ceiling:
         shown = None if value is None else 1 - value
         span = None if span is None else (1 - span[1], 1 - span[0])
     elif span is not None and value is not None:

@@ -92,7 +92,7 @@ def _protected(brief: Brief, profile: Profile) -> dict[str, BoolArray]:
     """Give the rows of each slice or class that a quality promise is about, where it is a part."""
     out = {}
     for objective in brief.envelope:
-        if objective.kind != "quality":
+        if not objective.needs_labels:
             continue
         for name in (objective.on, objective.of):
             if name is None or name in out:

@@ -9,15 +9,16 @@ arXiv 2110.01052), and a promise that is a conjunction needs none for the number
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
 from feasible.planning.candidates import Candidate
 from feasible.planning.constraints import Constraint, Exits, percentile_of
-from feasible.planning.judgement import verdict_on
+from feasible.planning.judgement import MeanTest, Verdict, verdict_on
 from feasible.planning.own_units import dearest_usd, own_limit
 from feasible.planning.sheet import Sheet
 from feasible.schema import AnsweredBy, CertificateLine, FloatArray, IntArray
@@ -44,12 +45,14 @@ class Judged:
         sheet: The rows.
         exit_of_row: shape (n_rows,).
         held: Ids of the objectives that are shown to hold.
+        tests: Objective id -> what judges it, for means that are not judged by bets.
     """
 
     candidate: Candidate
     sheet: Sheet
     exit_of_row: IntArray
     held: frozenset[str]
+    tests: Mapping[str, MeanTest] = field(default_factory=dict)
 
     @property
     def exits(self) -> Exits:
@@ -66,34 +69,51 @@ class Judged:
         """Claim that every objective is shown to hold."""
         return all(c.id in self.held for c in self.constraints)
 
+    def verdict(self, constraint: Constraint, *, level: float | None = None) -> Verdict:
+        """Judge one promise, at its own level unless another is asked for."""
+        level = constraint.objective.confidence_level if level is None else level
+        return _verdict(constraint, self.exit_of_row, level, self.tests)
+
     def lines(self) -> tuple[CertificateLine, ...]:
         """Give what was shown, one line per objective, with its bound."""
         return tuple(
-            _line(constraint, self.exits, self.exit_of_row, self.sheet.profile.agreed_with)
+            _line(
+                constraint,
+                self.exits,
+                self.exit_of_row,
+                self.verdict(constraint),
+                self.sheet.profile.agreed_with,
+            )
             for constraint in self.constraints
         )
 
 
-def certify(sequence: Sequence[Candidate], cert: Sheet) -> tuple[Judged, ...]:
+def certify(
+    sequence: Sequence[Candidate], cert: Sheet, tests: Mapping[str, MeanTest] = MappingProxyType({})
+) -> tuple[Judged, ...]:
     """Walk the sequence and stop at the first candidate that fails.
 
     Args:
         sequence: Candidates in an order fixed on SEARCH rows.
         cert: Rows that nothing was chosen on.
+        tests: Objective id -> what judges it, for means that are not judged by bets; fixed on
+            SEARCH rows.
 
     Returns:
         Those that passed, in order, and the one that failed, if any, last.
     """
     out: list[Judged] = []
     for candidate in sequence:
-        judged = judge(candidate, cert)
+        judged = judge(candidate, cert, tests)
         out.append(judged)
         if not judged.passed:
             break
     return tuple(out)
 
 
-def certify_in_part(sequence: Sequence[Candidate], cert: Sheet) -> Judged | None:
+def certify_in_part(
+    sequence: Sequence[Candidate], cert: Sheet, tests: Mapping[str, MeanTest] = MappingProxyType({})
+) -> Judged | None:
     """Walk the sequence again for the promises that the safest candidate keeps.
 
     Each of these promises alone is tested along the fixed order until the walk stops, so that each
@@ -103,7 +123,7 @@ def certify_in_part(sequence: Sequence[Candidate], cert: Sheet) -> Judged | None
     Returns:
         The cheapest candidate of the walk; None when the safest one keeps no promise at all.
     """
-    first = judge(sequence[0], cert)
+    first = judge(sequence[0], cert, tests)
     if not first.held:
         return None
     aimed = [name for name in first.candidate.slack if name not in first.held]
@@ -112,31 +132,43 @@ def certify_in_part(sequence: Sequence[Candidate], cert: Sheet) -> Judged | None
     for candidate in sequence[1:]:
         if candidate.least_over(aimed) < least:
             break
-        judged = judge(candidate, cert)
+        judged = judge(candidate, cert, tests)
         if not first.held <= judged.held:
             break
         last = judged
     return last
 
 
-def judge(candidate: Candidate, cert: Sheet) -> Judged:
+def judge(
+    candidate: Candidate, cert: Sheet, tests: Mapping[str, MeanTest] = MappingProxyType({})
+) -> Judged:
     """Test every objective of one candidate on the rows that judge."""
     leaves = cert.leaves(candidate.chain, candidate.thresholds)
     held = frozenset(
         c.id
         for c in cert.constraints(candidate.chain, candidate.thresholds)
-        if verdict_on(c, leaves, c.objective.confidence_level).holds
+        if _verdict(c, leaves, c.objective.confidence_level, tests).holds
     )
-    return Judged(candidate, cert, leaves, held)
+    return Judged(candidate, cert, leaves, held, tests)
+
+
+def _verdict(
+    constraint: Constraint, leaves: IntArray, level: float, tests: Mapping[str, MeanTest]
+) -> Verdict:
+    test = tests.get(constraint.id, "betting")
+    return verdict_on(constraint, leaves, level, mean_test=test)
 
 
 def _line(
-    constraint: Constraint, exits: Exits, exit_of_row: IntArray, agreed_with: str | None
+    constraint: Constraint,
+    exits: Exits,
+    exit_of_row: IntArray,
+    verdict: Verdict,
+    agreed_with: str | None,
 ) -> CertificateLine:
     objective = constraint.objective
     agreed_with = agreed_with if objective.kind == "quality" else None
     level = objective.confidence_level
-    verdict = verdict_on(constraint, exit_of_row, level)
     value = constraint.value(exit_of_row)
     n = constraint.n(exit_of_row)
     is_mean = objective.kind in {"cost", "latency"} and not constraint.is_binary
@@ -212,7 +244,7 @@ def _shown(
         return _Shown(None, None, constraint.unit)
     scaled = value * constraint.scale
     limit = None if bound is None else bound * constraint.scale
-    if objective.kind == "quality" and not objective.is_ceiling:
+    if objective.needs_labels and not objective.is_ceiling:
         return _Shown(1 - value, None if bound is None else 1 - bound, "ratio")
     return _Shown(scaled, limit, constraint.unit)
 
@@ -245,7 +277,7 @@ def _percentile(
 def _machines(constraint: Constraint, exits: Exits, exit_of_row: IntArray) -> float | None:
     """Give a quality figure for what machines answered alone."""
     objective = constraint.objective
-    if objective.kind != "quality" or objective.by is not AnsweredBy.ALL:
+    if not objective.needs_labels or objective.by is not AnsweredBy.ALL:
         return None
     rows = np.arange(len(exit_of_row))
     counted = constraint.counted(exit_of_row) & ~exits.is_person[rows, exit_of_row]

@@ -402,7 +402,8 @@ def deadline_ms(brief: Brief) -> float | None:
     """Give the time for a whole decision; None when none is declared or implied.
 
     Absent a declared deadline, the tightest promise about nearly every decision is one: p99 or
-    above, on all of them. Lower percentiles and means say how many may be late, not that none is.
+    above, on all of them, or as large a share right and in time. Lower percentiles, means and
+    shares say how many may be late, not that none is.
     """
     serving = brief.layers.serving
     if serving is not None and serving.deadline is not None:
@@ -412,6 +413,12 @@ def deadline_ms(brief: Brief) -> float | None:
         for o in brief.envelope
         if o.kind == "latency" and o.limit is not None and o.on is None
         if (percentile_of(o) or 0.0) >= _NEARLY_ALL
+    ]
+    limits += [
+        o.within.mid * 1e3
+        for o in brief.envelope
+        if o.within is not None and o.limit is not None and o.on is None
+        if o.limit.mid >= _NEARLY_ALL
     ]
     return min(limits) if limits else None
 

@@ -78,7 +78,7 @@ def _check_limit(objective: Objective) -> None:
 
 def _check_people(brief: Brief, objective: Objective) -> None:
     """Refuse to take people to be always right because nobody said how often they are not."""
-    if objective.kind != "quality" or objective.by is AnsweredBy.MACHINES:
+    if not objective.needs_labels or objective.by is AnsweredBy.MACHINES:
         return
     for tier in brief.layers.tiers:
         if tier.kind is TierKind.PERSON and tier.error_rate is None:
@@ -138,7 +138,7 @@ def check_objectives(brief: Brief, profile: Profile) -> None:
     for objective in brief.envelope:
         if objective.on is not None:
             _check_slice(objective, profile)
-        if objective.kind == "quality":
+        if objective.needs_labels:
             _check_quality(objective, profile)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from feasible.errors import DataError
 from feasible.planning.entities import EntitySize
+from feasible.planning.joint import late_answers
 from feasible.planning.traffic_mix import levelled
 from feasible.schema import (
     AnsweredBy,
@@ -79,6 +80,13 @@ class Exits:
     worst_machine_usd: float | None
     is_enforced: bool = True
     is_machine_enforced: bool = True
+
+    @property
+    def is_silent(self) -> BoolArray:
+        """Say where nobody answers, shape (n_rows, n_exits): at the last exit, if anywhere."""
+        out = np.zeros(self.is_person.shape, dtype=np.bool_)
+        out[:, -1] = [name is None for name in self.last_tier]
+        return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +247,7 @@ def unjudged(brief: Brief) -> tuple[tuple[str, str], ...]:
 def could_judge(objective: Objective, profile: Profile, labelled: BoolArray) -> BoolArray:
     """Say which rows could judge a promise, whoever answers them."""
     rows = _slice(objective, profile)
-    if objective.kind != "quality":
+    if not objective.needs_labels:
         return rows
     if objective.measure == "recall" and objective.of is not None:
         rows = rows & positives_of(objective, profile)
@@ -276,12 +284,16 @@ def constraint_of(
         counts &= ~exits.is_person
     elif objective.by is AnsweredBy.PEOPLE:
         counts &= exits.is_person
-    if objective.kind == "quality":
-        return _quality(objective, profile, exits, counts, mix)
+    if objective.needs_labels:
+        return _quality(brief, objective, profile, exits, counts, mix)
     if objective.kind == "latency":
         return _latency(objective, exits, counts, mix)
     if objective.kind == "people":
         return _people(brief, objective, exits, counts, mix)
+    if objective.kind == "abstention":
+        limit = 0.0 if objective.limit is None else objective.limit.mid
+        loss = exits.is_silent.astype(np.float64)
+        return _made(objective, loss, counts, limit, mix, is_binary=True)
     return _cost(brief, objective, exits, counts, mix)
 
 
@@ -293,6 +305,7 @@ def _slice(objective: Objective, profile: Profile) -> BoolArray:
 
 
 def _quality(
+    brief: Brief,
     objective: Objective,
     profile: Profile,
     exits: Exits,
@@ -307,13 +320,15 @@ def _quality(
     counts = counts & exits.labelled[:, None] & ~np.isnan(loss)
     limit_value = objective.limit.mid if objective.limit is not None else 0.0
     limit = limit_value if objective.is_ceiling else 1.0 - limit_value
-    loss = np.clip(np.nan_to_num(loss), 0.0, 1.0)
-    judged = loss[counts & ~exits.is_person]
+    late = late_answers(brief, objective, latency_ms=exits.latency_ms, is_person=exits.is_person)
+    loss = np.where(late, 1.0, np.clip(np.nan_to_num(loss), 0.0, 1.0))
+    by_person = exits.is_person & ~late
+    judged = loss[counts & ~by_person]
     is_binary = bool(((judged == 0.0) | (judged == 1.0)).all())
-    judges_people = bool((counts & exits.is_person).any()) and exits.person_loss > 0
+    judges_people = bool((counts & by_person).any()) and exits.person_loss > 0
     found = _made(objective, loss, counts, limit, weight, is_binary=is_binary and not judges_people)
     rate = exits.person_loss if is_binary and judges_people else None
-    return replace(found, person_rate=rate, by_person=exits.is_person)
+    return replace(found, person_rate=rate, by_person=by_person)
 
 
 def _recall_of(

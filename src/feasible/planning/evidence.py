@@ -60,14 +60,14 @@ def minimum_evidence(brief: Brief) -> dict[str, int]:
     out = {}
     for objective in brief.envelope:
         limit = miss_limit(objective)
-        if objective.kind == "quality" and limit is not None and 0 < limit < 1:
+        if objective.needs_labels and limit is not None and 0 < limit < 1:
             out[objective.id] = zero_miss_rows(limit, confidence_level=objective.confidence_level)
     return out
 
 
 def takes_labels(objective: Objective) -> bool:
     """Claim that only rows whose truth is known can judge a promise; cost and time need none."""
-    return objective.kind == "quality" and not objective.measure.startswith(AGREES)
+    return objective.needs_labels and not objective.measure.startswith(AGREES)
 
 
 def _day(when: date | None) -> str | None:
@@ -83,13 +83,15 @@ def miss_limit(objective: Objective) -> float | None:
 
 def row_limit(objective: Objective) -> float | None:
     """Give the share of rows that may miss; None for objectives that are not about shares."""
-    if objective.kind == "quality":
+    if objective.needs_labels:
         return miss_limit(objective)
     if objective.kind == "latency":
         q = percentile_of(objective)
         return None if q is None else 1 - q
     is_share = objective.limit is not None and objective.limit.dimension != "rate"
-    return miss_limit(objective) if objective.kind == "people" and is_share else None
+    return (
+        miss_limit(objective) if objective.kind in {"people", "abstention"} and is_share else None
+    )
 
 
 def beyond_rows(brief: Brief, objective: Objective) -> str | None:
@@ -155,7 +157,7 @@ def rows_to_judge(brief: Brief, judging: Profile, labelled: BoolArray) -> dict[s
     out = {}
     block = blocks_of(judging)
     for objective in brief.envelope:
-        if objective.kind != "quality":
+        if not objective.needs_labels:
             continue
         rows = could_judge(objective, judging, labelled)
         out[objective.id] = int(rows.sum()) if block is None else len(np.unique(block[rows]))

@@ -59,7 +59,7 @@ def filled(
 def needs_latency(brief: Brief) -> bool:
     """Claim that a promise or the deadline needs every tier's latency."""
     serving = brief.layers.serving
-    return any(o.kind == "latency" for o in brief.envelope) or (
+    return any(o.kind in {"latency", "joint"} for o in brief.envelope) or (
         serving is not None and serving.deadline is not None
     )
 

@@ -283,7 +283,7 @@ def _conflict(kit: Ingredients, rows: Rows) -> list[str]:
 
 def _sentence(objective: Objective, value: float, unit: str) -> str:
     limit = objective.limit
-    if objective.kind == "quality":
+    if objective.needs_labels:
         shown = value if objective.is_ceiling else 1 - value
         return (
             f"{objective.id}: even an oracle that picks the best tier for every row reaches "
@@ -299,4 +299,9 @@ def _sentence(objective: Objective, value: float, unit: str) -> str:
         )
     if objective.kind == "cost":
         return f"{objective.id}: the cheapest path costs ${value:.6g}, and {limit} is promised"
+    if objective.kind == "abstention":
+        return (
+            f"{objective.id}: {_figure(value, 'ratio')} of the decisions have no answer from any "
+            f"tier, and {limit} is promised"
+        )
     return f"{objective.id}: at best {_figure(value, unit)}, and {limit} is promised"

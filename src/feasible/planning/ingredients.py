@@ -72,7 +72,7 @@ def ingredients_of(
     answered: dict[str, float] = {}
     capped: set[str] = set()
     unenforced: set[str] = set()
-    judges_quality = any(o.kind == "quality" for o in brief.envelope)
+    judges_quality = any(o.needs_labels for o in brief.envelope)
     person = next((n for n, s in specs.items() if s.kind is TierKind.PERSON), None)
     for name in profile.tiers:
         column = profile.tiers.index(name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
@@ -16,13 +16,18 @@ from feasible.stats import (
     betting_upper_bound,
     binomial_p_value,
     fixed_stake_p_value,
+    hoeffding_bentkus_p_value,
+    hoeffding_bentkus_upper_bound,
     interval,
     upper_bound,
     weighted_p_value,
     weighted_upper_bound,
 )
 
-__all__ = ["NONE_OF", "Verdict", "interval_of", "verdict_on"]
+__all__ = ["NONE_OF", "MeanTest", "Verdict", "interval_of", "verdict_on"]
+
+MeanTest = Literal["betting", "hoeffding_bentkus"]
+"""What judges a mean of bounded losses of independent rows that weigh the same."""
 
 _SHUFFLE: Final = 20_261_122
 """Seed of the order in which rows are bet on; fixed, so that nobody can choose a lucky one."""
@@ -55,18 +60,26 @@ class Verdict:
         return self.find_bound()
 
 
-def verdict_on(constraint: Constraint, exit_of_row: IntArray, level: float) -> Verdict:
+def verdict_on(
+    constraint: Constraint,
+    exit_of_row: IntArray,
+    level: float,
+    *,
+    mean_test: MeanTest = "betting",
+) -> Verdict:
     """Say whether the mean loss is shown to be within its limit.
 
     Which method is used depends on the kind of loss, its weights and its entities alone, never on
     how many rows miss: 0/1 losses of independent rows get the exact binomial bound, other losses
-    of independent rows get bets, labels that were asked for with unequal chances get bets on rows
-    weighted by these, weighted rows and rows that go together get bets at a fixed stake.
+    of independent rows get bets or Hoeffding-Bentkus as was chosen beforehand, labels that were
+    asked for with unequal chances get bets on rows weighted by these, weighted rows and rows that
+    go together get bets at a fixed stake.
 
     Args:
         constraint: The promise as losses.
         exit_of_row: shape (n_rows,). Where each row leaves.
         level: 1 - delta.
+        mean_test: What judges losses that are not all 0 or 1; chosen without a look at these rows.
     """
     losses = constraint.losses(exit_of_row)
     if len(losses) == 0:
@@ -80,7 +93,7 @@ def verdict_on(constraint: Constraint, exit_of_row: IntArray, level: float) -> V
         return (_by_chance if is_audit else _fixed_stake)(constraint, exit_of_row, level)
     if constraint.person_rate is not None:
         return _with_people(constraint, exit_of_row, level)
-    return _of_rows(constraint, losses, level)
+    return _of_rows(constraint, losses, level, mean_test)
 
 
 def _named(slices: tuple[str, ...]) -> str:
@@ -106,7 +119,9 @@ def _at_the_edge(constraint: Constraint, exit_of_row: IntArray, level: float) ->
     return replace(near, holds=False)
 
 
-def _of_rows(constraint: Constraint, losses: FloatArray, level: float) -> Verdict:
+def _of_rows(
+    constraint: Constraint, losses: FloatArray, level: float, mean_test: MeanTest
+) -> Verdict:
     """Judge independent rows that weigh the same."""
     if constraint.is_binary:
         misses = round(float(losses.sum()))
@@ -116,6 +131,14 @@ def _of_rows(constraint: Constraint, losses: FloatArray, level: float) -> Verdic
             p <= 1 - level,
             "exact binomial",
             lambda: upper_bound(misses, n, confidence_level=level),
+        )
+    if mean_test == "hoeffding_bentkus":
+        mean, n = float(losses.mean()), len(losses)
+        p = hoeffding_bentkus_p_value(mean, n, limit=constraint.limit)
+        return Verdict(
+            p <= 1 - level,
+            "Hoeffding-Bentkus",
+            lambda: hoeffding_bentkus_upper_bound(mean, n, confidence_level=level),
         )
     shuffled = losses[np.random.default_rng(_SHUFFLE).permutation(len(losses))]
     p = betting_p_value(shuffled, limit=constraint.limit, delta=1 - level)

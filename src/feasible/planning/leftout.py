@@ -59,7 +59,7 @@ def rarely_judged(
         rows: Rows that do not certify.
     """
     kept, out = list(usable), []
-    if all(objective.kind != "quality" for objective in brief.envelope):
+    if all(not objective.needs_labels for objective in brief.envelope):
         return tuple(kept), ()
     columns = {name: profile.tiers.index(name) for name in kept}
     unknown = np.isnan(profile.loss[rows])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 import numpy as np
@@ -27,23 +27,32 @@ from feasible.planning.infeasible import explain, structural
 from feasible.planning.ingredients import foreseen_of, ingredients_of
 from feasible.planning.labels import fair_labels, least_chance
 from feasible.planning.leftout import rarely_judged, usable_tiers
-from feasible.planning.looks import looked_again, used_rows
+from feasible.planning.looks import at_look, looked_again, retrained, used_rows
 from feasible.planning.relaxing import relaxed
 from feasible.planning.repeats import with_repeats
-from feasible.planning.results import comparisons_of, forecast_of, frontier_points, slices_of
+from feasible.planning.results import (
+    chosen_by_value,
+    comparisons_of,
+    forecast_of,
+    frontier_points,
+    slices_of,
+)
 from feasible.planning.screening import screened
 from feasible.planning.shadow import shadow_prices
 from feasible.planning.sheet import Sheet
 from feasible.planning.splits import Split, split_rows
 from feasible.planning.traffic_mix import Mix
+from feasible.planning.value import require_worth
 from feasible.planning.yardstick import entity_sizes
 from feasible.schema import (
     Brief,
     FloatArray,
     IntArray,
     LeftOut,
+    Look,
     PlanReport,
     Profile,
+    Schedule,
 )
 
 __all__ = ["plan_profile"]
@@ -69,7 +78,9 @@ def plan_profile(
     versions: Mapping[str, str] | None = None,
     worst_usd: Mapping[str, float | None] | None = None,
     seed: int = 0,
-    looks: Mapping[str, int] | None = None,
+    looks: Sequence[Look] = (),
+    schedule: Schedule = "one",
+    choose: Literal["cost", "value"] = "cost",
     progress: Progress | None = None,
     now: datetime | None = None,
 ) -> PlanReport:
@@ -86,13 +97,19 @@ def plan_profile(
             brief's `usd`, or with neither, the bound on cost is asymptotic and says so, unless
             `cost: each` caps every decision.
         seed: Makes the split and the search repeatable.
-        looks: Fingerprint of CERT rows -> certificates that they gave this feature before.
+        looks: Certificates that this feature had before.
+        schedule: `one` look at full delta, or one of `many` that keep the declared levels together.
+        choose: Whether the cheapest certified plan is given, or the one that is worth most per
+            decision by the brief's own numbers, on SEARCH rows.
         progress: Told what is done, how much, of how much.
         now: Time of the plan, for dates; the present when absent.
 
     Raises:
         DataError: The rows cannot be planned from.
+        BriefError: A plan is to be chosen by value, and the brief gives no worth.
     """
+    if choose == "value":
+        require_worth(brief)
     now = now or datetime.now(UTC)
     check_profile(profile)
     brief, profile = agreed(brief, profile)
@@ -110,7 +127,6 @@ def plan_profile(
     usable, left_out = usable_tiers(brief, specs, profile)
     early = np.union1d(split.fit, split.search)
     usable, scarce = rarely_judged(brief, profile, usable, early)
-    everything = ingredients_of(brief, specs, profile, split, fit, found, usable, worst_usd or {})
     used = used_rows(
         profile,
         split,
@@ -118,8 +134,11 @@ def plan_profile(
         synthetic=synthetic,
         searched=searched,
         fitted=fitted,
-        looks=looks or {},
+        looks=looks,
+        schedule=schedule,
     )
+    brief = at_look(brief, used)
+    everything = ingredients_of(brief, specs, profile, split, fit, found, usable, worst_usd or {})
     with_others = blocks_of(profile) is not None or profile.propensity is not None
     others = profile.take(_learning(split)) if with_others else None
     kit, rows = _rows(everything, fit, found, cert, stands_for, others)
@@ -164,22 +183,31 @@ def plan_profile(
         too_few=too_few,
         progress=None if progress is None else lambda i, n: progress("searching plans", i, n),
     )
-    lines = made.chosen.lines()
+    chosen, told = made.chosen, list[str]()
+    if choose == "value" and made.passed:
+        chosen, told = chosen_by_value(made.passed, rows.search)
+    lines = chosen.lines()
     extras: dict[str, Any] = {"calibration": _calibration(everything)}
     if profile.agreed_with is None:  # else nothing is known about being right
-        extras["slices"] = slices_of(made.chosen, cert)
+        extras["slices"] = slices_of(chosen, cert)
     report = msgspec.structs.replace(
         report,
         feasible=bool(made.passed),
-        notes=(*report.notes, *looked_again(made.chosen, used.look)),
-        forecast=forecast_of(made.chosen, lines),
+        notes=(
+            *report.notes,
+            *told,
+            *looked_again(chosen, used, looks),
+            *retrained(brief, used),
+        ),
+        forecast=forecast_of(chosen, lines),
         certificate=lines,
-        frontier=frontier_points(made.candidates, rows.search, made.chosen.candidate),
-        shadow_prices=shadow_prices(made.chosen.candidate, rows.search, n_cert=len(cert)),
+        frontier=frontier_points(made.candidates, rows.search, chosen.candidate),
+        shadow_prices=shadow_prices(chosen.candidate, rows.search, n_cert=len(cert)),
         extras={**report.extras, **extras},
     )
-    plan = draft(kit, made.chosen, lines, used, labels, versions or {}, seed, now)
+    plan = draft(kit, chosen, lines, used, labels, versions or {}, seed, now)
     if made.passed:
+        plan = msgspec.structs.replace(plan, chosen_by=choose).with_id()
         return msgspec.structs.replace(report, plan=plan)
     why = explain(kit, made.judged[0], rows, too_few=too_few, today=now.date())
     why = relaxed(kit, rows, why, too_few=too_few, progress=progress)

@@ -66,7 +66,7 @@ def _relax(
     limit = objective.limit
     if limit is None or limit.dimension == "rate":
         return None
-    is_share = objective.kind in {"people", "quality"}
+    is_share = objective.kind in {"people", "quality", "joint", "abstention"}
     start = limit.mid if objective.is_ceiling else 1 - limit.mid
     start, most = max(start, 1e-9), 1.0 if is_share else max(limit.mid, 1e-9) * 1e4
     others = {other: n for other, n in too_few.items() if other != name}

@@ -14,10 +14,16 @@ from feasible.planning.certify import Judged, judge
 from feasible.planning.chain import Chain, Ingredients
 from feasible.planning.constraints import Constraint, Exits, percentile_of
 from feasible.planning.sheet import Sheet
-from feasible.planning.value import Worth, worth_of
+from feasible.planning.value import (
+    Worth,
+    main_objective,
+    most_valuable,
+    net_usd,
+    worth_of,
+    worth_of_design,
+)
 from feasible.schema import (
     DEFAULT_GROUP,
-    AnsweredBy,
     BoolArray,
     Brief,
     CertificateLine,
@@ -31,7 +37,14 @@ from feasible.schema import (
     Profile,
 )
 
-__all__ = ["comparisons_of", "forecast_of", "frontier_points", "percentiles", "slices_of"]
+__all__ = [
+    "chosen_by_value",
+    "comparisons_of",
+    "forecast_of",
+    "frontier_points",
+    "percentiles",
+    "slices_of",
+]
 
 
 _POINTS: Final = 16
@@ -45,7 +58,7 @@ def forecast_of(judged: Judged, lines: Sequence[CertificateLine]) -> Forecast:
     by_person = judged.exits.is_person[rows, judged.exit_of_row]
     quality: dict[str, float | None] = {}
     for line in lines:
-        if brief.objective(line.objective).kind == "quality":
+        if brief.objective(line.objective).needs_labels:
             quality[line.objective] = line.value
     return Forecast(
         cost_usd=_mean(judged.exits.cost_usd[rows, judged.exit_of_row], weight),
@@ -77,22 +90,18 @@ def frontier_points(
 ) -> tuple[FrontierPoint, ...]:
     """Give the cascades that no other beats at once in cost and quality, on SEARCH rows."""
     brief = sheet.kit.brief
-    main = next(
-        (o.id for o in brief.envelope if o.kind == "quality" and o.by is AnsweredBy.ALL), None
-    )
-    if main is None:
+    drawn_over = main_objective(brief)
+    if drawn_over is None:
         return ()
-    sign = brief.objective(main).is_ceiling
 
     leaves_of: dict[int, IntArray] = {}
 
     def quality(candidate: Candidate) -> float | None:
         leaves = sheet.leaves(candidate.chain, candidate.thresholds)
         leaves_of[id(candidate)] = leaves
-        value = next(c for c in sheet.constraints(candidate.chain) if c.id == main).value(leaves)
-        return None if value is None else -value if sign else 1 - value
+        return _quality_of(candidate, sheet, drawn_over, leaves)
 
-    hopeful = _unbeaten(candidates, main)
+    hopeful = _unbeaten(candidates, drawn_over.id)
     if len(hopeful) > _POINTS:
         at = np.unique(np.linspace(0, len(hopeful) - 1, _POINTS).round().astype(np.int64))
         hopeful = [hopeful[int(i)] for i in at]
@@ -106,6 +115,51 @@ def frontier_points(
         )
         for candidate, value in points
     )
+
+
+def _quality_of(
+    candidate: Candidate, sheet: Sheet, main: Objective, leaves: IntArray
+) -> float | None:
+    """Give what the frontier is drawn over, the more the better; an error is negative."""
+    value = next(c for c in sheet.constraints(candidate.chain) if c.id == main.id).value(leaves)
+    return None if value is None else -value if main.is_ceiling else 1 - value
+
+
+def chosen_by_value(passed: Sequence[Judged], sheet: Sheet) -> tuple[Judged, list[str]]:
+    """Choose, among certified plans, the one that is worth most per decision on SEARCH rows.
+
+    All that passed along a fixed order hold together, so that any choice among them holds, too.
+
+    Args:
+        passed: Certified candidates, from the surest to the cheapest.
+        sheet: SEARCH rows.
+
+    Returns:
+        The plan and what it was chosen over; the cheapest, when nothing says what any is worth.
+    """
+    brief = sheet.kit.brief
+    main = main_objective(brief)
+    points = []
+    for one in passed:
+        leaves = sheet.leaves(one.candidate.chain, one.candidate.thresholds)
+        quality = None if main is None else _quality_of(one.candidate, sheet, main, leaves)
+        points.append(_point(one.candidate, abs(quality or 0.0), sheet, leaves, is_chosen=False))
+    worths = [worth_of_design(brief, point) for point in points]
+    costs = [point.cost_usd for point in points]
+    best = most_valuable(brief, list(zip(worths, costs, strict=True)))
+    if best is None:
+        return passed[-1], ["nothing here says what a plan is worth: the cheapest was chosen"]
+    nets = [
+        None if worth is None else net_usd(brief.goal, worth, cost).mid
+        for worth, cost in zip(worths, costs, strict=True)
+    ]
+    cheapest = "" if nets[-1] is None else f", which is worth ${nets[-1]:.5g}"
+    told = (
+        f"chosen by value: of {len(passed):,} certified plans the one that is worth most on the "
+        f"search rows, ${nets[best]:.5g} a decision net of its cost of ${costs[best]:.5g}; the "
+        f"cheapest costs ${costs[-1]:.5g}{cheapest}"
+    )
+    return passed[best], [told]
 
 
 def _point(
@@ -217,9 +271,7 @@ def _comparison(name: str, judged: Judged) -> Comparison:
     return Comparison(
         name=name,
         quality={
-            c.id: _good(c, c.value(judged.exit_of_row))
-            for c in made
-            if c.objective.kind == "quality"
+            c.id: _good(c, c.value(judged.exit_of_row)) for c in made if c.objective.needs_labels
         },
         cost_usd=_mean(judged.exits.cost_usd[rows, judged.exit_of_row], judged.sheet.mix),
         latency_ms=percentiles(judged.exits.latency_ms[rows, judged.exit_of_row], judged.sheet.mix),

@@ -318,7 +318,7 @@ def _spread(
     searched = np.maximum((mass > 0) @ drawn_for, 1)
     luck = 1 / searched + 1 / np.maximum(judging, 1)
     wide = np.asarray(drawn * np.sqrt(rows * luck))
-    if constraint.objective.kind != "quality":
+    if not constraint.objective.needs_labels:
         return wide
     if not (constraint.is_binary or constraint.person_rate is not None):
         return np.where(floored, wide, _SMOOTH * wide)
@@ -337,7 +337,7 @@ def _luck_of(candidates: Sequence[Candidate], solver: Solver, q: int) -> FloatAr
         shape (n_candidates,).
     """
     constraint, n = solver.constraints[q], solver.margins[q].n_search
-    if constraint.objective.kind != "quality" or not 0 < constraint.limit < 1:
+    if not constraint.objective.needs_labels or not 0 < constraint.limit < 1:
         return np.zeros(len(candidates))
     error = math.sqrt(constraint.limit * (1 - constraint.limit) / max(1, n))
     return np.array([_ROUTED_LUCK * error * (c.chain.by == "router") for c in candidates])
@@ -367,7 +367,7 @@ def _room(
         if is_share and 0 < limit < 1 and n_cert:
             allowed = binomial_quantile(1 - level, n_cert, limit) - 1
             room = (allowed + 0.5) / n_cert - limit if allowed >= 0 else -math.inf
-            if constraint.objective.kind == "quality":
+            if constraint.objective.needs_labels:
                 room -= solver.margins[q].per_threshold * solver.placed_of(candidate)
         else:
             room = -float(ndtri(level)) * error if 0 < limit < 1 else 0.0

@@ -13,6 +13,7 @@ from feasible.planning.board import Board, Cuts, Standing
 from feasible.planning.candidates import Candidate, Margin
 from feasible.planning.chain import Chain, Ingredients
 from feasible.planning.constraints import Constraint
+from feasible.planning.joint import within_ms
 from feasible.planning.sheet import Sheet
 from feasible.schema import BoolArray, FloatArray, IntArray
 
@@ -167,7 +168,7 @@ class Solver:
         miss as often, per unit of doubt, as doubtful answers of that group did, drawn towards what
         all answers of the tier did: a group without a miss among few doubts is not free of them.
         """
-        if constraint.objective.kind != "quality":
+        if not constraint.objective.needs_labels:
             return seen
         out = seen.copy()
         # Of very many rows nothing has to be expected: they tell.
@@ -175,7 +176,9 @@ class Solver:
         trust = 1 - (1 - self.seen) * few
         if trust >= 1:
             return seen
-        for tier, (mine, group, weighed, doubted) in enumerate(self._doubts()):
+        for tier, (may, group, weighed, doubted) in enumerate(self._doubts()):
+            late = self._late(constraint, tier)
+            mine = may if late is None else may & ~late
             seen_here = np.where(mine, seen[:, tier], 0.0)
             missed = np.bincount(group, weights=seen_here, minlength=len(doubted))
             overall = missed.sum() / max(float(doubted.sum()), _TIE)
@@ -196,6 +199,13 @@ class Solver:
                 doubted = np.bincount(group, weights=weighed, minlength=groups).astype(np.float64)
                 self._doubted.append((mine, group, weighed, doubted))
         return self._doubted
+
+    def _late(self, constraint: Constraint, tier: int) -> BoolArray | None:
+        """Say which answers of a tier are lost to a joint promise however right they are."""
+        if constraint.objective.kind != "joint":
+            return None
+        took = self.sheet.exits(self.chain).latency_ms[:, tier]
+        return np.asarray(~(took <= within_ms(constraint.objective)))
 
     def _judging(self, constraint: Constraint) -> float:
         """Count the rows that judge at the first exit, each as many as it stands for."""
@@ -222,7 +232,7 @@ class Solver:
         is_share = constraint.is_binary or constraint.person_rate is not None
         if not (is_share and 0 < limit < 1 and n and n_cert):
             return Margin(None, n, n_cert, float(ndtri(level)), 0.0)
-        per_threshold = _PER_THRESHOLD / n if constraint.objective.kind == "quality" else 0.0
+        per_threshold = _PER_THRESHOLD / n if constraint.objective.needs_labels else 0.0
         return Margin.of_share(limit, level, n, n_cert, per_threshold)
 
     def cuts_of(self, candidate: Candidate) -> Cuts:

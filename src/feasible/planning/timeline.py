@@ -118,7 +118,7 @@ def label_dates(
     found: list[tuple[date | None, date | None]] = []
     for name, rows in missing.items():
         objective = brief.objective(name)
-        rate = label_rate(brief, objective) if objective.kind == "quality" else None
+        rate = label_rate(brief, objective) if objective.needs_labels else None
         if rate is None:
             same = earliest_date(brief, {name: rows}, today=today)
             found.append((same, same))

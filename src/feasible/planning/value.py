@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from feasible.errors import BriefError
 from feasible.schema import (
     AnsweredBy,
     Brief,
@@ -33,9 +34,11 @@ from feasible.units import Amount
 
 __all__ = [
     "Worth",
+    "main_objective",
     "marginal_usd",
     "most_valuable",
     "net_usd",
+    "require_worth",
     "value_report",
     "worth_of",
     "worth_of_design",
@@ -132,6 +135,21 @@ def most_valuable(brief: Brief, designs: Sequence[tuple[Worth | None, float | No
         if worth is not None and cost is not None
     ]
     return -max(nets)[1] if nets else None
+
+
+def require_worth(brief: Brief) -> None:
+    """Refuse to choose by a value that the brief does not give.
+
+    Raises:
+        BriefError: It says neither what a right answer is worth nor what a wrong one costs.
+    """
+    if not _is_priced(brief.goal):
+        raise BriefError(
+            f"the brief of {brief.name} does not say what an answer is worth",
+            asked="a plan chosen by value",
+            found="neither `goal.value_usd` nor `goal.error_usd`",
+            attempt="goal: {value_usd: 1.80, error_usd: 5}, or choose by cost",
+        )
 
 
 def value_report(brief: Brief, report: PlanReport) -> ValueReport | None:
@@ -283,7 +301,7 @@ def _breaks(brief: Brief, point: FrontierPoint) -> tuple[str, ...]:
             continue
         if objective.kind == "cost" and objective.measure == "mean" and objective.on is None:
             out += [objective.id] if point.cost_usd > limit.mid else []
-        elif objective is _main(brief):
+        elif objective is main_objective(brief):
             short = (
                 limit.mid - point.quality
                 if not objective.is_ceiling
@@ -295,7 +313,7 @@ def _breaks(brief: Brief, point: FrontierPoint) -> tuple[str, ...]:
 
 def worth_of_design(brief: Brief, one: FrontierPoint | Comparison) -> Worth | None:
     """Give what a design's answers are worth, by its quality where no right ones were counted."""
-    main = _main(brief)
+    main = main_objective(brief)
     if isinstance(one, Comparison):
         latency, quality = one.latency_ms.p95, None if main is None else one.quality.get(main.id)
     else:
@@ -318,9 +336,10 @@ def worth_of_design(brief: Brief, one: FrontierPoint | Comparison) -> Worth | No
     return Worth(right, earned)
 
 
-def _main(brief: Brief) -> Objective | None:
-    """Give the objective that the frontier is drawn over."""
-    return next((o for o in brief.envelope if o.kind == "quality" and o.by is AnsweredBy.ALL), None)
+def main_objective(brief: Brief) -> Objective | None:
+    """Give the objective that the frontier is drawn over: quality, else a joint promise."""
+    over_all = [o for o in brief.envelope if o.needs_labels and o.by is AnsweredBy.ALL]
+    return min(over_all, key=lambda o: o.kind != "quality", default=None)
 
 
 def _kept(goal: Goal, curve: Curve, at: FloatArray) -> FloatArray:
@@ -391,7 +410,7 @@ def _assumptions(brief: Brief, report: PlanReport) -> Iterator[str]:
         f"a right answer is worth {_usd(right)} and a wrong one costs {_usd(wrong)}: declared in "
         f"the brief, not measured"
     )
-    main = _main(brief)
+    main = main_objective(brief)
     if main is not None and any(point.right is None for point in report.frontier):
         where = "" if main.on is None else f" on `{main.on}`"
         yield f"P(right) is taken to be accuracy{where}: measured on the rows"

@@ -16,7 +16,7 @@ from feasible.schema import BoolArray, Brief, FloatArray, Objective, Profile
 
 __all__ = ["Yardstick", "constraints", "entity_sizes"]
 
-_JUDGED_KINDS: Final = ("latency", "cost", "quality", "people")
+_JUDGED_KINDS: Final = ("latency", "cost", "quality", "joint", "abstention", "people")
 
 
 def constraints(brief: Brief, profile: Profile, exits: Exits) -> tuple[Constraint, ...]:
@@ -75,15 +75,15 @@ class Yardstick:
         )
 
     def _constraint(self, objective: Objective, exits: Exits) -> Constraint:
-        mix = self.labelled if objective.kind == "quality" else self.every
+        mix = self.labelled if objective.needs_labels else self.every
         if objective.on is not None:
-            mix = self.asked if objective.kind == "quality" else self.stands_for
+            mix = self.asked if objective.needs_labels else self.stands_for
         return constraint_of(self.brief, objective, self.profile, exits, mix)
 
     def _by_chance(self, found: Constraint) -> Constraint:
         """Say how much a row could weigh whose label was asked for with the least chance."""
         judging = found.counts.any(axis=1)
-        if self.audit is None or found.objective.kind != "quality" or not judging.any():
+        if self.audit is None or not found.objective.needs_labels or not judging.any():
             return found
         heaviest = float((found.weight[judging] / self.audit[judging]).max())
         return replace(found, heaviest=heaviest)
@@ -96,7 +96,7 @@ class Yardstick:
         """
         if found.objective.on is not None:
             return found
-        if found.objective.kind == "quality":
+        if found.objective.needs_labels:
             mix = self.mix_labelled
             return replace(found, unseen=(*mix.missing, *mix.unknown))
         return replace(found, unseen=self.mix.missing, without=self.mix.unknown)
@@ -108,7 +108,7 @@ class Yardstick:
         kept, size = self.kept[objective.id]
         counts, weight = found.counts & kept[:, None], found.weight
         if size.larger and objective.on is None:
-            many = self.asked if objective.kind == "quality" else self.stands_for
+            many = self.asked if objective.needs_labels else self.stands_for
             weight = mix_weights(self.brief, self.profile, among=kept, stands_for=many)
             weight = levelled(weight, counts)
         block = self.unit if size.most > 1 else None

@@ -10,6 +10,7 @@ from feasible.report.outlook import (
     timeline_table,
     value_table,
 )
+from feasible.report.planned import plan_parts
 from feasible.report.terminal import (
     backtest_table,
     brief_panel,
@@ -32,6 +33,7 @@ __all__ = [
     "headroom_table",
     "infeasible_panel",
     "left_out_lines",
+    "plan_parts",
     "plan_table",
     "rows_line",
     "sensitivity_table",

@@ -80,9 +80,11 @@ def promise(objective: Objective) -> str:
     """Say one promise in words, with its number as it was typed."""
     sign = "at most" if objective.is_ceiling else "at least"
     limit = objective.must_stay if objective.limit is None else f"{sign} {objective.limit}"
-    parts = [f"{objective.measure}" if objective.kind == "quality" else objective.kind]
-    if objective.kind != "quality":
+    parts = [f"{objective.measure}" if objective.needs_labels else objective.kind]
+    if not objective.needs_labels:
         parts.append(objective.measure)
+    if objective.within is not None:
+        parts.append(f"within {objective.within}")
     if objective.of:
         parts.append(f"of {objective.of}")
     if objective.on:
@@ -197,6 +199,7 @@ def rows_line(report: PlanReport) -> str:
     return (
         f"rows: {data.name}{kind}: {data.n_fit:,} to fit, {data.n_search:,} to search, "
         f"{data.n_cert:,} to certify"
+        + ("; the plan that is worth most was chosen" if made.chosen_by == "value" else "")
     )
 
 

@@ -263,13 +263,13 @@ def _r3_constraints(brief: Brief, findings: tuple[Finding, ...], today: date) ->
     tally, kinds = _Tally(), {o.kind for o in brief.envelope}
     tails = [o.id for o in brief.envelope if o.kind == "latency" and o.measure != "mean"]
     each = [o.id for o in brief.envelope if o.kind == "cost" and o.measure in {"mean", "each"}]
-    costly = [o.id for o in brief.envelope if o.kind == "quality" and (o.of or o.on)]
+    costly = [o.id for o in brief.envelope if o.needs_labels and (o.of or o.on)]
     fresh = [o.id for o in brief.envelope if o.kind in {"freshness", "adaptation"}]
     load = [o.id for o in brief.envelope if o.kind == "throughput"]
     has_load = brief.traffic.rate is not None and brief.traffic.peak is not None
     _graded(tally, "latency", tails, has_any="latency" in kinds)
     _graded(tally, "cost", each, has_any="cost" in kinds)
-    _graded(tally, "quality", costly, has_any="quality" in kinds)
+    _graded(tally, "quality", costly, has_any=bool(kinds & {"quality", "joint"}))
     _graded(tally, "freshness or adaptation", fresh, has_any=False)
     _graded(tally, "throughput", load, has_any=has_load)
     tally.give(

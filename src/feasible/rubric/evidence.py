@@ -87,7 +87,7 @@ def evidence_needs(brief: Brief) -> tuple[EvidenceNeed, ...]:
 
 def miss_limit(objective: Objective) -> float | None:
     """Give the largest mean loss that a quality objective allows; None for other kinds."""
-    if objective.kind != "quality" or objective.limit is None:
+    if not objective.needs_labels or objective.limit is None:
         return None
     return objective.limit.mid if objective.is_ceiling else 1 - objective.limit.mid
 

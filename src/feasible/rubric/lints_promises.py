@@ -330,7 +330,7 @@ def _beyond_any_label(found: BriefFile) -> Iterator[Finding]:
     """Floors of 100 %, and statements that are hardly surer than a coin."""
     for index, objective in enumerate(found.brief.envelope):
         floor = objective.at_least
-        if objective.kind not in {"quality", "availability"}:
+        if objective.kind not in {"quality", "joint", "availability"}:
             continue
         where = found.where(f"envelope[{index}]")
         ceiling = objective.at_most
@@ -357,7 +357,7 @@ def _beyond_any_label(found: BriefFile) -> Iterator[Finding]:
 
 def _words_of_a_guarantee(found: BriefFile) -> Iterator[Finding]:
     brief = found.brief
-    is_limited = any(objective.kind == "quality" for objective in brief.envelope)
+    is_limited = any(objective.needs_labels for objective in brief.envelope)
     for section in ("goal", "metrics", "layers", "bottleneck", "tradeoff"):
         for path, text in _texts_in(getattr(brief, section), section):
             if claims_a_guarantee(text):

@@ -38,6 +38,7 @@ from feasible.schema.decision import (
     LabelSource,
     PathStep,
 )
+from feasible.schema.looks import Look, Schedule, add_look, read_looks, sample_of
 from feasible.schema.plan import (
     DEFAULT_GROUP,
     Calibrator,
@@ -127,6 +128,7 @@ __all__ = [
     "LatencyForecast",
     "Layers",
     "LeftOut",
+    "Look",
     "Loss",
     "Metric",
     "ModelFile",
@@ -144,6 +146,7 @@ __all__ = [
     "Request",
     "Retrain",
     "Router",
+    "Schedule",
     "Sensitivity",
     "ServingLayer",
     "Spread",
@@ -157,13 +160,16 @@ __all__ = [
     "Truth",
     "ValueLine",
     "ValueReport",
+    "add_look",
     "brief_fingerprint",
     "brief_of",
     "brief_schema",
     "dump_brief",
     "load_brief",
     "parse_brief",
+    "read_looks",
     "read_plan",
+    "sample_of",
     "write_json",
     "zero_one_loss",
 ]

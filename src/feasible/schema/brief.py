@@ -115,7 +115,10 @@ class Objective(_Record, frozen=True, kw_only=True, omit_defaults=True, dict=Tru
     cost: str | None = None
     """`mean` (per decision), `each` (an enforced cap per decision), `day` or `month`."""
     quality: str | None = None
-    """`accuracy`, `recall`, `precision`, or the name of any bounded score of the feature's own."""
+    """`accuracy`; `recall` of a class or on a slice; `precision` of a class; or the name that the
+    feature gives its own bounded loss, such as `reward` or `field_f1`."""
+    joint: str | None = None
+    """`right_in_time`: share of decisions that are right and there `within` a time."""
     throughput: str | None = None
     """`peak` or `sustained`."""
     freshness: str | None = None
@@ -124,6 +127,8 @@ class Objective(_Record, frozen=True, kw_only=True, omit_defaults=True, dict=Tru
     """What must be learnt, for example `new_pattern`."""
     availability: str | None = None
     """`answered`: share of requests that get an answer in time."""
+    abstention: str | None = None
+    """`share`: share of decisions that nobody answers, neither a tier nor a person."""
     people: str | None = None
     """`reviews`: share of decisions, or a number a day, that people may be asked for."""
     delivery: str | None = None
@@ -132,6 +137,8 @@ class Objective(_Record, frozen=True, kw_only=True, omit_defaults=True, dict=Tru
     """Which data must stay, for example `personal_data`."""
     footprint: str | None = None
     """What must fit, for example `bundle`."""
+    within: Duration | None = None
+    """Of a joint promise: time from the request to the answer."""
     of: str | None = None
     """The class that recall or precision is about."""
     on: str | None = None
@@ -166,10 +173,15 @@ class Objective(_Record, frozen=True, kw_only=True, omit_defaults=True, dict=Tru
             >>> Objective(latency="p99", by=AnsweredBy.MACHINES, at_most=Duration("200 ms")).id
             'latency_p99_machines'
         """
-        head = self.measure if self.kind == "quality" else f"{self.kind}_{self.measure}"
+        head = self.measure if self.needs_labels else f"{self.kind}_{self.measure}"
         by = None if self.by is AnsweredBy.ALL else self.by.value
         named = [part for part in (self.of, self.on, by) if part]
         return "_".join(dict.fromkeys([head, *named]))
+
+    @property
+    def needs_labels(self) -> bool:
+        """Claim that only rows of which the truth is known can judge it."""
+        return self.kind in {"quality", "joint"}
 
     @property
     def limit(self) -> Quantity | None:
@@ -196,10 +208,12 @@ OBJECTIVE_RULES: Final[dict[str, ObjectiveRule]] = {
     "latency": ObjectiveRule(("duration",), "200 ms", "at_most", ("mean", "pNN")),
     "cost": ObjectiveRule(("usd",), "$0.005", "at_most", ("mean", "each", "day", "month")),
     "quality": ObjectiveRule(("ratio", "count"), "0.90", "either"),
+    "joint": ObjectiveRule(("ratio",), "95 %", "at_least", ("right_in_time",)),
     "throughput": ObjectiveRule(("rate",), "500 / s", "at_least", ("peak", "sustained")),
     "freshness": ObjectiveRule(("duration",), "30 min", "at_most"),
     "adaptation": ObjectiveRule(("duration",), "7 d", "at_most"),
     "availability": ObjectiveRule(("ratio",), "99.9 %", "at_least"),
+    "abstention": ObjectiveRule(("ratio",), "5 %", "at_most", ("share",)),
     "people": ObjectiveRule(("ratio", "rate"), "3 %", "at_most"),
     "delivery": ObjectiveRule(("duration",), "2 weeks", "at_most"),
     "residency": ObjectiveRule((), "on_site", "must_stay"),

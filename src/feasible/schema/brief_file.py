@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import io
 import re
 from dataclasses import dataclass, field
@@ -22,6 +23,12 @@ __all__ = ["BriefFile", "brief_schema", "dump_brief", "load_brief", "parse_brief
 MAX_BYTES: Final = 1_000_000
 _UNKNOWN_FIELD: Final = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
 _AT: Final = re.compile(r" - at (?:`key` in )?`(?P<path>[^`]*)`$")
+_QUALITIES: Final = ("accuracy", "recall", "precision")
+"""Qualities with a meaning of their own; any other is a name for the feature's loss."""
+_MISSPELT: Final = 0.85
+"""Likeness from which on a name is taken for a known one that was misspelt."""
+_NAME: Final = re.compile(r"[A-Za-z][\w@.-]*$")
+_ABOUT_TIME: Final = frozenset({"time", "late", "latency", "deadline", "fast", "slow"})
 _PERCENTILE: Final = re.compile(r"p\d{1,2}(\.\d+)?$")
 
 
@@ -117,6 +124,7 @@ def brief_schema() -> dict[str, Any]:
     schema = msgspec.json.schema(Brief, schema_hook=_schema_of)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     objective = schema["$defs"]["Objective"]
+    objective["dependentRequired"] = {"joint": ["within"], "within": ["joint"]}
     objective["oneOf"] = [{"required": [kind]} for kind in OBJECTIVE_RULES]
     return schema
 
@@ -299,6 +307,9 @@ def _check_objective(found: BriefFile, index: int, objective: Objective) -> None
     if rule.measures and objective.measure not in rule.measures and not is_percentile:
         valid = ", ".join(rule.measures).replace("pNN", "a percentile such as p99")
         raise _at(found, f"{at}.{kind}", f"unknown measure {objective.measure!r}; known: {valid}")
+    if kind == "quality":
+        _check_quality(found, at, objective)
+    _check_within(found, at, objective)
     if not 0 < objective.confidence_level < 1:
         raise _at(
             found,
@@ -312,6 +323,61 @@ def _check_objective(found: BriefFile, index: int, objective: Objective) -> None
             f"{at}.on",
             f"unknown slice {objective.on!r}" + _did_you_mean(objective.on, slices),
         )
+
+
+def _check_quality(found: BriefFile, at: str, objective: Objective) -> None:
+    """Refuse a quality that would be judged as another one than its name says.
+
+    `accuracy`, `recall` and `precision` are known; any other name is the feature's own for the loss
+    that it gives, of which there is one.
+    """
+    measure = objective.measure
+    place = f"{at}.quality"
+    if measure == "recall" and objective.of is None and objective.on is None:
+        example = "{quality: recall, of: fraud, at_least: 0.95}"
+        raise _at(found, place, "`recall` of what? it needs `of`, a class", attempt=example)
+    if measure == "precision" and objective.of is None:
+        example = "{quality: precision, of: fraud, at_least: 0.95}"
+        raise _at(found, place, "`precision` of what? it needs `of`, a class", attempt=example)
+    if measure in _QUALITIES:
+        if measure == "accuracy" and objective.of is not None:
+            reason = "`accuracy` is over all answers; `recall` and `precision` are of a class"
+            raise _at(found, f"{at}.of", reason)
+        return
+    if objective.of is not None:
+        raise _at(found, f"{at}.of", f"`recall` and `precision` are of a class; {measure!r} is not")
+    close = difflib.get_close_matches(measure, _QUALITIES, n=1, cutoff=_MISSPELT)
+    if close and measure.isalpha():  # `precision@5` is a name of its own
+        raise _at(found, place, f"unknown measure {measure!r}; did you mean {close[0]!r}?")
+    if not _NAME.match(measure):
+        reason = f"{measure!r} is no name for a loss of your own: letters, digits, `_`, `-`, `@`"
+        raise _at(found, place, reason)
+    if _ABOUT_TIME & set(re.split(r"[_\-]", measure.lower())):
+        reason = f"{measure!r} speaks of time, and quality is judged by answers alone"
+        example = "{joint: right_in_time, within: 200 ms, at_least: 95 %}"
+        raise _at(found, place, reason, attempt=example)
+    own = [o.measure for o in found.brief.envelope if o.quality is not None]
+    first = next(name for name in own if name not in _QUALITIES)
+    if first != measure:
+        reason = f"{measure!r} and {first!r} are two names for the one loss that a feature gives"
+        raise _at(found, place, reason, attempt=f"promise {first!r} alone")
+
+
+def _check_within(found: BriefFile, at: str, objective: Objective) -> None:
+    within = objective.within
+    if objective.joint is None:
+        if within is not None:
+            reason = f"`within` is of a joint promise; found `{objective.kind}`"
+            raise _at(found, f"{at}.within", reason)
+        return
+    example = "{joint: right_in_time, within: 200 ms, at_least: 95 %}"
+    if within is None:
+        raise _at(found, at, "`joint` needs `within`, a time", attempt=example)
+    if within.low <= 0:
+        raise _at(found, f"{at}.within", f"a time above 0; found {within.raw!r}", attempt=example)
+    if objective.of is not None:
+        reason = "`right_in_time` is over all answers; name a slice with `on`"
+        raise _at(found, f"{at}.of", reason)
 
 
 def _check_bound(found: BriefFile, at: str, objective: Objective, kind: str) -> None:
@@ -341,7 +407,9 @@ def _check_bound(found: BriefFile, at: str, objective: Objective, kind: str) -> 
         raise _at(found, f"{at}.{given[0]}", f"{limit.raw!r} {said}; write it like {rule.example}")
     if limit.low < 0:
         raise _at(found, f"{at}.{given[0]}", f"at least 0; found {limit.raw!r}")
-    is_share = kind in {"availability", "people"} or (kind == "quality" and given[0] == "at_least")
+    is_share = kind in {"availability", "people", "joint", "abstention"} or (
+        kind == "quality" and given[0] == "at_least"
+    )
     if is_share and limit.dimension != "rate" and limit.high > 1:
         raise _at(
             found,

@@ -182,8 +182,14 @@ class DataUsed(_Noun, frozen=True, kw_only=True):
     """How the rows were divided, in a sentence."""
     cert_fingerprint: str = ""
     """Hash of the ids of the rows that certify."""
+    cert_sample: str = ""
+    """Hashes of some of these ids, by which later rows are compared with them."""
     look: int = 1
-    """Which certificate of this feature these rows give, from 1: each one is a look at them."""
+    """Which look this certificate is, from 1: at rows of which most certified before, or, when many
+    looks are planned for, at any rows of this feature."""
+    schedule: Literal["one", "many"] = "one"
+    """`one`: each line is for one look. `many`: the t-th look spent 6 / (pi^2 t^2) of its delta, so
+    that all looks of this feature together keep the declared levels."""
     parts: str = ""
     """What every row was used for, in the profile's order: see `part_of_row`."""
 
@@ -210,6 +216,8 @@ class Plan(_Noun, frozen=True, kw_only=True):
     forecast: Forecast
     certificate: tuple[CertificateLine, ...]
     data: DataUsed
+    chosen_by: Literal["cost", "value"] = "cost"
+    """Whether it is the cheapest certified plan, or the one that was worth most on SEARCH rows."""
     labels: tuple[str, ...] = ()
     """Answer values a tier may give, for a closed set; empty when any value is valid."""
     seed: int = 0

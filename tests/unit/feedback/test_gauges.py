@@ -42,6 +42,10 @@ envelope:
   - {quality: recall, of: fire, at_least: 0.90}
   - {quality: precision, of: danger, at_least: 0.90}
   - {quality: error_rate, at_most: 0.10}
+  - {joint: right_in_time, within: 6 ms, at_least: 0.50}
+  - {joint: right_in_time, within: 6 ms, by: machines, at_least: 0.50}
+  - {joint: right_in_time, within: 6 ms, on: known, at_least: 0.50}
+  - {abstention: share, at_most: 5 %}
   - {people: reviews, at_most: 30 %}
   - {people: reviews, on: known, at_most: 30 %}
 layers:
@@ -157,3 +161,37 @@ def test_every_value_is_the_one_that_a_back_test_gives() -> None:
         assert rows[name].value == pytest.approx(line.value), name
         held = {True: "true", False: "false", None: "undecided"}[rows[name].holds]
         assert held in {line.held, "undecided"}, f"{name}: the opposite of the back-test"
+
+
+@pytest.mark.parametrize(("declared", "value"), [("", 0.5), (", answer_within: 1 s", 1.0)])
+def test_a_hand_off_is_in_time_when_the_person_is(declared: str, value: float) -> None:
+    """Of 200 decisions every second is handed over; within 2 s a declared second is soon enough."""
+    text = (
+        "feasible: 1\nname: questions\ngoal: {statement: Answer}\nenvelope:\n"
+        "  - {joint: right_in_time, within: 2 s, at_least: 0.2}\n"
+        f"layers: {{tiers: [{{name: ann, kind: person{declared}}}]}}\n"
+    )
+    tracker = HeadroomTracker(
+        parse_brief(text).brief, PLAN, slices_of=slices_of, clock=VirtualClock(NOON)
+    )
+    for i in range(200):
+        handed = i % 2 == 1
+        tracker.add_decision(
+            Decision(
+                decision_id=f"d{i}",
+                at=NOON,
+                plan="plan_1",
+                answer=None if handed else "fire",
+                probability=None,
+                tier="ann" if handed else "model",
+                path=(),
+                cost_nusd=0,
+                latency_ms=5.0,
+                handed_off=handed,
+            )
+        )
+        tracker.add_label(Label(decision_id=f"d{i}", value="fire", source="human", known_at=NOON))
+
+    (row,) = tracker.rows()
+
+    assert (row.n, row.value, row.holds) == (200, value, True)

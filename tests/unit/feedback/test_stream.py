@@ -12,7 +12,7 @@ from feasible.schema import Decision, PathStep
 
 def case(number: int, *slices: str) -> Case:
     """Make a case whose latency and price are its number."""
-    return Case("a", slices, None, False, True, float(number), number, number)
+    return Case("a", slices, None, False, False, True, float(number), number, number)
 
 
 def handed_over(*steps: PathStep, cost_nusd: int | None) -> Case:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -246,3 +248,78 @@ def test_excesses_are_below_the_limit_exactly_when_the_ratio_is() -> None:
     assert excess.mean() - found.limit == pytest.approx(
         (ratio - found.limit) * masses.mean() / masses.max()
     )
+
+
+JOINT = "joint: right_in_time, at_least: 0.9, within:"
+ANSWERS_IN = "layers: {tiers: [{name: ann, kind: person, answer_within: 5 ms}]}"
+
+
+def test_right_and_in_time_is_missed_by_what_is_wrong_and_by_what_is_late() -> None:
+    """Of five labelled rows b and f are wrong, and f, at 60 ms, is late too, as is d at 40 ms."""
+    found = only(f"{JOINT} 35 ms")
+
+    assert (found.n(MACHINE), found.misses(MACHINE)) == (5, 3)
+    assert found.is_binary
+    assert only(f"{JOINT} 60 ms").misses(MACHINE) == 2
+
+
+def test_a_person_of_whom_no_time_is_declared_is_late() -> None:
+    """A hand-off is acknowledged at once; its answer is not there then."""
+    found = only(f"{JOINT} 10 s", person_loss=0.02)
+
+    assert found.misses(PERSON) == 5
+    assert found.person_rate is None
+    assert found.is_binary
+
+
+def test_a_person_who_answers_in_time_is_wrong_at_the_declared_rate() -> None:
+    """Handed over after 11 to 61 ms and answered 5 ms later: those up to 30 ms are in time."""
+    found = only(f"{JOINT} 40 ms", rest=ANSWERS_IN, person_loss=0.02)
+
+    assert found.misses(PERSON) == pytest.approx(2 + 3 * 0.02)
+    assert found.person_rate == 0.02
+    assert found.by_person[:, 1].tolist() == [True] * 3 + [False] * 3
+
+
+def test_right_and_in_time_by_machines_leaves_hand_offs_out() -> None:
+    """Of the two rows that the machine keeps one is late."""
+    found = only(f"{JOINT} 20 ms, by: machines")
+
+    assert (found.n(MIXED), found.misses(MIXED)) == (2, 1)
+
+
+def test_an_answer_of_unknown_time_is_late() -> None:
+    """What nobody timed was not shown to be in time."""
+    profile = rows()
+    timed = profile.latency_ms.copy()
+    timed[0] = np.nan
+    unknown = exits(replace(profile, latency_ms=timed))
+
+    (found,) = constraints(brief(f"{JOINT} 35 ms"), profile, unknown)
+
+    assert found.misses(MACHINE) == 4
+
+
+def test_a_loss_of_the_features_own_misses_in_part() -> None:
+    """An answer that is half wrong and in time misses by a half."""
+    profile = rows()
+    half = exits(replace(profile, loss=profile.loss / 2))
+
+    (found,) = constraints(brief(f"{JOINT} 35 ms"), profile, half)
+
+    assert found.misses(MACHINE) == pytest.approx(2.5)
+    assert not found.is_binary
+
+
+def test_abstention_is_the_share_that_nobody_answers() -> None:
+    """Past the machine nobody answers a and b; the others have a person, whom nobody labels."""
+    silent = exits(rows())
+    silent.is_person[:2, 1] = False
+    silent = replace(silent, last_tier=(None, None, *("person",) * 4))
+
+    (found,) = constraints(brief("abstention: share, at_most: 50 %"), rows(), silent)
+
+    assert (found.n(MACHINE), found.misses(MACHINE)) == (6, 0)
+    assert (found.n(PERSON), found.misses(PERSON)) == (6, 2)
+    assert found.limit == 0.5
+    assert found.is_binary

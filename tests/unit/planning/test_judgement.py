@@ -10,7 +10,7 @@ import pytest
 from feasible.planning.constraints import Constraint
 from feasible.planning.judgement import interval_of, verdict_on
 from feasible.schema import FloatArray, IntArray, Objective
-from feasible.stats import betting_upper_bound, upper_bound
+from feasible.stats import betting_upper_bound, hoeffding_bentkus_upper_bound, upper_bound
 from feasible.units import Ratio, Usd
 
 
@@ -73,6 +73,22 @@ def test_partial_losses_get_bets_in_a_fixed_order() -> None:
     assert found.bound == pytest.approx(
         betting_upper_bound(losses, confidence_level=0.95), abs=0.01
     )
+
+
+def test_partial_losses_get_hoeffding_bentkus_where_it_was_chosen() -> None:
+    """62 rows without a loss are enough for it at 5 %, and too few for bets; 0/1 losses stay."""
+    nothing = constraint(np.full(62, 1e-9), limit=0.05)
+
+    found = verdict_on(nothing, there(nothing), 0.95, mean_test="hoeffding_bentkus")
+
+    assert (found.method, found.holds) == ("Hoeffding-Bentkus", True)
+    assert found.bound == pytest.approx(
+        hoeffding_bentkus_upper_bound(1e-9, 62, confidence_level=0.95)
+    )
+    assert not verdict_on(nothing, there(nothing), 0.95).holds
+    counted = constraint(misses(1, 100))
+    judged = verdict_on(counted, there(counted), 0.95, mean_test="hoeffding_bentkus")
+    assert judged.method == "exact binomial"
 
 
 def test_rows_of_one_entity_are_one_piece_of_evidence() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
 import pytest
 
 from feasible.cascade import Policy
-from feasible.errors import DataError
+from feasible.errors import BriefError, DataError
 from feasible.planning import backtest, minimum_evidence, plan_profile, read_profile, write_profile
 from feasible.schema import Plan, PlanReport, Profile, parse_brief
 
@@ -502,3 +503,89 @@ def test_tiers_screened_out_of_many_are_named() -> None:
 
     assert len(made.left_out) == 4
     assert all("of very many tiers" in left.because for left in made.left_out)
+
+
+def test_answers_that_are_right_and_in_time_are_planned_and_replayed(tmp_path: Path) -> None:
+    """`large` would be right and late; the certificate and a back-test count both as misses."""
+    brief = parse_brief(
+        "feasible: 1\nname: triage\ngoal: {statement: Send each message on}\nenvelope:\n"
+        "  - {joint: right_in_time, within: 100 ms, at_least: 90 %}\n"
+    ).brief
+    rows = profile()
+    slow = replace(rows, latency_ms=rows.latency_ms * [1.0, 2.0])
+
+    in_time = plan_profile(brief, rows, data="rows", synthetic=True, now=NOW)
+    too_late = plan_profile(brief, slow, data="rows", synthetic=True, now=NOW)
+
+    assert in_time.plan is not None
+    (line,) = in_time.certificate
+    assert (line.objective, line.method, line.unit) == ("right_in_time", "exact binomial", "ratio")
+    assert line.value is not None
+    assert line.bound is not None
+    assert line.value > line.bound >= 0.9
+    write_profile(profile(seed=9), tmp_path / "later.parquet")
+    (held,) = backtest(in_time.plan, brief, read_profile(tmp_path / "later.parquet")).promises
+    assert (held.objective, held.held) == ("right_in_time", "true")
+    assert too_late.plan is None
+    assert too_late.infeasible is not None
+    assert too_late.infeasible.binding == ("right_in_time",)
+
+
+def test_the_share_that_nobody_answers_is_promised_without_labels() -> None:
+    """Both tiers abstain on the same 3 % of the rows, which no plan can answer."""
+    rows = profile()
+    silent = np.arange(4000) % 100 < 3
+    answered = rows.answered & ~silent[:, None]
+    loss = np.where(answered, rows.loss, np.nan)
+    text = (
+        "feasible: 1\nname: triage\ngoal: {{statement: Send each message on}}\nenvelope:\n"
+        "  - {{abstention: share, at_most: {limit}}}\n"
+    )
+
+    def planned(limit: str) -> PlanReport:
+        brief = parse_brief(text.format(limit=limit)).brief
+        made = replace(rows, answered=answered, loss=loss)
+        return plan_profile(brief, made, data="rows", synthetic=True, now=NOW)
+
+    enough, too_little = planned("5 %"), planned("1 %")
+
+    (line,) = enough.certificate
+    assert (line.holds, line.n, line.method) == (True, 1600, "exact binomial")
+    assert line.value == pytest.approx(0.03, abs=0.01)
+    assert too_little.infeasible is not None
+    assert too_little.infeasible.kind == "structural"
+    assert "no answer from any tier" in too_little.infeasible.because[0]
+
+
+VALUED = BRIEF.replace("right team}}", "right team, value_usd: 0.4, error_usd: 4}}")
+
+
+def chosen(text: str, choose: Literal["cost", "value"]) -> PlanReport:
+    """Plan for an easy floor, from which many plans are safe."""
+    brief = parse_brief(text.format(accuracy="0.80", cost="$0.02", latency="200 ms")).brief
+    return plan_profile(brief, profile(), data="rows", synthetic=True, choose=choose, now=NOW)
+
+
+def test_the_certified_plan_that_is_worth_most_may_be_chosen() -> None:
+    """A wrong answer costs $4: the plan that asks `large` more often is dearer and worth more."""
+    cheapest, best = chosen(VALUED, "cost"), chosen(VALUED, "value")
+
+    assert cheapest.plan is not None
+    assert best.plan is not None
+    assert (cheapest.plan.chosen_by, best.plan.chosen_by) == ("cost", "value")
+    assert all(line.holds for line in best.certificate)
+    accuracy = [report.plan.forecast.quality["accuracy"] for report in (cheapest, best)]  # type: ignore[union-attr]
+    cost = [report.plan.forecast.cost_usd for report in (cheapest, best)]  # type: ignore[union-attr]
+    assert accuracy[1] > accuracy[0]  # type: ignore[operator]
+    assert cost[1] > cost[0]  # type: ignore[operator]
+    (told,) = [note for note in best.notes if note.startswith("chosen by value")]
+    assert "certified plans" in told
+    assert [point.is_chosen for point in best.frontier].count(True) == 1
+
+
+def test_a_brief_without_a_worth_gives_nothing_to_choose_by() -> None:
+    """The error says what is missing and how it is written."""
+    with pytest.raises(BriefError, match="does not say what an answer is worth") as caught:
+        chosen(BRIEF, "value")
+
+    assert "goal: {value_usd" in str(caught.value)

@@ -112,6 +112,54 @@ def test_objectives_have_ids_that_other_parts_cite() -> None:
         ("feasible: 1\n", "", 1, "its version"),
         ("goal:", "goal: [", 5, "not YAML"),
         ("people: reviews, at_most: 3 %", "latency: p99, at_most: 1 s", 19, "promised twice"),
+        ("people: reviews, at_most: 3 %", "abstention: share, at_most: 3", 19, "at most 1"),
+        ("people: reviews", "abstention: silent", 19, "unknown measure 'silent'; known: share"),
+        ("people: reviews, at_most", "abstention: share, at_least", 19, "takes `at_most`"),
+        ("people: reviews", "joint: right_in_time", 19, "`joint` takes `at_least`"),
+        (
+            "{people: reviews, at_most: 3 %}",
+            "{joint: right_in_time, at_least: 90 %}",
+            19,
+            "`joint` needs `within`, a time",
+        ),
+        (
+            "{people: reviews, at_most: 3 %}",
+            "{joint: right_in_time, within: 200, at_least: 90 %}",
+            19,
+            "no unit",
+        ),
+        (
+            "{people: reviews, at_most: 3 %}",
+            "{joint: right_in_time, within: 0 ms, at_least: 90 %}",
+            19,
+            "a time above 0",
+        ),
+        (
+            "{people: reviews, at_most: 3 %}",
+            "{joint: right_in_time, within: 200 ms, at_least: 90}",
+            19,
+            "a share is at most 1",
+        ),
+        (
+            "{people: reviews, at_most: 3 %}",
+            "{joint: in_time, within: 200 ms, at_least: 0.9}",
+            19,
+            "unknown measure 'in_time'; known: right_in_time",
+        ),
+        ("people: reviews", "people: reviews, within: 1 s", 19, "`within` is of a joint promise"),
+        ("of: fraud, on: high_risk, ", "", 18, "`recall` of what? it needs `of`, a class"),
+        ("recall, of: fraud", "precision", 18, "`precision` of what? it needs `of`, a class"),
+        ("quality: accuracy", "quality: acuracy", 17, "did you mean 'accuracy'?"),
+        ("quality: accuracy", "quality: accuracy, of: fraud", 17, "is over all answers"),
+        ("quality: accuracy", "quality: f1, of: fraud", 17, "'f1' is not"),
+        ("quality: accuracy", "quality: in_time_and_right", 17, "judged by answers alone"),
+        ("quality: accuracy", "quality: as good as it gets", 17, "is no name"),
+        (
+            "{people: reviews, at_most: 3 %}",
+            "{quality: f1, at_least: 0.5}\n  - {quality: reward, at_least: 0.5}",
+            20,
+            "'reward' and 'f1' are two names for the one loss",
+        ),
     ],
 )
 def test_a_broken_brief_names_the_line_and_the_mend(
@@ -125,6 +173,27 @@ def test_a_broken_brief_names_the_line_and_the_mend(
 
     assert reason in str(caught.value)
     assert caught.value.where == f"brief.yaml:{line}"
+
+
+@pytest.mark.parametrize("name", ["reward", "f1", "ndcg_at_10", "precision@5", "exact-match"])
+def test_a_feature_may_name_its_own_loss(name: str) -> None:
+    """Any name will do that is not taken for another measure."""
+    brief = parse_brief(TEXT.replace("quality: accuracy", f"quality: {name}")).brief
+
+    assert brief.envelope[2].quality == name
+
+
+def test_a_joint_promise_survives_write_and_read() -> None:
+    """It is called by what it promises, and needs labels as quality does."""
+    joint = "{joint: right_in_time, within: 200 ms, on: high_risk, at_least: 90 %}"
+
+    brief = parse_brief(TEXT.replace("{people: reviews, at_most: 3 %}", joint)).brief
+
+    assert parse_brief(dump_brief(brief)).brief == brief
+    found = brief.objective("right_in_time_high_risk")
+    assert found.needs_labels
+    assert found.within is not None
+    assert found.within.ms == 200
 
 
 def test_a_brief_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
@@ -154,6 +223,10 @@ def test_the_schema_comes_from_the_same_definition() -> None:
 
     assert {"feasible", "name", "goal", "envelope", "layers"} <= set(brief["properties"])
     assert brief["additionalProperties"] is False
+    objective = schema["$defs"]["Objective"]
+    assert {"required": ["joint"]} in objective["oneOf"]
+    assert {"required": ["abstention"]} in objective["oneOf"]
+    assert objective["dependentRequired"]["joint"] == ["within"]
     assert set(brief["required"]) == {"feasible", "name", "goal", "envelope"}
 
 
