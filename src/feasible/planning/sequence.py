@@ -40,7 +40,8 @@ _TRIED: Final = 120
 _FEWER_TRIED: Final = 30
 _MANY_ROWS: Final = 2_000
 """SEARCH rows from which on they alone are drawn from, and fewer candidates are told apart."""
-_ROUNDS: Final = 3
+_STEPS: Final = 40
+"""Changes of an order at most; each is the one that saves most."""
 _WORTH: Final = 1e-3
 """Share of the expected cost that a candidate in the sequence must save."""
 _STREAM: Final = 6_733
@@ -149,22 +150,21 @@ def best_order(passes: BoolArray, cost: FloatArray, *, first: int, most: int = _
         [0, 2]
     """
     order = [first]
-    others = sorted((i for i in range(len(cost)) if cost[i] < cost[first]), key=lambda i: -cost[i])
+    cheaper = [i for i in range(len(cost)) if cost[i] < cost[first]]
     best = _expected(passes, cost, order)
-    for _ in range(_ROUNDS):
-        before = best
-        for i in others:
-            trial = (
-                [j for j in order if j != i]
-                if i in order
-                else sorted([*order, i], key=lambda j: -cost[j])
-            )
-            found = _expected(passes, cost, trial)
-            is_worth = found < best * (1 - _WORTH) if i not in order else found <= best
-            if is_worth and len(trial) <= most:
-                order, best = trial, found
-        if best >= before * (1 - _WORTH):
+    for _ in range(_STEPS):
+        trials = [
+            [j for j in order if j != i]
+            if i in order
+            else sorted([*order, i], key=lambda j: -cost[j])
+            for i in cheaper
+            if i in order or len(order) < most
+        ]
+        found = [_expected(passes, cost, trial) for trial in trials]
+        step = int(np.argmin(found)) if found else 0
+        if not found or found[step] >= best * (1 - _WORTH):
             break
+        order, best = trials[step], found[step]
     return order
 
 
@@ -251,9 +251,12 @@ def _drawn(
         center = (told if are_told else middle) + _luck_of(candidates, solver, q)
         drawn = mean.std(axis=0)
         floored = np.array([are_told or c.chain.by == "router" for c in candidates])
-        spread = _spread(solver.constraints[q], center, drawn, masses, drawn_for, will, floored)
-        wider = np.divide(spread, drawn, out=np.zeros(len(drawn)), where=drawn > 0)
-        passes &= known & (center + (mean - middle) * wider <= room)
+        wide, spread = _spread(
+            solver.constraints[q], center, drawn, masses, drawn_for, will, floored
+        )
+        factor = np.divide(wide, drawn, out=np.zeros(len(drawn)), where=drawn > 0)
+        apart_by = np.sqrt(np.maximum(spread**2 - wide**2, 0.0)) * _noise(candidates, q)
+        passes &= known & (center + (mean - middle) * factor + apart_by <= room)
         distance = (room - center) / np.maximum(spread, solver.error[q] / 4)
         surety = np.minimum(surety, np.where(known, distance, -_AMPLE))
     placed = np.array([solvers[0][c.chain].placed_of(c) for c in candidates])
@@ -292,7 +295,7 @@ def _spread(
     drawn_for: FloatArray,
     judging: FloatArray,
     floored: BoolArray,
-) -> FloatArray:
+) -> tuple[FloatArray, FloatArray]:
     """Give how far each candidate's mean on CERT rows may be from what is expected of it.
 
     Both the rows that were searched and those that will judge have luck. Draws know how it goes
@@ -311,7 +314,7 @@ def _spread(
             others spread wider than their draws by a fixed factor.
 
     Returns:
-        Standard deviations, shape (n_candidates,).
+        Standard deviations: of what draws know, and of everything; each of shape (n_candidates,).
     """
     total, squares = mass.sum(axis=1), (mass**2).sum(axis=1)
     rows = np.divide(total**2, squares, out=np.zeros(len(mass)), where=squares > 0)
@@ -319,12 +322,27 @@ def _spread(
     luck = 1 / searched + 1 / np.maximum(judging, 1)
     wide = np.asarray(drawn * np.sqrt(rows * luck))
     if not constraint.objective.needs_labels:
-        return wide
+        return wide, wide
+    wide = np.where(floored, wide, _SMOOTH * wide)
     if not (constraint.is_binary or constraint.person_rate is not None):
-        return np.where(floored, wide, _SMOOTH * wide)
+        return wide, wide
     share = np.clip(center + constraint.limit, 0.0, 1.0)
     least = np.sqrt(share * (1 - share) * luck)
-    return np.where(floored, np.maximum(wide, least), _SMOOTH * wide)
+    return wide, np.where(floored, np.maximum(wide, least), wide)
+
+
+def _noise(candidates: Sequence[Candidate], q: int) -> FloatArray:
+    """Draw what becomes of rows beyond what is expected of them, shape (n_draws, n_candidates).
+
+    It is the same for all policies of one order of tiers, most of whose rows leave alike, and
+    another one for every other order.
+    """
+    rng = np.random.default_rng([_STREAM, q, 1])
+    known: dict[Chain, FloatArray] = {}
+    for candidate in candidates:
+        if candidate.chain not in known:
+            known[candidate.chain] = rng.standard_normal(_DRAWS)
+    return np.column_stack([known[candidate.chain] for candidate in candidates])
 
 
 def _luck_of(candidates: Sequence[Candidate], solver: Solver, q: int) -> FloatArray:
