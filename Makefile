@@ -18,7 +18,7 @@ COMPILE := $(UV) pip compile pyproject.toml --universal --python-version 3.11 \
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup llm demo test test-slow test-llm test-all check format docs bench lock clean
+.PHONY: help setup llm demo test test-slow test-llm test-all guarantees check format docs bench lock clean
 
 help: ## This list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,10 +49,13 @@ demo: setup ## The support system end to end, with its headroom table
 	$(BIN)/feasible demo
 
 test: setup ## The fast tests, under two minutes
-	$(PYTEST) -m "not slow" -n $(WORKERS)
+	$(PYTEST) -m "not slow and not full" -n $(WORKERS)
 
 test-slow: setup ## What `make test` leaves out, and the tests on public data (FEASIBLE_DATA_DIR)
-	$(PYTEST) -m "(slow or data) and not llm" -n $(WORKERS)
+	$(PYTEST) -m "(slow or data) and not llm and not full" -n $(WORKERS)
+
+guarantees: setup ## Every guarantee at full length: 400 to 1,000 draws each, half an hour
+	$(PYTEST) tests/guarantees -n $(WORKERS)
 
 test-llm: llm ## The tests that run a real language model
 	$(PYTEST) -m llm

@@ -5,7 +5,8 @@ A benchmark is a file beside this one with a function `run() -> Section`, named 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import argparse
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench import (
@@ -24,32 +25,37 @@ from bench import (
 )
 from bench.page import Section, write_page
 
-BENCHMARKS: tuple[Callable[[], Section], ...] = (
-    backtests.run,
-    moderation.run,
-    cascade.run,
-    floors.run,
-    frontiers.run,
-    scale.run,
-    formats.run,
-    semantic_cache.run,
-    serving.run,
-    ledger.run,
-    routing.run,
-    profiles.run,
-)
+BENCHMARKS: dict[str, Callable[[], Section]] = {
+    "backtests": backtests.run,
+    "moderation": moderation.run,
+    "cascade": cascade.run,
+    "floors": floors.run,
+    "frontiers": frontiers.run,
+    "scale": scale.run,
+    "formats": formats.run,
+    "semantic_cache": semantic_cache.run,
+    "serving": serving.run,
+    "ledger": ledger.run,
+    "routing": routing.run,
+    "profiles": profiles.run,
+}
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "measurements.md"
 
 
-def main() -> None:
-    """Measure, one after the other, and write the page."""
-    sections = []
-    for number, benchmark in enumerate(BENCHMARKS, start=1):
-        print(f"{number} of {len(BENCHMARKS)}: {benchmark.__module__}", flush=True)
-        sections.append(benchmark())
-    write_page(sections, PAGE)
+def main(names: Sequence[str]) -> None:
+    """Measure, one after the other, and write each section as soon as it is there.
+
+    Args:
+        names: Of benchmarks; all of them when empty.
+    """
+    chosen = names or tuple(BENCHMARKS)
+    for number, name in enumerate(chosen, start=1):
+        print(f"{number} of {len(chosen)}: {name}", flush=True)
+        write_page([BENCHMARKS[name]()], PAGE)
     print(f"wrote {PAGE}")
 
 
 if __name__ == "__main__":
-    main()
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("names", nargs="*", choices=[*BENCHMARKS, []], help="all when absent")
+    main(arguments.parse_args().names)

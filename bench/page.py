@@ -47,18 +47,31 @@ def machine() -> str:
 
 
 def write_page(sections: Sequence[Section], path: Path) -> None:
-    """Write the page, every section with its command, the machine and the day."""
+    """Write the page, every section with its command, the machine and the day.
+
+    Sections of an earlier page that were not measured again stay, with the day on which they were.
+    """
     day = datetime.now(UTC).strftime("%Y-%m-%d")
-    parts = [
+    parts = dict(_sections(path))
+    for section in sections:
+        measured = f"Measured by `{section.command}` on {day}, {machine()}."
+        parts[section.title] = f"{measured}\n\n{section.text.strip()}"
+    lines = [
         "# Measurements",
         "",
-        "Every figure here was measured by `make bench`, which writes this page.",
-        f"Machine: {machine()}.",
-        f"Day: {day}.",
+        "Every figure here was measured by `make bench`, which writes this page;",
+        "`python -m bench NAME ...` measures some of its sections again.",
         "Other work on the machine moves figures of time; ratios between lines of one table were",
         "measured in the same run.",
     ]
-    for section in sections:
-        parts += ["", f"## {section.title}", "", f"Measured by `{section.command}`.", ""]
-        parts.append(section.text.strip())
-    path.write_text("\n".join(parts) + "\n", encoding="utf-8")
+    for title, text in parts.items():
+        lines += ["", f"## {title}", "", text.strip()]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _sections(path: Path) -> list[tuple[str, str]]:
+    """Give title and text of each section of a page; none where there is no page."""
+    if not path.exists():
+        return []
+    _, *found = path.read_text(encoding="utf-8").split("\n## ")
+    return [(part.partition("\n")[0], part.partition("\n")[2]) for part in found]
