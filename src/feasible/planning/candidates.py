@@ -5,6 +5,7 @@ Everything here rests on SEARCH rows and on the number of CERT rows, never on wh
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
@@ -74,6 +75,7 @@ class Margin:
     per_threshold: float
 
     @classmethod
+    @functools.lru_cache(maxsize=256)
     def of_share(
         cls, limit: float, level: float, n_search: int, n_cert: int, per_threshold: float = 0.0
     ) -> Margin:

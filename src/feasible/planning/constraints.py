@@ -320,9 +320,10 @@ def _quality(
     counts = counts & exits.labelled[:, None] & ~np.isnan(loss)
     limit_value = objective.limit.mid if objective.limit is not None else 0.0
     limit = limit_value if objective.is_ceiling else 1.0 - limit_value
-    late = late_answers(brief, objective, latency_ms=exits.latency_ms, is_person=exits.is_person)
-    loss = np.where(late, 1.0, np.clip(np.nan_to_num(loss), 0.0, 1.0))
-    by_person = exits.is_person & ~late
+    loss, by_person = np.clip(np.nan_to_num(loss), 0.0, 1.0), exits.is_person
+    if objective.kind == "joint":
+        late = late_answers(brief, objective, latency_ms=exits.latency_ms, is_person=by_person)
+        loss, by_person = np.where(late, 1.0, loss), by_person & ~late
     judged = loss[counts & ~by_person]
     is_binary = bool(((judged == 0.0) | (judged == 1.0)).all())
     judges_people = bool((counts & by_person).any()) and exits.person_loss > 0
@@ -359,7 +360,8 @@ def _classes_of(name: str, profile: Profile) -> frozenset[str]:
         return frozenset({name})
     truth = profile.truth
     inside = truth.code[member]
-    return frozenset(truth.names[i] for i in np.unique(inside[inside >= 0]))
+    times = np.bincount(inside[inside >= 0], minlength=len(truth.names))
+    return frozenset(truth.names[i] for i in np.flatnonzero(times))
 
 
 def _answers(name: str, profile: Profile, exits: Exits) -> BoolArray:

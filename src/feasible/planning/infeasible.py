@@ -82,7 +82,10 @@ def _impossible(
         uncut: Only promises about latency, as though there were no deadline.
     """
     singles = [_uncut(rows, chain) if uncut else rows.exits(chain) for chain in chains]
-    judged = [rows.yardstick.constraints(single) for single in singles]
+    judged = [
+        rows.yardstick.constraints(single) if uncut else rows.constraints(chain)
+        for chain, single in zip(chains, singles, strict=True)
+    ]
     binding, because = [], []
     for index, constraint in enumerate(judged[0]):
         if uncut and constraint.objective.kind != "latency":

@@ -43,7 +43,7 @@ _SAME: Final = 0.02
 """Standard errors of slack that make no difference."""
 _GLANCE: Final = 2.0
 """Level of slack by which orders of tiers are compared at a glance."""
-_HOPELESS: Final = -4.0
+_HOPELESS: Final = -8.0
 """Slack below which a glance says enough. Standard errors."""
 _GLANCE_ROWS: Final = 800
 _GLANCE_ROUNDS: Final = 2
@@ -212,8 +212,16 @@ def _glances(kit: Ingredients, sheet: Sheet, ratio: float) -> list[_Glance]:
     """Look at every order of tiers, or, of very many tiers, grow the most promising ones."""
     nobody = kit.person is not None
     if len(kit.machines) <= _ALL_ORDERS:
-        chains = chains_of(kit.machines, with_nobody=nobody)
-        seen = _looked_at(kit, sheet, ratio, chains)
+        alone = [Chain((name,)) for name in kit.machines]
+        seen = _looked_at(kit, sheet, ratio, alone)
+        # Tiers each of which is far from a promise are as far together, unless a person follows.
+        far = {g.chain.machines[0] for g in seen if g.least < _HOPELESS and not nobody}
+        rest = [
+            chain
+            for chain in chains_of(kit.machines, with_nobody=nobody)
+            if len(chain.machines) != 1 and not (chain.machines and far.issuperset(chain.machines))
+        ]
+        seen += _looked_at(kit, sheet, ratio, rest)
         return seen + _looked_at(kit, sheet, ratio, _variants(kit, seen))
     place = {name: i for i, name in enumerate(kit.machines)}
     chains = chains_of((), with_nobody=nobody) + tuple(Chain((name,)) for name in kit.machines)
@@ -243,7 +251,8 @@ def _variants(kit: Ingredients, glances: Sequence[_Glance]) -> list[Chain]:
     out = []
     if kit.scores.knows_answers:
         longer = [g.chain for g in _promising(glances, kept=3) if len(g.chain.machines) > 1]
-        out += [replace(chain, by=by) for chain in longer for by in ("posterior", "gain")]
+        out += [replace(chain, by="posterior") for chain in longer]
+        out += [replace(chain, by="gain") for chain in longer[:2]]
     if kit.scores.router is not None:
         fewest = 1 if kit.person is not None else 2
         foreseen = kit.scores.router.offset

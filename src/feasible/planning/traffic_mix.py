@@ -108,10 +108,14 @@ def rows_each(audit: FloatArray | None, labelled: BoolArray) -> FloatArray | flo
     return np.asarray(audit / audit[labelled].mean())
 
 
+_TINY: Final = 1e-9
+"""Share by which equal weights may differ after arithmetic."""
+
+
 def levelled(weight: FloatArray, counts: BoolArray) -> FloatArray:
     """Give weights of 1 where all rows that judge weigh the same."""
     equal = not len(weight) or bool((weight == weight[0]).all())
     if not equal:
         judging = weight[counts.any(axis=1)]
-        equal = not len(judging) or bool(np.allclose(judging, judging[0]))
+        equal = not len(judging) or bool(judging.max() - judging.min() <= _TINY * judging[0])
     return np.ones(len(weight)) if equal else weight

@@ -29,11 +29,16 @@ class Truth:
 
     names: tuple[str, ...]
     code: IntArray
+    _among: dict[frozenset[str], BoolArray] = field(
+        init=False, default_factory=dict, compare=False, repr=False
+    )
 
     def among(self, names: frozenset[str]) -> BoolArray:
         """Say which rows have one of these labels."""
-        wanted = np.array([*(name in names for name in self.names), False])
-        return np.asarray(wanted[self.code])
+        if names not in self._among:
+            wanted = np.array([*(name in names for name in self.names), False])
+            self._among[names] = np.asarray(wanted[self.code])
+        return self._among[names]
 
 
 @dataclass(frozen=True, slots=True)
