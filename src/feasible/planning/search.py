@@ -71,12 +71,14 @@ class _Glance:
         chain: The order.
         cost: Of its cheapest policy with enough slack; infinite when there is none.
         least: Most slack of any policy that was seen.
+        slack: Most slack of each promise that any policy had.
         price: Prices of slack at which it was found.
     """
 
     chain: Chain
     cost: float
     least: float
+    slack: FloatArray
     price: FloatArray
 
 
@@ -214,12 +216,13 @@ def _glances(kit: Ingredients, sheet: Sheet, ratio: float) -> list[_Glance]:
     if len(kit.machines) <= _ALL_ORDERS:
         alone = [Chain((name,)) for name in kit.machines]
         seen = _looked_at(kit, sheet, ratio, alone)
-        # Tiers each of which is far from a promise are as far together, unless a person follows.
-        far = {g.chain.machines[0] for g in seen if g.least < _HOPELESS and not nobody}
+        # Tiers that are all far from one promise are far together, unless a person follows.
+        far = {} if nobody else {g.chain.machines[0]: g.slack < _HOPELESS for g in seen}
         rest = [
             chain
             for chain in chains_of(kit.machines, with_nobody=nobody)
-            if len(chain.machines) != 1 and not (chain.machines and far.issuperset(chain.machines))
+            if len(chain.machines) != 1
+            and not (far and np.all([far[name] for name in chain.machines], axis=0).any())
         ]
         seen += _looked_at(kit, sheet, ratio, rest)
         return seen + _looked_at(kit, sheet, ratio, _variants(kit, seen))
@@ -283,7 +286,8 @@ def _looked_at(
         costs = [s.cost for _, s in policies if s.least >= _GLANCE]
         if price is None and costs:
             price = after
-        out.append(_Glance(chain, min(costs, default=math.inf), least, after))
+        slack = np.max([standing.slack for _, standing in policies], axis=0)
+        out.append(_Glance(chain, min(costs, default=math.inf), least, slack, after))
     return out
 
 
