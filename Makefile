@@ -54,7 +54,7 @@ test: setup ## The fast tests, under two minutes
 test-slow: setup ## What `make test` leaves out, and the tests on public data (FEASIBLE_DATA_DIR)
 	$(PYTEST) -m "(slow or data) and not llm and not full" -n $(WORKERS)
 
-guarantees: setup ## Every guarantee at full length: 400 to 1,000 draws each, half an hour
+guarantees: setup ## Every guarantee at full length: 400 to 1,000 draws each, an hour
 	$(PYTEST) tests/guarantees -n $(WORKERS)
 
 test-llm: llm ## The tests that run a real language model
