@@ -34,6 +34,9 @@ _ISOTONIC_ERRORS: Final = 50
 _GROUP_ROWS: Final = 200
 """Rows that a group needs for a calibrator of its own; below, it shares the pooled one."""
 _KNOTS: Final = 64
+_SLOPE: Final = 0.002
+"""What the order of scores adds to a probability. Where the fit is level, as isotonic regression is
+for long stretches, a threshold could stand at neither score in between."""
 _NEAR: Final = 0.01
 _CORE: Final = 0.5
 _BINS: Final = 10
@@ -221,10 +224,12 @@ def _isotonic(score: FloatArray, right: FloatArray) -> Calibrator:
     means = np.add.reduceat(y, first) / np.diff([*first, len(y)])
     keep = np.unique(np.linspace(0, len(distinct) - 1, min(_KNOTS, len(distinct))).round())
     index = keep.astype(np.int64)
+    level = np.clip(np.maximum.accumulate(means[index]), 0.0, 1.0)
+    rising = (1 - _SLOPE) * level + _SLOPE * np.linspace(0.0, 1.0, len(index))
     return Calibrator(
         method="isotonic",
         x=tuple(float(v) for v in distinct[index]),
-        y=tuple(float(v) for v in np.clip(np.maximum.accumulate(means[index]), 0.0, 1.0)),
+        y=tuple(float(v) for v in rising),
         n=len(score),
     )
 

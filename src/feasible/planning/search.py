@@ -253,9 +253,12 @@ def _variants(kit: Ingredients, glances: Sequence[_Glance]) -> list[Chain]:
         return []
     out = []
     if kit.scores.knows_answers:
-        longer = [g.chain for g in _promising(glances, kept=3) if len(g.chain.machines) > 1]
-        out += [replace(chain, by="posterior") for chain in longer]
-        out += [replace(chain, by="gain") for chain in longer[:2]]
+        several = [g.chain for g in _promising(glances, kept=2) if len(g.chain.machines) > 1]
+        most = max((len(g.chain.machines) for g in glances), default=0)
+        # What earlier tiers said helps most where most were asked.
+        longest = [g.chain for g in glances if len(g.chain.machines) == most > 1]
+        out += [replace(chain, by="posterior") for chain in dict.fromkeys([*several, *longest])]
+        out += [replace(chain, by="gain") for chain in several[:1]]
     if kit.scores.router is not None:
         fewest = 1 if kit.person is not None else 2
         foreseen = kit.scores.router.offset
