@@ -187,7 +187,7 @@ def run(*, n_splits: int = 50, workers: int = 2, pools: bool = True) -> Section:
 _ABOUT = """\
 {n_splits} random halves: one half plans, the other is kept aside. The confidence level is {level}.
 
-- *chose*: splits with a choice; for ours, a certificate on 40 % of the half that plans.
+- *chose*: splits with a choice; for ours, a certificate on 60 % of the half that plans.
 - *broke*: of these, how often accuracy was below the floor on the rows kept aside; in brackets, how
   often it would be by chance for plans exactly as their certificates counted (`bench/chance.py`).
 - *wrong*: splits that chose something whose accuracy on all rows is below the floor. The confidence
