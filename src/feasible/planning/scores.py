@@ -24,10 +24,7 @@ __all__ = ["Scores"]
 
 _FEWEST: Final = 100
 """Labelled rows below which nothing more than a calibrator is fitted."""
-_RIDGE: Final = 4.0
-"""How many rows' worth of belief there is that earlier answers say nothing more."""
 _MOST_ROWS: Final = 50_000
-_STEPS: Final = 12
 _STREAM: Final = 4_421
 
 

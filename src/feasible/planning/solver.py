@@ -21,8 +21,6 @@ __all__ = ["Solver"]
 
 _NEAR_FLOORS: Final = (0.0, 0.6, 0.8, 0.9, 0.95)
 _FLOORS: Final = (0.0, 0.4, 0.6, 0.8)
-_CLIP: Final = 6.0
-"""Standard errors beyond which more slack or more shortfall does not matter."""
 _TIE: Final = 1e-9
 _POOLED: Final = 5.0
 """Expected errors at which an answer group's own miss rate weighs as much as the tier's."""

@@ -121,3 +121,24 @@ def test_a_class_that_recall_is_about_forms_groups_too() -> None:
     )
 
     assert answer_groups(brief, rows, 0) == {"fraud": "fraud", "fine": "near_fraud"}
+
+
+def test_surer_scores_stay_surer_where_isotonic_regression_is_level() -> None:
+    """A threshold may stand between any two knots: probabilities rise from each to the next."""
+    rng = np.random.default_rng(3)
+    rows = drawn(4000, 3)
+    level = Profile(
+        **{
+            name: getattr(rows, name)
+            for name in ("row_ids", "tiers", "answered", "score", "answer_class", "classes")
+        },
+        loss=(rng.random((4000, 1)) > 0.7).astype(float),  # whatever the score
+        latency_ms=rows.latency_ms,
+        cost_usd=rows.cost_usd,
+    )
+
+    fit = fit_calibrators(level, 0, {})
+
+    assert fit is not None
+    assert fit.calibrators["*"].method == "isotonic"
+    assert (np.diff(fit.calibrators["*"].y) > 0).all()
