@@ -322,17 +322,20 @@ def _check_same(
 def _not(column: Column, lines: Lines, headline: str, *kinds: pa.DataType) -> DataError:
     """Name the first value that a column may not have; only an error pays for this search."""
     values = column.values
+    asked = "seconds since 1970, or times such as 2026-01-31T12:00:00Z" if kinds == _TIMES else None
     for line, value in enumerate(values):
         text = value.as_py()
         is_unknown = text is None or (kinds == (pa.float64(),) and text in _UNKNOWN.to_pylist())
         if not is_unknown and not any(_converts(pa.array([text]), kind) for kind in kinds):
             return DataError(
                 headline,
+                asked=asked,
                 found=f"{text!r} for row {lines.row_id(line)!r}",
                 attempt="leave unknown values empty",
                 where=column.where(line),
             )
-    return DataError(headline, found=f"a column of {values.type}, not all written the same way")
+    found = f"a column of {values.type}, not all written the same way"
+    return DataError(headline, asked=asked, found=found)
 
 
 def _converts(values: pa.Array | pa.ChunkedArray, kind: pa.DataType) -> bool:

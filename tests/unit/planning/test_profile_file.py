@@ -207,3 +207,16 @@ def test_chances_that_cannot_be_are_refused(tmp_path: Path, second: str, said: s
 
     with pytest.raises(DataError, match=said):
         read_profile(path)
+
+
+def test_a_time_that_is_none_says_how_times_are_written(tmp_path: Path) -> None:
+    """The error has what was asked, beside the value that was found."""
+    path = tmp_path / "p.csv"
+    path.write_text("row_id,tier,loss,known_at\n1,a,0,yesterday\n", encoding="utf-8")
+
+    with pytest.raises(DataError) as refused:
+        read_profile(path)
+
+    assert refused.value.asked is not None
+    assert "2026-01-31T12:00:00Z" in refused.value.asked
+    assert refused.value.found == "'yesterday' for row '1'"
