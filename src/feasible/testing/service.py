@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,7 @@ def running_service(
     ledger: str | None = None,
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    options: Sequence[str] = (),
 ) -> Iterator[Service]:
     """Start a service on a free port; when the block ends it is told to stop, or else killed.
 
@@ -52,11 +53,13 @@ def running_service(
         ledger: URL of its ledger; the feature's own when absent.
         folder: Where it starts; here when absent.
         environment: Its environment; ours when absent.
+        options: More options of `feasible serve`.
 
     Raises:
         FeasibleError: It ended before it listened.
     """
     command = [sys.executable, "-m", "feasible", "serve", feature, "--port", "0"]
+    command += options
     command += [] if ledger is None else ["--ledger", ledger]
     process = subprocess.Popen(  # noqa: S603  our own command line
         command,
