@@ -116,8 +116,7 @@ class Walk:
             self.cost_usd += cost_usd
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(msgspec.Struct, frozen=True):
     """The answer that a walk ended with."""
 
     tier: str
