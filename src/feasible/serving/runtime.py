@@ -11,7 +11,7 @@ import msgspec
 
 from feasible.clock import Clock, SystemClock
 from feasible.errors import RequestError, nearest
-from feasible.ledger import Ledger, new_decision_id
+from feasible.ledger import Ledger, decision_id_at
 from feasible.schema import Decision, Plan, TierSpec
 from feasible.serving.commit_time import CommitTime
 from feasible.serving.incoming import MOST_DEPTH, content_of, is_deeper
@@ -150,10 +150,10 @@ class Runtime:
             _LOG.exception("a durable decision could not be told to everybody")
 
     def _decision(self, walk: Walk, given: Given) -> Decision:
-        cost = walk.cost_usd
+        cost, at = walk.cost_usd, self._clock.now()
         return Decision(
-            decision_id=new_decision_id(self._clock),
-            at=self._clock.now(),
+            decision_id=decision_id_at(at),
+            at=at,
             plan=self.plan.id,
             answer=given.answer,
             probability=given.probability,
