@@ -10,7 +10,7 @@ from typing import Final, Literal
 from feasible.schema.brief import TierKind, TierSpec
 from feasible.units import Duration
 
-__all__ = ["BreakerRule", "breaker_rule", "tier_faults", "hedge_delay_s"]
+__all__ = ["BreakerRule", "breaker_rule", "hedge_delay_s", "tier_faults"]
 
 _EXAMPLE: Final = "5 failures in 10 s"
 _NOTHING: Final = re.compile(
