@@ -50,7 +50,7 @@ class Runtime:
         tiers: Every tier of the feature by name, fitted; those of the plan and its fallbacks are
             used.
         ledger: Where decisions go before anybody is told.
-        specs: What the brief declares about tiers: their `timeout` and `concurrency` are kept.
+        specs: What the brief declares about tiers: how they are to be called.
         slices: Slices that a caller may name, beside those of the plan's fallbacks.
         clock: Where time comes from.
         on_decision: Called with each decision once it is durable; its latency then includes the
@@ -81,6 +81,7 @@ class Runtime:
         self._remembering = self._walker.caches()
         self.warm_up = self._walker.warm_up
         self.open_breakers = self._walker.open_breakers
+        self.call_figures = self._walker.figures
         self.close = self._walker.close
         self._commit = CommitTime()
         self._by_key: dict[str, tuple[bytes, asyncio.Future[Decided]]] = {}
