@@ -394,17 +394,18 @@ def test_a_fallback_is_asked_no_more_often_at_once_than_declared(plan_for: Plans
     """A vendor's limit holds for its tier wherever in the walk it is asked."""
     broken = ScriptedTier([RuntimeError("down")], name="model")
     vendor = AsyncScriptedTier(
-        [Hang(seconds=0.2, then=Answer("a", score=1.0))], name="llm", kind=TierKind.LLM
+        [Hang(seconds=0.6, then=Answer("a", score=1.0))], name="llm", kind=TierKind.LLM
     )
     person = PersonQueue(usd=1.0)
     spec = TierSpec(name="llm", kind=TierKind.LLM, concurrency=2)
     plan = plan_for(
-        [broken], deadline_ms=5_000.0, fallback={"default": "llm", "high_risk": "person"}
+        [broken], deadline_ms=1_500.0, fallback={"default": "llm", "high_risk": "person"}
     )
     runtime = runtime_of(plan, [broken, vendor, person], specs=[spec])
 
     async def together() -> list[Decided]:
-        return await asyncio.gather(*(runtime.decide(ASKED) for _ in range(5)))
+        texts = [DecideRequest(request={"text": f"question {i}"}) for i in range(5)]
+        return await asyncio.gather(*(runtime.decide(one) for one in texts))
 
     decided = asyncio.run(together())
     runtime.close()
