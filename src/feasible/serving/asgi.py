@@ -321,7 +321,7 @@ class Service:
         return Response(self._metrics.text(), media_type=self._metrics.content_type)
 
     async def _openapi(self, _request: Request) -> Response:
-        return self._json(openapi())
+        return self._json(openapi((self.runtime.plan.feature, self.runtime.plan.id)))
 
     async def _no_such_address(self, request: Request, _error: Exception) -> Response:
         return self._problem(

@@ -203,8 +203,12 @@ _OPERATIONS: Final = (
 )
 
 
-def openapi() -> dict[str, Any]:
-    """Give the description of every address, version 3.1."""
+def openapi(models: Sequence[str]) -> dict[str, Any]:
+    """Give the description of every address, version 3.1.
+
+    Args:
+        models: What a chat may name as its model now.
+    """
     schemas, components = msgspec.json.schema_components(
         _RECORDS, ref_template="#/components/schemas/{name}"
     )
@@ -215,6 +219,7 @@ def openapi() -> dict[str, Any]:
         "maxItems": MAX_BATCH,
         "items": {"anyOf": [{"$ref": "#/components/schemas/DecideRequest"}, {}]},
     }
+    components["ChatRequest"]["properties"]["model"]["enum"] = list(models)
     of = dict(zip(_RECORDS, schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for operation in _OPERATIONS:
