@@ -200,19 +200,15 @@ def serve(
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8000,
     ledger: LedgerUrl = None,
     workers: Annotated[
-        int, typer.Option(help="Worker processes; this version has one.", min=1)
+        int, typer.Option(help="Processes that answer, on one ledger.", min=1, max=64)
     ] = 1,
 ) -> None:
     """Serve the plan over HTTP; an answer leaves after its decision is in the ledger."""
     from feasible import loop
 
-    if workers != 1:
-        raise BadInput(
-            "this version serves with one worker process",
-            asked=f"--workers {workers}",
-            attempt="leave --workers out",
-        )
-    loop.serve(open_feature(feature), ledger_url=ledger, host=host, port=port, say=_say)
+    loop.serve(
+        open_feature(feature), ledger_url=ledger, host=host, port=port, workers=workers, say=_say
+    )
 
 
 @app.command()

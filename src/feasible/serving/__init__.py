@@ -5,13 +5,16 @@ the ledger. This room never chooses a threshold, judges a promise or joins a lab
 """
 
 from feasible.serving.asgi import Service, build_app
+from feasible.serving.channel import send_failure
 from feasible.serving.keys import ApiKeys, keys_from_environment
 from feasible.serving.messages import DecideRequest, DecisionReply, LabelsReply, Problem
 from feasible.serving.runtime import Decided, Runtime
-from feasible.serving.server import listen, run
+from feasible.serving.server import Control, listen, run
+from feasible.serving.supervisor import Supervisor
 
 __all__ = [
     "ApiKeys",
+    "Control",
     "DecideRequest",
     "Decided",
     "DecisionReply",
@@ -19,8 +22,10 @@ __all__ = [
     "Problem",
     "Runtime",
     "Service",
+    "Supervisor",
     "build_app",
     "keys_from_environment",
     "listen",
     "run",
+    "send_failure",
 ]
