@@ -140,13 +140,18 @@ def start(odd_feature: Path, tmp_path: Path) -> Iterator[Start]:
         def starting(
             *,
             ledger: str | None = None,
+            workers: int = 1,
             environment: dict[str, str] | None = None,
             options: Sequence[str] = (),
         ) -> Server:
             url = ledger or f"sqlite:///{tmp_path / 'decisions.db'}"
             service = running.enter_context(
                 running_service(
-                    str(odd_feature), ledger=url, environment=environment, options=options
+                    str(odd_feature),
+                    ledger=url,
+                    workers=workers,
+                    environment=environment,
+                    options=options,
                 )
             )
             return Server(service.url, url, service)

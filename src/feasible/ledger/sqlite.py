@@ -36,7 +36,7 @@ _PAGE: Final = 1000
 _KEY_NAME: Final = "FEASIBLE_LEDGER_KEY"
 
 
-def open_ledger(url: str, *, write: bool = True) -> SqliteLedger:
+def open_ledger(url: str, *, write: bool = True, lock: int | None = None) -> SqliteLedger:
     """Open the ledger that a URL names; for writing, it is made when it is not there.
 
     With the environment variable FEASIBLE_LEDGER_KEY set, a new ledger's chain is keyed with it;
@@ -54,7 +54,7 @@ def open_ledger(url: str, *, write: bool = True) -> SqliteLedger:
         LedgerError: It cannot be opened, or is not there to be read.
     """
     key = os.environ.get(_KEY_NAME)
-    return SqliteLedger(ledger_path(url), write=write, key=key.encode() if key else None)
+    return SqliteLedger(ledger_path(url), write=write, key=key.encode() if key else None, lock=lock)
 
 
 class SqliteLedger:
@@ -80,6 +80,7 @@ class SqliteLedger:
         write: bool = True,
         key: bytes | None = None,
         clock: Clock | None = None,
+        lock: int | None = None,
     ) -> None:
         # A link to the file and the file itself are one ledger with one lock.
         self.path = path.resolve()
@@ -90,7 +91,7 @@ class SqliteLedger:
         self._is_open = True
         with ExitStack() as opened:
             writing: sqlite3.Connection | None = None
-            if write:
+            if write and lock is None:
                 opened.callback(ServiceLock(self.path).release)
             if not look_over(self.path):
                 self._make(write=write)
@@ -105,6 +106,7 @@ class SqliteLedger:
             if writing is not None:
                 self._check_key()
                 self._writer = GroupCommit(writing, self._chain, self.path)
+                self._writer.several = lock is not None
                 opened.callback(self._writer.close)
             self._opened = opened.pop_all()
 
