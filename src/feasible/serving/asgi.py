@@ -86,6 +86,7 @@ class Service:
         self.last_request_s = time.monotonic()
         self._gate = gate
         self._pressure = Pressure(lambda: runtime.in_flight, most=max_in_flight)
+        runtime.high_mark = self._pressure.high_mark
         self._metrics = Metrics(
             in_flight=lambda: runtime.in_flight,
             open_breakers=lambda: len(runtime.open_breakers()),
