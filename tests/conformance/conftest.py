@@ -138,11 +138,16 @@ def start(odd_feature: Path, tmp_path: Path) -> Iterator[Start]:
     with ExitStack() as running:
 
         def starting(
-            *, ledger: str | None = None, environment: dict[str, str] | None = None
+            *,
+            ledger: str | None = None,
+            workers: int = 1,
+            environment: dict[str, str] | None = None,
         ) -> Server:
             url = ledger or f"sqlite:///{tmp_path / 'decisions.db'}"
             service = running.enter_context(
-                running_service(str(odd_feature), ledger=url, environment=environment)
+                running_service(
+                    str(odd_feature), ledger=url, workers=workers, environment=environment
+                )
             )
             return Server(service.url, url, service)
 

@@ -36,7 +36,7 @@ _PAGE: Final = 1000
 _KEY_NAME: Final = "FEASIBLE_LEDGER_KEY"
 
 
-def open_ledger(url: str, *, write: bool = True) -> SqliteLedger:
+def open_ledger(url: str, *, write: bool = True, lock: int | None = None) -> SqliteLedger:
     """Open the ledger that a URL names; for writing, it is made when it is not there.
 
     With the environment variable FEASIBLE_LEDGER_KEY set, a new ledger's chain is keyed with it;
@@ -45,6 +45,8 @@ def open_ledger(url: str, *, write: bool = True) -> SqliteLedger:
     Args:
         url: `sqlite:///relative.db` or `sqlite:////absolute.db`.
         write: Take the service lock and append. False reads, also beside a live service.
+        lock: Descriptor of the service lock that whoever began the service holds, for one of its
+            worker processes; None to take the lock.
 
     Raises:
         BadInput: The URL names no file.
@@ -54,7 +56,7 @@ def open_ledger(url: str, *, write: bool = True) -> SqliteLedger:
         LedgerError: It cannot be opened, or is not there to be read.
     """
     key = os.environ.get(_KEY_NAME)
-    return SqliteLedger(ledger_path(url), write=write, key=key.encode() if key else None)
+    return SqliteLedger(ledger_path(url), write=write, key=key.encode() if key else None, lock=lock)
 
 
 class SqliteLedger:
@@ -65,6 +67,7 @@ class SqliteLedger:
         write: Take the service lock and append; False only reads.
         key: Secret of the chain; None for plain hashes.
         clock: Gives the time at which a label was received.
+        lock: Descriptor of a service lock that is held already; None to take it.
 
     Raises:
         BadInput: The path is that of a folder or a device.
@@ -80,6 +83,7 @@ class SqliteLedger:
         write: bool = True,
         key: bytes | None = None,
         clock: Clock | None = None,
+        lock: int | None = None,
     ) -> None:
         # A link to the file and the file itself are one ledger with one lock.
         self.path = path.resolve()
@@ -90,7 +94,7 @@ class SqliteLedger:
         self._is_open = True
         with ExitStack() as opened:
             writing: sqlite3.Connection | None = None
-            if write:
+            if write and lock is None:
                 opened.callback(ServiceLock(self.path).release)
             if not look_over(self.path):
                 self._make(write=write)
@@ -105,6 +109,7 @@ class SqliteLedger:
             if writing is not None:
                 self._check_key()
                 self._writer = GroupCommit(writing, self._chain, self.path)
+                self._writer.several = lock is not None
                 opened.callback(self._writer.close)
             self._opened = opened.pop_all()
 

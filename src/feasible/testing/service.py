@@ -42,6 +42,7 @@ def running_service(
     feature: str,
     *,
     ledger: str | None = None,
+    workers: int = 1,
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[Service]:
@@ -50,6 +51,7 @@ def running_service(
     Args:
         feature: Folder of a feature that has a plan, or the name of a reference system.
         ledger: URL of its ledger; the feature's own when absent.
+        workers: Processes that answer.
         folder: Where it starts; here when absent.
         environment: Its environment; ours when absent.
 
@@ -58,6 +60,7 @@ def running_service(
     """
     command = [sys.executable, "-m", "feasible", "serve", feature, "--port", "0"]
     command += [] if ledger is None else ["--ledger", ledger]
+    command += [] if workers == 1 else ["--workers", str(workers)]
     process = subprocess.Popen(  # noqa: S603  our own command line
         command,
         stdout=subprocess.PIPE,
