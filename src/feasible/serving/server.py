@@ -107,6 +107,7 @@ def run(
         loop="uvloop",
         http=BoundedProtocol,
         lifespan="off",
+        log_config=None,
         log_level="warning",
         access_log=False,
         date_header=False,
