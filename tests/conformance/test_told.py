@@ -38,7 +38,7 @@ class Collector(ThreadingHTTPServer):
 class _Receiver(BaseHTTPRequestHandler):
     server: Collector
 
-    def do_POST(self) -> None:  # noqa: N802  the name that http.server looks for
+    def do_POST(self) -> None:
         """Take an export."""
         body = self.rfile.read(int(self.headers["content-length"]))
         assert self.path == "/v1/traces"

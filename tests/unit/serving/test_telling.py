@@ -119,7 +119,11 @@ def test_what_waits_is_bounded_and_counted() -> None:
     """A writer that hangs costs lines, never memory; what goes wrong there ends nothing."""
     aside, hold = Aside(most=10), threading.Event()
     done: list[int] = []
-    aside.put(lambda: None if hold.wait(10) else None)
+
+    def hang() -> None:
+        hold.wait(10)
+
+    aside.put(hang)
     for i in range(50):
         aside.put(lambda i=i: done.append(i))  # type: ignore[misc]
     assert aside.dropped >= 39
