@@ -38,6 +38,7 @@ from feasible.schema.decision import (
     LabelSource,
     PathStep,
 )
+from feasible.schema.live import LivePlans, PlanAct, PlanChange, PlanShare, changed
 from feasible.schema.looks import Look, Schedule, add_look, read_looks, sample_of
 from feasible.schema.plan import (
     DEFAULT_GROUP,
@@ -128,6 +129,7 @@ __all__ = [
     "LatencyForecast",
     "Layers",
     "LeftOut",
+    "LivePlans",
     "Look",
     "Loss",
     "Metric",
@@ -136,8 +138,11 @@ __all__ = [
     "ObjectiveRule",
     "PathStep",
     "Plan",
+    "PlanAct",
+    "PlanChange",
     "PlanCheck",
     "PlanReport",
+    "PlanShare",
     "PlanTier",
     "Posterior",
     "Profile",
@@ -164,6 +169,7 @@ __all__ = [
     "brief_fingerprint",
     "brief_of",
     "brief_schema",
+    "changed",
     "dump_brief",
     "load_brief",
     "parse_brief",
