@@ -11,6 +11,7 @@
     │   ├── ModelFileError        a stored model's hash is not the one that was recorded
     │   └── RequestError          one HTTP request
     ├── TierError                 a tier raised, hung, or answered what it may not
+    │   └── TierUnavailable       what a tier asks cannot be reached or is busy: ask again later
     ├── LedgerError               decisions cannot be written or read
     │   ├── LedgerLocked          another service writes this ledger
     │   └── LedgerDamaged         the file is not a whole ledger
@@ -42,6 +43,7 @@ __all__ = [
     "PlanError",
     "RequestError",
     "TierError",
+    "TierUnavailable",
     "nearest",
 ]
 
@@ -117,6 +119,36 @@ class TierError(FeasibleError):
     """A tier raised, hung, answered the wrong number of rows or an unknown label."""
 
     exit_code = 2
+
+
+class TierUnavailable(TierError):
+    """What a tier asks cannot be reached or is busy; the same call may succeed later.
+
+    Your own tiers may raise it: a call is made again after this error and after no other.
+
+    Args:
+        message: The headline, one sentence.
+        asked: As for every error; so are `found` and `attempt`.
+        found: What is the case instead.
+        attempt: What to try next.
+        retry_after_s: Seconds during which it does not want to be asked; None when it did not say.
+        was_sent: The call may have reached it; one that was not sent cost nothing.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        asked: str | None = None,
+        found: str | None = None,
+        attempt: str | None = None,
+        retry_after_s: float | None = None,
+        was_sent: bool = True,
+    ) -> None:
+        """Keep the parts."""
+        super().__init__(message, asked=asked, found=found, attempt=attempt)
+        self.retry_after_s = retry_after_s
+        self.was_sent = was_sent
 
 
 class LedgerError(FeasibleError):

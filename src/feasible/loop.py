@@ -67,6 +67,7 @@ from feasible.service import (
     tracker_of,
     versions_now,
 )
+from feasible.serving import FrontOptions
 from feasible.tiers import FittableTier, Tier
 
 __all__ = [
@@ -252,6 +253,7 @@ def serve(
     port: int,
     workers: int = 1,
     say: Callable[[str], None],
+    front: FrontOptions | None = None,
 ) -> None:
     """Serve a feature's plan over HTTP until told to stop; everything accepted is answered first.
 
@@ -262,18 +264,29 @@ def serve(
         port: Port; 0 takes a free one.
         workers: Processes that answer; with more than one, another process looks after them.
         say: Told the address once requests are answered.
+        front: Keys, rates and limits; nobody needs a key when absent and none is declared.
 
     Raises:
+        BadInput: The keys cannot be read, or the address cannot be taken.
         PlanError: There is no plan, it was made for another brief, or a tier has changed since.
         ModelFileError: A stored model is not the file that the plan names.
         LedgerError: The ledger cannot be written, or another service writes it.
         FeasibleError: A worker dies again and again as it starts.
     """
     url = ledger_url or feature.ledger_url
+    options = front or FrontOptions()
     if workers == 1:
-        serve_alone(feature, ledger_url=url, host=host, port=port, say=say)
+        serve_alone(feature, ledger_url=url, host=host, port=port, say=say, front=options)
     else:
-        serve_by_workers(feature, ledger_url=url, host=host, port=port, workers=workers, say=say)
+        serve_by_workers(
+            feature,
+            ledger_url=url,
+            host=host,
+            port=port,
+            workers=workers,
+            say=say,
+            front=options,
+        )
 
 
 def headroom(feature: Feature, *, ledger_url: str | None = None) -> list[HeadroomRow]:

@@ -20,11 +20,12 @@ from feasible.registry import verify
 from feasible.schema import Brief, Plan, brief_fingerprint, read_plan
 from feasible.serving import (
     Control,
+    FrontOptions,
     Runtime,
     Service,
     Supervisor,
     build_app,
-    keys_from_environment,
+    gate_of,
     listen,
     run,
     send_failure,
@@ -54,10 +55,17 @@ class _Job(msgspec.Struct, frozen=True, kw_only=True):
     """Descriptor of the worker's end of its channel."""
     lock: int
     """Descriptor of the lock that gives the right to write the ledger."""
+    front: FrontOptions
 
 
 def serve_alone(
-    feature: Feature, *, ledger_url: str, host: str, port: int, say: Callable[[str], None]
+    feature: Feature,
+    *,
+    ledger_url: str,
+    host: str,
+    port: int,
+    say: Callable[[str], None],
+    front: FrontOptions,
 ) -> None:
     """Serve a feature in this process until told to stop.
 
@@ -67,7 +75,7 @@ def serve_alone(
     with ExitStack() as opened:
         ledger = open_ledger(ledger_url)
         opened.callback(ledger.close)
-        app, told = _app(feature, ledger)
+        app, told = _app(feature, ledger, front)
         opened.callback(app.runtime.close)
         sock = listen(host, port)
         opened.callback(sock.close)
@@ -82,6 +90,7 @@ def serve_by_workers(
     port: int,
     workers: int,
     say: Callable[[str], None],
+    front: FrontOptions,
 ) -> None:
     """Serve a feature in several processes until told to stop; this one answers nothing itself.
 
@@ -102,9 +111,10 @@ def serve_by_workers(
                 sock=listening,
                 control=control,
                 lock=lock.fileno(),
+                front=front,
             )
             code = "from feasible.service import work; work()"
-            return [sys.executable, "-c", code, msgspec.json.encode(job).decode()]
+            return [sys.executable, "-c", code, msgspec.json.encode(job, enc_hook=str).decode()]
 
         Supervisor(
             command,
@@ -119,7 +129,7 @@ def serve_by_workers(
 
 def work() -> None:
     """Be one worker of `serve_by_workers`, as the command line says."""
-    job = msgspec.json.decode(sys.argv[1], type=_Job)
+    job = msgspec.json.decode(sys.argv[1], type=_Job, dec_hook=lambda kind, text: kind(text))
     control = Control(socket.socket(fileno=job.control))
     try:
         _work(job, control)
@@ -133,7 +143,7 @@ def _work(job: _Job, control: Control) -> None:
         feature = open_folder(Path(job.folder), work=Path(job.work))
         ledger = open_ledger(job.ledger, lock=job.lock)
         opened.callback(ledger.close)
-        app, control.ready = _app(feature, ledger)
+        app, control.ready = _app(feature, ledger, job.front)
         opened.callback(app.runtime.close)
         run(app, socket.socket(fileno=job.sock), control=control)
 
@@ -147,7 +157,7 @@ def _say_ready(
         say(line)
 
 
-def _app(feature: Feature, ledger: Ledger) -> tuple[Service, tuple[str, ...]]:
+def _app(feature: Feature, ledger: Ledger, front: FrontOptions) -> tuple[Service, tuple[str, ...]]:
     """Build the application of a feature, and what there is to say once it listens."""
     made = read_plan(feature.plan_path)
     tiers = planned_tiers(feature, made)
@@ -162,9 +172,14 @@ def _app(feature: Feature, ledger: Ledger) -> tuple[Service, tuple[str, ...]]:
         on_decision=tracker.add_decision,
     )
     runtime.warm_up()
-    keys = keys_from_environment()
-    app = build_app(runtime, headroom=tracker.rows, on_label=tracker.add_label, keys=keys)
-    told = "keys: needed" if keys else "keys: none, so that whoever reaches this may ask"
+    gate, told = gate_of(front)
+    app = build_app(
+        runtime,
+        headroom=tracker.rows,
+        on_label=tracker.add_label,
+        gate=gate,
+        max_in_flight=front.max_in_flight,
+    )
     return app, (made.id, told)
 
 

@@ -14,7 +14,7 @@ from feasible.ledger.base import (
     LedgerPosition,
     Verification,
 )
-from feasible.ledger.decision_id import new_decision_id
+from feasible.ledger.decision_id import decision_id_at, new_decision_id
 from feasible.ledger.opening import ServiceLock, ledger_path
 from feasible.ledger.sqlite import SqliteLedger, open_ledger
 
@@ -27,6 +27,7 @@ __all__ = [
     "ServiceLock",
     "SqliteLedger",
     "Verification",
+    "decision_id_at",
     "ledger_path",
     "new_decision_id",
     "open_ledger",

@@ -51,7 +51,8 @@ def open_ledger(url: str, *, write: bool = True, lock: int | None = None) -> Sql
     Args:
         url: `sqlite:///relative.db` or `sqlite:////absolute.db`.
         write: Take the service lock and append. False reads, also beside a live service.
-        lock: Descriptor of a lock that a supervisor took; then others may write as well.
+        lock: Descriptor of the service lock that whoever began the service holds, for one of its
+            worker processes; None to take the lock.
 
     Raises:
         BadInput: The URL names no file.
@@ -72,6 +73,7 @@ class SqliteLedger:
         write: Take the service lock and append; False only reads.
         key: Secret of the chain; None for plain hashes.
         clock: Gives the time at which a label was received.
+        lock: Descriptor of a service lock that is held already; None to take it.
 
     Raises:
         BadInput: The path is that of a folder or a device.

@@ -30,6 +30,7 @@ from feasible.schema.brief import (
     Traffic,
 )
 from feasible.schema.brief_file import BriefFile, brief_schema, dump_brief, load_brief, parse_brief
+from feasible.schema.calling import BreakerRule, breaker_rule, hedge_delay_s
 from feasible.schema.decision import (
     Decision,
     HeadroomRow,
@@ -97,6 +98,7 @@ __all__ = [
     "Backtest",
     "BoolArray",
     "Bottleneck",
+    "BreakerRule",
     "Brief",
     "BriefFile",
     "Calibrator",
@@ -166,11 +168,13 @@ __all__ = [
     "ValueLine",
     "ValueReport",
     "add_look",
+    "breaker_rule",
     "brief_fingerprint",
     "brief_of",
     "brief_schema",
     "changed",
     "dump_brief",
+    "hedge_delay_s",
     "load_brief",
     "parse_brief",
     "read_looks",

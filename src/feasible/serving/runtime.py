@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
 from feasible.clock import Clock, SystemClock
 from feasible.errors import RequestError, nearest
-from feasible.ledger import Ledger, new_decision_id
+from feasible.ledger import Ledger, decision_id_at
 from feasible.schema import Decision, Plan, TierSpec
 from feasible.serving.commit_time import CommitTime
 from feasible.serving.incoming import MOST_DEPTH, content_of, is_deeper
@@ -27,8 +26,7 @@ __all__ = ["Decided", "Runtime"]
 _LOG: Final = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(msgspec.Struct, frozen=True):
     """A durable decision as its caller hears of it.
 
     Attributes:
@@ -52,7 +50,7 @@ class Runtime:
         tiers: Every tier of the feature by name, fitted; those of the plan and its fallbacks are
             used.
         ledger: Where decisions go before anybody is told.
-        specs: What the brief declares about tiers: their `timeout` and `concurrency` are kept.
+        specs: What the brief declares about tiers: how they are to be called.
         slices: Slices that a caller may name, beside those of the plan's fallbacks.
         clock: Where time comes from.
         on_decision: Called with each decision once it is durable; its latency then includes the
@@ -87,6 +85,7 @@ class Runtime:
         self._remembering = self._walker.caches()
         self.warm_up = self._walker.warm_up
         self.open_breakers = self._walker.open_breakers
+        self.call_figures = self._walker.figures
         self.close = self._walker.close
         self._commit = CommitTime()
         self._by_key = {} if under_way is None else under_way
@@ -165,10 +164,10 @@ class Runtime:
             _LOG.exception("a durable decision could not be told to everybody")
 
     def _decision(self, walk: Walk, given: Given) -> Decision:
-        cost = walk.cost_usd
+        cost, at = walk.cost_usd, self._clock.now()
         return Decision(
-            decision_id=new_decision_id(self._clock),
-            at=self._clock.now(),
+            decision_id=decision_id_at(at),
+            at=at,
             plan=self.plan.id,
             answer=given.answer,
             probability=given.probability,
