@@ -58,6 +58,10 @@ class Runtime:
         under_way: Idempotency key -> what is being decided for it; runtimes of several plans of one
             service share it.
 
+    Attributes:
+        in_flight: Requests that are being answered.
+        high_mark: Requests in flight from which dear tiers are passed over; None for never.
+
     Raises:
         PlanError: The plan names a tier that is not there.
     """
@@ -78,10 +82,13 @@ class Runtime:
         self.clock = clock or SystemClock()
         self.ledger = ledger
         self.in_flight = 0
+        self.high_mark: int | None = None
         self._slices = (frozenset(slices) | frozenset(plan.fallback)) - {"default"}
         self._clock = self.clock
         self._on_decision = on_decision
-        self._walker = Walker(plan, tiers, specs=specs, clock=self._clock)
+        self._walker = Walker(
+            plan, tiers, specs=specs, clock=self._clock, is_pressed=self._is_pressed
+        )
         self._remembering = self._walker.caches()
         self.warm_up = self._walker.warm_up
         self.open_breakers = self._walker.open_breakers
@@ -89,6 +96,9 @@ class Runtime:
         self.close = self._walker.close
         self._commit = CommitTime()
         self._by_key = {} if under_way is None else under_way
+
+    def _is_pressed(self) -> bool:
+        return self.high_mark is not None and self.in_flight >= self.high_mark
 
     async def decide(self, asked: DecideRequest, *, arrived_s: float | None = None) -> Decided:
         """Answer one request; returns once its decision is durable.
