@@ -16,6 +16,7 @@ import msgspec
 import typer
 
 from feasible.errors import BadInput, BriefError, FeasibleError, nearest
+from feasible.key_commands import keys_app
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,6 +37,7 @@ brief_app = typer.Typer(no_args_is_help=True, help="The brief's format.")
 ledger_app = typer.Typer(no_args_is_help=True, help="What happened: the decisions' ledger.")
 app.add_typer(brief_app, name="brief")
 app.add_typer(ledger_app, name="ledger")
+app.add_typer(keys_app, name="keys")
 
 HOLDS, INFEASIBLE, NO_EVIDENCE = 0, 3, 4
 
@@ -202,9 +204,20 @@ def serve(
     workers: Annotated[
         int, typer.Option(help="Worker processes; this version has one.", min=1)
     ] = 1,
+    keys: Annotated[
+        Path | None,
+        typer.Option(help="File of API keys; what `feasible keys` uses when absent."),
+    ] = None,
+    rate: Annotated[
+        str | None, typer.Option(help="Requests that each key may send, such as 100/s.")
+    ] = None,
+    in_flight: Annotated[
+        int, typer.Option(help="Requests answered at once; more are refused.", min=2)
+    ] = 1024,
 ) -> None:
     """Serve the plan over HTTP; an answer leaves after its decision is in the ledger."""
     from feasible import loop
+    from feasible.serving import FrontOptions, rate_of
 
     if workers != 1:
         raise BadInput(
@@ -212,7 +225,14 @@ def serve(
             asked=f"--workers {workers}",
             attempt="leave --workers out",
         )
-    loop.serve(open_feature(feature), ledger_url=ledger, host=host, port=port, say=_say)
+    front = FrontOptions(
+        keys_file=keys,
+        rate_per_s=None if rate is None else rate_of(rate),
+        max_in_flight=in_flight,
+    )
+    loop.serve(
+        open_feature(feature), ledger_url=ledger, host=host, port=port, say=_say, front=front
+    )
 
 
 @app.command()

@@ -61,7 +61,7 @@ from feasible.schema import (
     read_plan,
     write_json,
 )
-from feasible.serving import Runtime, build_app, keys_from_environment, listen, run
+from feasible.serving import FrontOptions, Runtime, build_app, gate_of, listen, run
 from feasible.tiers import FittableTier, Tier
 
 __all__ = [
@@ -240,7 +240,13 @@ def backtest(plan_path: Path, profile_path: Path) -> Backtest:
 
 
 def serve(
-    feature: Feature, *, ledger_url: str | None, host: str, port: int, say: Callable[[str], None]
+    feature: Feature,
+    *,
+    ledger_url: str | None,
+    host: str,
+    port: int,
+    say: Callable[[str], None],
+    front: FrontOptions | None = None,
 ) -> None:
     """Serve a feature's plan over HTTP until told to stop; everything accepted is answered first.
 
@@ -250,8 +256,10 @@ def serve(
         host: Address to listen on.
         port: Port; 0 takes a free one.
         say: Told the address once requests are answered.
+        front: Keys, rates and limits; nobody needs a key when absent and none is declared.
 
     Raises:
+        BadInput: The keys cannot be read, or the address cannot be taken.
         PlanError: There is no plan, it was made for another brief, or a tier has changed since.
         ModelFileError: A stored model is not the file that the plan names.
         LedgerError: The ledger cannot be written, or another service writes it.
@@ -272,12 +280,19 @@ def serve(
             on_decision=tracker.add_decision,
         )
         runtime.warm_up()
-        keys = keys_from_environment()
-        app = build_app(runtime, headroom=tracker.rows, on_label=tracker.add_label, keys=keys)
+        options = front or FrontOptions()
+        gate, told = gate_of(options)
+        app = build_app(
+            runtime,
+            headroom=tracker.rows,
+            on_label=tracker.add_label,
+            gate=gate,
+            max_in_flight=options.max_in_flight,
+        )
 
         def ready(address: str) -> None:
             say(f"serving {feature.brief.name} on {address} (plan {made.id}, ledger {url})")
-            say("keys: needed" if keys else "keys: none, so that whoever reaches this may ask")
+            say(told)
 
         run(app, listen(host, port), on_ready=ready)
         runtime.close()

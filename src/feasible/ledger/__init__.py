@@ -7,7 +7,7 @@ brief promises.
 """
 
 from feasible.ledger.base import LabelOutcome, Ledger, LedgerCounts, Verification
-from feasible.ledger.decision_id import new_decision_id
+from feasible.ledger.decision_id import decision_id_at, new_decision_id
 from feasible.ledger.sqlite import SqliteLedger, open_ledger
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "LedgerCounts",
     "SqliteLedger",
     "Verification",
+    "decision_id_at",
     "new_decision_id",
     "open_ledger",
 ]

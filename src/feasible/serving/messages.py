@@ -10,7 +10,11 @@ import msgspec
 from feasible.schema import HeadroomRow, Label, LabelSelection, LabelSource, PathStep
 
 __all__ = [
+    "MAX_BATCH",
     "MAX_LABELS",
+    "BatchItem",
+    "BatchReply",
+    "BatchRequest",
     "DecideRequest",
     "DecisionReply",
     "HeadroomReply",
@@ -22,6 +26,9 @@ __all__ = [
 
 MAX_LABELS = 10_000
 """Most labels of one call."""
+
+MAX_BATCH = 100
+"""Most requests of one batch."""
 
 _ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
@@ -63,6 +70,46 @@ class DecisionReply(msgspec.Struct, frozen=True, kw_only=True):
     """A person answers later."""
     fell_back: str | None = None
     """Why the declared fallback answered; None when it did not."""
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What went wrong (RFC 9457): what was asked, what was found, what to try."""
+
+    title: str
+    status: int
+    type: str = "about:blank"
+    asked: str | None = None
+    found: str | None = None
+    attempt: str | None = msgspec.field(default=None, name="try")
+    outcomes: tuple[str, ...] | None = None
+    """For labels: what became of each, in order."""
+
+
+class BatchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Several requests at once; each is decided, refused and written by itself."""
+
+    requests: Annotated[tuple[msgspec.Raw, ...], msgspec.Meta(min_length=1, max_length=MAX_BATCH)]
+    """Each as `/v1/decide` takes it."""
+    deadline_ms: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """For all of them. Milliseconds; one with a shorter deadline of its own keeps that."""
+
+
+class BatchItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one request of a batch: a decision or a problem."""
+
+    status: int
+    """The HTTP status that the request alone would have had."""
+    decision: DecisionReply | None = None
+    problem: Problem | None = None
+
+
+class BatchReply(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of each."""
+
+    decided: int
+    failed: int
+    results: tuple[BatchItem, ...]
+    """One per request, in order."""
 
 
 class LabelIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -118,16 +165,3 @@ class HeadroomReply(msgspec.Struct, frozen=True, kw_only=True):
     plan: str
     at: datetime
     objectives: tuple[HeadroomRow, ...]
-
-
-class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What went wrong (RFC 9457): what was asked, what was found, what to try."""
-
-    title: str
-    status: int
-    type: str = "about:blank"
-    asked: str | None = None
-    found: str | None = None
-    attempt: str | None = msgspec.field(default=None, name="try")
-    outcomes: tuple[str, ...] | None = None
-    """For labels: what became of each, in order."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
 from feasible.clock import Clock, SystemClock
 from feasible.errors import RequestError, nearest
-from feasible.ledger import Ledger, new_decision_id
+from feasible.ledger import Ledger, decision_id_at
 from feasible.schema import Decision, Plan, TierSpec
 from feasible.serving.commit_time import CommitTime
 from feasible.serving.incoming import MOST_DEPTH, content_of, is_deeper
@@ -27,8 +26,7 @@ __all__ = ["Decided", "Runtime"]
 _LOG: Final = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(msgspec.Struct, frozen=True):
     """A durable decision as its caller hears of it.
 
     Attributes:
@@ -153,10 +151,10 @@ class Runtime:
             _LOG.exception("a durable decision could not be told to everybody")
 
     def _decision(self, walk: Walk, given: Given) -> Decision:
-        cost = walk.cost_usd
+        cost, at = walk.cost_usd, self._clock.now()
         return Decision(
-            decision_id=new_decision_id(self._clock),
-            at=self._clock.now(),
+            decision_id=decision_id_at(at),
+            at=at,
             plan=self.plan.id,
             answer=given.answer,
             probability=given.probability,

@@ -12,10 +12,10 @@ from collections.abc import Callable, Generator
 from typing import Final
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from feasible.errors import BadInput
 from feasible.serving.asgi import Service
+from feasible.serving.connections import SECURITY_HEADERS, BoundedProtocol
 
 __all__ = ["listen", "run"]
 
@@ -26,8 +26,6 @@ _QUIET_S: Final = 0.25
 _LONGEST_DRAIN_S: Final = 20.0
 _GIVE_UP_S: Final = 5
 """A client that never sends the rest of its request is dropped after this many seconds more."""
-_LONGEST_HEAD: Final = 128 * 1024
-"""Bytes; a body that comes in the same packet as its head counts once."""
 _SWITCH_S: Final = 0.001
 """How long a tier that holds the processor may keep the event loop waiting, each time; Python's own
 5 ms add up to a late answer, since a request waits for its turn several times."""
@@ -71,7 +69,7 @@ def run(service: Service, sock: socket.socket, *, on_ready: Callable[[str], None
     config = uvicorn.Config(
         service,
         loop="uvloop",
-        http=_BoundedHead,
+        http=BoundedProtocol,
         lifespan="off",
         log_level="warning",
         access_log=False,
@@ -81,36 +79,11 @@ def run(service: Service, sock: socket.socket, *, on_ready: Callable[[str], None
         timeout_keep_alive=60,
         timeout_graceful_shutdown=_GIVE_UP_S,
         backlog=_BACKLOG,
+        headers=list(SECURITY_HEADERS),
     )
     sys.setswitchinterval(_SWITCH_S)
     server = _DrainingServer(config, service, on_ready=lambda: on_ready(_address(sock)))
     server.run(sockets=[sock])
-
-
-class _BoundedHead(HttpToolsProtocol):
-    """Closes a connection whose request line and headers are longer than anybody needs."""
-
-    _head_bytes = 0
-    _in_head = True
-
-    def data_received(self, data: bytes) -> None:
-        """Count what belongs to a head."""
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > _LONGEST_HEAD:
-                self.transport.close()
-                return
-        super().data_received(data)
-
-    def on_headers_complete(self) -> None:
-        """Note that the body begins."""
-        self._in_head = False
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        """Note that the next head begins."""
-        self._in_head, self._head_bytes = True, 0
-        super().on_message_complete()
 
 
 class _DrainingServer(uvicorn.Server):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
@@ -132,8 +133,7 @@ class Walk:
             self.cost_usd += cost_usd
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(msgspec.Struct, frozen=True):
     """The answer that a walk ended with."""
 
     tier: str
@@ -141,6 +141,34 @@ class Given:
     probability: float | None
     handed_off: bool = False
     fell_back: str | None = None
+
+
+class _Blocked(AbstractSet[str]):
+    """The tiers that would not answer in the time that is left; each is looked at when asked about.
+
+    A walk mostly ends at its first tier: looking at every tier at every step took 12 us of 100.
+
+    Args:
+        tiers: Every tier by name.
+        left_ms: Time that is left; None without a deadline.
+    """
+
+    __slots__ = ("_left_ms", "_tiers")
+
+    def __init__(self, tiers: Mapping[str, _Tier], left_ms: float | None) -> None:
+        self._tiers = tiers
+        self._left_ms = left_ms
+
+    def __contains__(self, name: object) -> bool:
+        held = self._tiers[str(name)]
+        within_s = longest_ms(held.step, self._left_ms) / 1e3
+        return held.breaker.is_open or held.calls.is_full(within_s=within_s)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._tiers if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 class Walker:
@@ -231,15 +259,6 @@ class Walker:
         cap = self._policy.cost_each_usd
         return None if cap is None else cap - walk.spent_usd
 
-    def _blocked(self, left_ms: float | None) -> frozenset[str]:
-        """Name the tiers that would not answer in the time that is left."""
-        return frozenset(
-            name
-            for name, held in self._tiers.items()
-            if held.breaker.is_open
-            or held.calls.is_full(within_s=longest_ms(held.step, left_ms) / 1e3)
-        )
-
     async def go(self, walk: Walk) -> Given:
         """Go from tier to tier until one answers or the fallback must."""
         policy, at, seen, last = self._policy, -1, None, None
@@ -252,12 +271,14 @@ class Walker:
                 seen=seen,
                 remaining_ms=left_ms,
                 remaining_usd=self._left_usd(walk),
-                blocked=self._blocked(left_ms),
+                blocked=_Blocked(self._tiers, left_ms),
                 foreseen=walk.foreseen,
             )
             move = route(policy, state)
             if isinstance(move, Finish):
                 return self._finish(walk, policy.steps[move.position], last, seen)
+            if last is not None:
+                self._retell(walk, "deferred")
             for name, why in move.skipped:
                 walk.note(name, "skipped", why=why)
             if isinstance(move, Fallback):
@@ -291,7 +312,6 @@ class Walker:
         own = Heard(str(answer.value), step.probability(answer.score, group))
         probability = own.probability if step.gated else step.judged(own, walk.heard)
         walk.heard[step.name] = own
-        self._retell(walk, "deferred")  # unless the policy accepts it
         return Seen("answered", group, probability), answer
 
     async def _call(self, walk: Walk, name: str, left_ms: float | None) -> Answer | None:
@@ -380,7 +400,6 @@ class Walker:
         if step.kind is TierKind.PERSON:
             self._retell(walk, "handed_off")
             return Given(step.name, None, None, handed_off=True)
-        self._retell(walk, "answered")
         if step.kind is not TierKind.CACHE:
             walk.accepted = (answer.value, seen.probability)
         return Given(step.name, answer.value, seen.probability)

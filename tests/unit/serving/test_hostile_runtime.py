@@ -20,6 +20,7 @@ from feasible.schema import Answer, Decision, Plan, Request, TierKind, TierSpec
 from feasible.serving import Decided, DecideRequest, Runtime
 from feasible.serving.asgi import Service
 from feasible.serving.calls import BatchedCalls, CallTimedOut
+from feasible.serving.gate import Gate
 from feasible.serving.keys import ApiKeys
 from feasible.serving.server import listen
 from feasible.testing import AsyncScriptedTier, Hang, MemoryLedger, ScriptedTier
@@ -562,7 +563,7 @@ def service_of(plan: Plan, tiers: Sequence[Tier], **more: Any) -> Service:
         runtime_of(plan, tiers),
         headroom=more.pop("headroom", tuple),
         on_label=more.pop("on_label", lambda _label: None),
-        keys=ApiKeys(),
+        gate=Gate(ApiKeys()),
         **more,
     )
 
