@@ -76,7 +76,8 @@ class Vendor:
         self._loop = asyncio.new_event_loop()
         self._server: asyncio.Server | None = None
         self.port = 0
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
         self.listen()
 
     def listen(self) -> None:
@@ -94,17 +95,21 @@ class Vendor:
         async def end() -> None:
             assert self._server is not None
             self._server.close()
-            for task in asyncio.all_tasks(self._loop):
-                if task is not asyncio.current_task():
-                    task.cancel()
+            ours = asyncio.current_task()
+            others = [task for task in asyncio.all_tasks(self._loop) if task is not ours]
+            for task in others:
+                task.cancel()
+            if others:
+                await asyncio.wait(others)
 
         asyncio.run_coroutine_threadsafe(end(), self._loop).result(30)
 
     def close(self) -> None:
         """End everything."""
         self.refuse()
-        time.sleep(0.05)
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(30)
+        self._loop.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -140,7 +145,8 @@ class Vendor:
         body = json.dumps(message | {"usage": usage} if status == 200 else {"error": "no"}).encode()
         writer.write(
             f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\n{more}"
-            f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+            f"Content-Length: {len(body)}\r\n\r\n".encode()
+            + body
         )
         await writer.drain()
 
@@ -285,8 +291,14 @@ def test_a_model_that_is_down_is_left_alone_and_asked_again_once_it_is_back(
 
     assert all(answer["within"]["deadline"] for answer in during)
     assert slow(during) == 0
-    assert sum(step["tier"] == "llm" and step["outcome"] == "failed" for answer in during
-               for step in answer["path"]) <= 13
+    assert (
+        sum(
+            step["tier"] == "llm" and step["outcome"] == "failed"
+            for answer in during
+            for step in answer["path"]
+        )
+        <= 13
+    )
     assert pestered <= 13
     assert {answer["tier"] for answer in after} == {"llm"}
 
