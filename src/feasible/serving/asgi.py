@@ -90,6 +90,7 @@ class Service:
         self._metrics = Metrics(
             in_flight=lambda: runtime.in_flight,
             open_breakers=lambda: len(runtime.open_breakers()),
+            call_figures=runtime.call_figures,
         )
         self._labels = LabelIntake(runtime, on_label=on_label, metrics=self._metrics)
         self._large = LargeBodies()
