@@ -105,7 +105,7 @@ class Server:
 Start = Callable[..., Server]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def cli() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Give the function that runs the command line."""
     return feasible

@@ -95,6 +95,7 @@ class Service:
             in_flight=lambda: runtime.in_flight,
             open_breakers=lambda: len(runtime.open_breakers()),
             objectives=self._pages.headroom_rows,
+            call_figures=runtime.call_figures,
         )
         self._observer = observer
         self._labels = LabelIntake(runtime, on_label=on_label, metrics=self._metrics)

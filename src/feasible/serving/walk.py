@@ -175,6 +175,8 @@ class Walker:
         for held in self._tiers.values():
             if isinstance(held.calls.base, IsolatedCalls):
                 held.calls.base.warm_up()
+            elif callable(warm_up := getattr(held.tier, "warm_up", None)):
+                warm_up()
             elif held.tier.kind in {TierKind.RULES, TierKind.MODEL}:
                 try:
                     held.tier.answer([_WARM_UP])
