@@ -14,7 +14,7 @@ from feasible.errors import RequestError, nearest
 from feasible.ledger import Ledger, decision_id_at
 from feasible.schema import Decision, Plan, TierSpec
 from feasible.serving.commit_time import CommitTime
-from feasible.serving.incoming import MOST_DEPTH, content_of, is_deeper
+from feasible.serving.incoming import MOST_DEPTH, MOST_FIELDS, content_of, is_deeper
 from feasible.serving.messages import DecideRequest
 from feasible.serving.problems import CONFLICT, Refused
 from feasible.serving.walk import Given, Walk, Walker
@@ -214,6 +214,13 @@ class Runtime:
 
     def _check(self, asked: DecideRequest) -> None:
         """Refuse what no tier should see."""
+        if len(asked.request) > MOST_FIELDS:
+            raise RequestError(
+                "the request has too many fields",
+                asked=f"at most {MOST_FIELDS:,}",
+                found=f"{len(asked.request):,}",
+                attempt="send those that the feature reads",
+            )
         if is_deeper(asked.request, MOST_DEPTH):
             raise RequestError(
                 "the request is nested too deep",
