@@ -86,6 +86,7 @@ from feasible.schema.rows import (
     Request,
     zero_one_loss,
 )
+from feasible.schema.spending import SpendLimit, spend_limits
 
 __all__ = [
     "ABSTAIN",
@@ -156,6 +157,7 @@ __all__ = [
     "Schedule",
     "Sensitivity",
     "ServingLayer",
+    "SpendLimit",
     "Spread",
     "Swing",
     "TierKind",
@@ -180,6 +182,7 @@ __all__ = [
     "read_looks",
     "read_plan",
     "sample_of",
+    "spend_limits",
     "write_json",
     "zero_one_loss",
 ]
