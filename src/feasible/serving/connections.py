@@ -8,6 +8,8 @@ from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from feasible.serving.decide_cycle import DecideCycle, lines_of
+
 __all__ = ["MOST_CONNECTIONS", "SECURITY_HEADERS", "BoundedProtocol"]
 
 MOST_CONNECTIONS: Final = 2048
@@ -18,6 +20,7 @@ SECURITY_HEADERS: Final = (
 )
 """On every answer: what is served here is data, for whoever asked and nobody else."""
 
+_ALWAYS: Final = lines_of([(name.encode(), value.encode()) for name, value in SECURITY_HEADERS])
 _LONGEST_HEAD: Final = 128 * 1024
 """Bytes; a body that comes in the same packet as its head counts once."""
 _MOST_HEADERS: Final = 100
@@ -30,10 +33,9 @@ _SPARE_FILES: Final = 256
 def _refusal(status: bytes, title: bytes, *, more: bytes = b"") -> bytes:
     """Write a whole answer by hand, for what never becomes a request."""
     content = b'{"title":"%b","status":%b}' % (title, status[:3])
-    dressed = b"".join(b"%b: %b\r\n" % (n.encode(), v.encode()) for n, v in SECURITY_HEADERS)
     return (
         b"HTTP/1.1 %b\r\n%bcontent-type: application/problem+json\r\ncontent-length: %d\r\n"
-        b"%bconnection: close\r\n\r\n%b" % (status, dressed, len(content), more, content)
+        b"%bconnection: close\r\n\r\n%b" % (status, _ALWAYS, len(content), more, content)
     )
 
 
@@ -54,6 +56,8 @@ class BoundedProtocol(HttpToolsProtocol):
     _in_head = True
     _is_refused = False
     _head_timer: asyncio.TimerHandle | None = None
+    _question: list[bytes] | None = None
+    """What has come of the body of a `POST /v1/decide` that may come whole."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or say at once that there are too many."""
@@ -78,6 +82,11 @@ class BoundedProtocol(HttpToolsProtocol):
                 self._refuse(_HEAD_TOO_LONG)
                 return
         super().data_received(data)
+        if self._question is not None:  # there is more of it to come: the server's own way
+            parts, self._question = self._question, None
+            super().on_headers_complete()
+            for part in parts:
+                super().on_body(part)
 
     def on_headers_complete(self) -> None:
         """Note that the body begins."""
@@ -86,12 +95,21 @@ class BoundedProtocol(HttpToolsProtocol):
             self._stop_timer()
         if len(self.headers) > _MOST_HEADERS:
             self._refuse(_HEAD_TOO_LONG)
-            return
-        super().on_headers_complete()
+        elif (
+            self.url == b"/v1/decide"
+            and (self.cycle is None or self.cycle.response_complete)
+            and self.parser.get_method() == b"POST"
+            and not self.parser.should_upgrade()
+        ):
+            self._question = []
+        else:
+            super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body."""
-        if not self._is_refused:
+        if self._question is not None:
+            self._question.append(body)
+        elif not self._is_refused:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -99,7 +117,28 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_refused:
             return
         self._in_head, self._head_bytes = True, 0
-        super().on_message_complete()
+        if self._question is None:
+            super().on_message_complete()
+            return
+        parts, self._question = self._question, None
+        self._decide(parts[0] if len(parts) == 1 else b"".join(parts))
+
+    def _decide(self, body: bytes) -> None:
+        """Let the application answer a question that came whole."""
+        version = self.parser.get_http_version()
+        scope = self.scope
+        scope["http_version"], scope["method"] = version, "POST"
+        scope["path"], scope["raw_path"], scope["query_string"] = "/v1/decide", self.url, b""
+        self.cycle = DecideCycle(
+            scope=scope,
+            body=body,
+            transport=self.transport,
+            flow=self.flow,
+            always=_ALWAYS,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        self._start_asgi_task(self.cycle, self.app)
 
     def _refuse(self, answer: bytes) -> None:
         self._is_refused = True
