@@ -202,7 +202,7 @@ def serve(
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8000,
     ledger: LedgerUrl = None,
     workers: Annotated[
-        int, typer.Option(help="Worker processes; this version has one.", min=1)
+        int, typer.Option(help="Processes that answer, on one ledger.", min=1, max=64)
     ] = 1,
     keys: Annotated[
         Path | None,
@@ -219,19 +219,19 @@ def serve(
     from feasible import loop
     from feasible.serving import FrontOptions, rate_of
 
-    if workers != 1:
-        raise BadInput(
-            "this version serves with one worker process",
-            asked=f"--workers {workers}",
-            attempt="leave --workers out",
-        )
     front = FrontOptions(
-        keys_file=keys,
+        keys_file=None if keys is None else str(keys),
         rate_per_s=None if rate is None else rate_of(rate),
         max_in_flight=in_flight,
     )
     loop.serve(
-        open_feature(feature), ledger_url=ledger, host=host, port=port, say=_say, front=front
+        open_feature(feature),
+        ledger_url=ledger,
+        host=host,
+        port=port,
+        workers=workers,
+        say=_say,
+        front=front,
     )
 
 

@@ -15,6 +15,7 @@
     ├── LedgerError               decisions cannot be written or read
     │   ├── LedgerLocked          another service writes this ledger
     │   └── LedgerDamaged         the file is not a whole ledger
+    ├── StateError                what workers share cannot be written or read
     └── EngineMissing             an extra or a weights archive is not installed
 
 An error tells what was asked, what was found and what to try, and carries its numbers as
@@ -42,6 +43,7 @@ __all__ = [
     "ModelFileError",
     "PlanError",
     "RequestError",
+    "StateError",
     "TierError",
     "TierUnavailable",
     "nearest",
@@ -163,6 +165,10 @@ class LedgerLocked(LedgerError):
 
 class LedgerDamaged(LedgerError):
     """The file is not a whole ledger."""
+
+
+class StateError(FeasibleError):
+    """What workers share cannot be written or read."""
 
 
 class EngineMissing(FeasibleError):

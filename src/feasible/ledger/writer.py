@@ -85,6 +85,7 @@ class GroupCommit:
         self._waker: asyncio.AbstractEventLoop | None = None
         self._guard = threading.Lock()
         self._closed = False
+        self.several = False
         self._thread = threading.Thread(target=self._run, name="feasible-ledger", daemon=True)
         self._thread.start()
 
@@ -187,7 +188,7 @@ class GroupCommit:
             if self._connection.in_transaction:  # SQLite ends it by itself when the disk is full
                 self._connection.rollback()
             raise
-        self._heads = heads
+        self._heads = None if self.several else heads
         done: list[_Settled] = [(item.future, None) for item in appends]
         done += [(item.future, out) for item, out in zip(labels, outcomes, strict=True)]
         return done + refused

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from feasible.serving.decide_cycle import DecideCycle, lines_of
+from feasible.serving.decide_protocol import DecideCycle, lines_of
 
 
 class Wire:
@@ -38,7 +38,6 @@ def cycle_on(wire: Wire, *, keep_alive: bool = True) -> DecideCycle:
         body=b"question",
         transport=wire,
         flow=FlowControl(wire),  # type: ignore[arg-type]
-        always=b"x-always: 1\r\n",
         keep_alive=keep_alive,
         on_response=lambda: None,
     )
@@ -59,8 +58,12 @@ def test_an_answer_is_one_piece() -> None:
 
     asyncio.run(cycle_on(wire).run_asgi(answering))
 
-    head = b"HTTP/1.1 200 OK\r\nx-always: 1\r\ncontent-length: 8\r\n\r\n"
-    assert wire.written == [head + b"question"]
+    head, _, body = wire.written[0].partition(b"\r\n\r\n")
+    lines = head.split(b"\r\n")
+    assert len(wire.written) == 1
+    assert lines[0] == b"HTTP/1.1 200 OK"
+    assert {b"x-content-type-options: nosniff", b"content-length: 8"} <= set(lines)
+    assert body == b"question"
     assert not wire.is_closed
 
 

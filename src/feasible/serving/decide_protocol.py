@@ -14,7 +14,9 @@ from typing import Any, Final
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-__all__ = ["DecideCycle", "lines_of"]
+from feasible.serving.connections import SECURITY_HEADERS, BoundedProtocol
+
+__all__ = ["DecideCycle", "DecideProtocol", "lines_of"]
 
 _LOG: Final = logging.getLogger("uvicorn.error")
 _NEWS: Final = asyncio.Event()
@@ -33,6 +35,11 @@ def lines_of(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
     return lines
 
 
+_PATH: Final = "/v1/decide"
+_URL: Final = _PATH.encode()
+_ALWAYS: Final = lines_of([(name.encode(), value.encode()) for name, value in SECURITY_HEADERS])
+
+
 class DecideCycle(RequestResponseCycle):
     """Hands a body to the application at once, and sends head and body of the answer together.
 
@@ -41,7 +48,6 @@ class DecideCycle(RequestResponseCycle):
         body: All of its body.
         transport: Where the answer goes.
         flow: Says when the client does not read.
-        always: Headers of every answer, as they travel.
         keep_alive: Whether the connection stays.
         on_response: Told that the answer was sent.
     """
@@ -53,7 +59,6 @@ class DecideCycle(RequestResponseCycle):
         body: bytes,
         transport: Any,
         flow: FlowControl,
-        always: bytes,
         keep_alive: bool,
         on_response: Callable[[], None],
     ) -> None:
@@ -69,7 +74,6 @@ class DecideCycle(RequestResponseCycle):
         self.response_complete = False
         self.message_event = _NEWS
         self._body: bytes | None = body
-        self._always = always
         self._head = b""
 
     async def receive(self) -> Any:
@@ -90,7 +94,7 @@ class DecideCycle(RequestResponseCycle):
                 self.keep_alive = False
             elif not self.keep_alive:
                 headers = [*headers, (b"connection", b"close")]
-            self._head = b"".join([STATUS_LINE[message["status"]], self._always, lines_of(headers)])
+            self._head = b"".join([STATUS_LINE[message["status"]], _ALWAYS, lines_of(headers)])
             return
         if self.flow.write_paused:
             await self.flow.drain()
@@ -99,3 +103,62 @@ class DecideCycle(RequestResponseCycle):
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
+
+
+class DecideProtocol(BoundedProtocol):
+    """Takes a `POST /v1/decide` whose body comes with its head the short way, all else the usual.
+
+    That way begins when the body is whole, and only when no earlier answer of the connection is
+    due.
+    """
+
+    _question: list[bytes] | None = None
+    """What has come of the body of a question that may still come whole."""
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; a question of which more is to come goes the usual way."""
+        super().data_received(data)
+        if self._question is not None:
+            parts, self._question = self._question, None
+            super().on_bounded_head()
+            for part in parts:
+                super().on_body(part)
+
+    def on_bounded_head(self) -> None:
+        """Begin a request."""
+        if (
+            self.url == _URL
+            and (self.cycle is None or self.cycle.response_complete)
+            and self.parser.get_method() == b"POST"
+            and not self.parser.should_upgrade()
+        ):
+            self._question = []
+        else:
+            super().on_bounded_head()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body."""
+        if self._question is None:
+            super().on_body(body)
+        else:
+            self._question.append(body)
+
+    def on_message_complete(self) -> None:
+        """End a request; a question that came whole is answered now."""
+        if self._question is None:
+            super().on_message_complete()
+            return
+        parts, self._question = self._question, None
+        version = self.parser.get_http_version()
+        scope = self.scope
+        scope["http_version"], scope["method"] = version, "POST"
+        scope["path"], scope["raw_path"], scope["query_string"] = _PATH, _URL, b""
+        self.cycle = DecideCycle(
+            scope=scope,
+            body=parts[0] if len(parts) == 1 else b"".join(parts),
+            transport=self.transport,
+            flow=self.flow,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        self._start_asgi_task(self.cycle, self.app)
