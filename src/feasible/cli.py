@@ -220,7 +220,7 @@ def serve(
     from feasible.serving import FrontOptions, rate_of
 
     front = FrontOptions(
-        keys_file=keys,
+        keys_file=None if keys is None else str(keys),
         rate_per_s=None if rate is None else rate_of(rate),
         max_in_flight=in_flight,
     )

@@ -16,6 +16,7 @@
     │   ├── LedgerLocked          another service writes this ledger
     │   ├── KeyTaken              an idempotency key belongs to another decision
     │   └── LedgerDamaged         the file is not a whole ledger
+    ├── StateError                what workers share cannot be written or read
     └── EngineMissing             an extra or a weights archive is not installed
 
 An error tells what was asked, what was found and what to try, and carries its numbers as
@@ -44,6 +45,7 @@ __all__ = [
     "ModelFileError",
     "PlanError",
     "RequestError",
+    "StateError",
     "TierError",
     "TierUnavailable",
     "nearest",
@@ -184,6 +186,10 @@ class KeyTaken(LedgerError):
 
 class LedgerDamaged(LedgerError):
     """The file is not a whole ledger."""
+
+
+class StateError(FeasibleError):
+    """What workers share cannot be written or read."""
 
 
 class EngineMissing(FeasibleError):

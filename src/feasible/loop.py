@@ -279,13 +279,7 @@ def serve(
         serve_alone(feature, ledger_url=url, host=host, port=port, say=say, front=options)
     else:
         serve_by_workers(
-            feature,
-            ledger_url=url,
-            host=host,
-            port=port,
-            workers=workers,
-            say=say,
-            front=options,
+            feature, ledger_url=url, host=host, port=port, workers=workers, say=say, front=options
         )
 
 

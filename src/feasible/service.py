@@ -75,7 +75,7 @@ def serve_alone(
     with ExitStack() as opened:
         ledger = open_ledger(ledger_url)
         opened.callback(ledger.close)
-        app, told = _app(feature, ledger, front)
+        app, told = _app(feature, ledger, front, shared=None)
         opened.callback(app.runtime.close)
         sock = listen(host, port)
         opened.callback(sock.close)
@@ -114,7 +114,7 @@ def serve_by_workers(
                 front=front,
             )
             code = "from feasible.service import work; work()"
-            return [sys.executable, "-c", code, msgspec.json.encode(job, enc_hook=str).decode()]
+            return [sys.executable, "-c", code, msgspec.json.encode(job).decode()]
 
         Supervisor(
             command,
@@ -129,7 +129,7 @@ def serve_by_workers(
 
 def work() -> None:
     """Be one worker of `serve_by_workers`, as the command line says."""
-    job = msgspec.json.decode(sys.argv[1], type=_Job, dec_hook=lambda kind, text: kind(text))
+    job = msgspec.json.decode(sys.argv[1], type=_Job)
     control = Control(socket.socket(fileno=job.control))
     try:
         _work(job, control)
@@ -143,7 +143,8 @@ def _work(job: _Job, control: Control) -> None:
         feature = open_folder(Path(job.folder), work=Path(job.work))
         ledger = open_ledger(job.ledger, lock=job.lock)
         opened.callback(ledger.close)
-        app, control.ready = _app(feature, ledger, job.front)
+        shared = ledger_path(job.ledger).resolve()
+        app, control.ready = _app(feature, ledger, job.front, shared=shared)
         opened.callback(app.runtime.close)
         run(app, socket.socket(fileno=job.sock), control=control)
 
@@ -157,7 +158,9 @@ def _say_ready(
         say(line)
 
 
-def _app(feature: Feature, ledger: Ledger, front: FrontOptions) -> tuple[Service, tuple[str, ...]]:
+def _app(
+    feature: Feature, ledger: Ledger, front: FrontOptions, *, shared: Path | None
+) -> tuple[Service, tuple[str, ...]]:
     """Build the application of a feature, and what there is to say once it listens."""
     made = read_plan(feature.plan_path)
     tiers = planned_tiers(feature, made)
@@ -172,7 +175,7 @@ def _app(feature: Feature, ledger: Ledger, front: FrontOptions) -> tuple[Service
         on_decision=tracker.add_decision,
     )
     runtime.warm_up()
-    gate, told = gate_of(front)
+    gate, told = gate_of(front, shared=shared)
     app = build_app(
         runtime,
         headroom=tracker.rows,

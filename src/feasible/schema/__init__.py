@@ -40,6 +40,7 @@ from feasible.schema.decision import (
     LabelSource,
     PathStep,
 )
+from feasible.schema.live import LivePlans, PlanAct, PlanChange, PlanShare, changed
 from feasible.schema.looks import Look, Schedule, add_look, read_looks, sample_of
 from feasible.schema.plan import (
     DEFAULT_GROUP,
@@ -132,6 +133,7 @@ __all__ = [
     "LatencyForecast",
     "Layers",
     "LeftOut",
+    "LivePlans",
     "Look",
     "Loss",
     "Metric",
@@ -140,8 +142,11 @@ __all__ = [
     "ObjectiveRule",
     "PathStep",
     "Plan",
+    "PlanAct",
+    "PlanChange",
     "PlanCheck",
     "PlanReport",
+    "PlanShare",
     "PlanTier",
     "Posterior",
     "Profile",
@@ -169,6 +174,7 @@ __all__ = [
     "brief_fingerprint",
     "brief_of",
     "brief_schema",
+    "changed",
     "dump_brief",
     "hedge_delay_s",
     "load_brief",

@@ -18,13 +18,14 @@ from feasible.errors import FeasibleError
 from feasible.schema import HeadroomRow, Label
 from feasible.serving.batch import decide_batch
 from feasible.serving.bodies import (
-    MAX_BATCH_BYTES,
     MAX_DECIDE_BYTES,
     MAX_LABELS_BYTES,
+    MAX_TEXTS_BYTES,
     Gone,
     LargeBodies,
     body,
 )
+from feasible.serving.chat import ChatFront, chat_error, speaks_chat
 from feasible.serving.gate import ANY_KEY, ANYBODY, Gate, Headers
 from feasible.serving.key_file import KeyScope
 from feasible.serving.keys import ApiKeys
@@ -85,12 +86,17 @@ class Service:
         self.last_request_s = time.monotonic()
         self._gate = gate
         self._pressure = Pressure(lambda: runtime.in_flight, most=max_in_flight)
+        runtime.high_mark = self._pressure.high_mark
         self._metrics = Metrics(
             in_flight=lambda: runtime.in_flight,
             open_breakers=lambda: len(runtime.open_breakers()),
+            call_figures=runtime.call_figures,
         )
         self._labels = LabelIntake(runtime, on_label=on_label, metrics=self._metrics)
         self._large = LargeBodies()
+        self._chat = ChatFront(
+            lambda: runtime.plan, lambda asked, at_s: self.answer(asked, arrived_s=at_s)
+        )
         self._pages = Pages(runtime, headroom=headroom)
         self._encoder = msgspec.json.Encoder()
         self._decode = msgspec.json.Decoder(DecideRequest).decode
@@ -109,7 +115,7 @@ class Service:
             try:
                 told = self._let_in(scope, headers, arrived_s)
             except FeasibleError as error:
-                await self._send_error(send, error)
+                await self._send_error(send, error, as_chat=speaks_chat(scope["path"]))
                 return
         if scope["path"] == "/v1/decide" and scope["method"] == "POST":
             await self._decide(headers, receive, send, arrived_s, told)
@@ -186,12 +192,14 @@ class Service:
                 in_time=decided.within.get("deadline"),
             )
 
-    async def _send_error(self, send: Send, error: FeasibleError, told: Headers = ()) -> None:
+    async def _send_error(
+        self, send: Send, error: FeasibleError, told: Headers = (), *, as_chat: bool = False
+    ) -> None:
         problem = problem_of(error)
         self._metrics.refused(problem.status)
-        content = self._encoder.encode(problem)
-        headers = [*headers_of(error), *told]
-        await self._send(send, problem.status, _PROBLEM, content, headers)
+        content = self._encoder.encode(chat_error(problem) if as_chat else problem)
+        kind = _JSON if as_chat else _PROBLEM
+        await self._send(send, problem.status, kind, content, [*headers_of(error), *told])
 
     async def _send(
         self, send: Send, status: int, content_type: bytes, content: bytes, more: Headers = ()
@@ -226,6 +234,9 @@ class Service:
         table: list[tuple[str, str, _Handler, frozenset[KeyScope]]] = [
             ("POST", "/v1/decide", self._decide_is_above, _DECIDE),
             ("POST", "/v1/decide/batch", self._batch, _DECIDE),
+            ("POST", "/v1/chat/completions", self._complete, _DECIDE),
+            ("GET", "/v1/models", self._chat.models, _DECIDE),
+            ("GET", "/v1/models/{model}", self._chat.model, _DECIDE),
             ("POST", "/v1/labels", self._take_labels, _LABEL),
             ("GET", "/v1/decisions/{decision_id}", pages.decision, _FIND),
             ("GET", "/v1/plan", pages.plan, _WATCH),
@@ -256,21 +267,23 @@ class Service:
             except Gone:
                 return Response(status_code=400)
             except FeasibleError as error:
-                return self._refusal(error)
+                return self._refusal(request, error)
             except Exception:  # noqa: BLE001  the edge of the process: whoever asked hears of it
                 _LOG.exception("a request could not be answered")
-                return self._refusal(_our_fault())
+                return self._refusal(request, _our_fault())
 
         return handled
 
-    def _refusal(self, error: FeasibleError) -> Response:
-        return self._problem(problem_of(error), headers_of(error))
-
-    def _problem(self, problem: Problem, headers: Headers = ()) -> Response:
-        self._metrics.refused(problem.status)
-        response = self._json(problem, status=problem.status, media_type=_PROBLEM.decode())
-        response.raw_headers.extend(headers)
+    def _refusal(self, request: Request, error: FeasibleError) -> Response:
+        response = self._problem(request, problem_of(error))
+        response.raw_headers.extend(headers_of(error))
         return response
+
+    def _problem(self, request: Request, problem: Problem) -> Response:
+        self._metrics.refused(problem.status)
+        if speaks_chat(request.url.path):
+            return self._json(chat_error(problem), status=problem.status)
+        return self._json(problem, status=problem.status, media_type=_PROBLEM.decode())
 
     def _json(self, value: Any, *, status: int = 200, media_type: str = _JSON.decode()) -> Response:
         return Response(self._encoder.encode(value), status_code=status, media_type=media_type)
@@ -283,7 +296,7 @@ class Service:
         arrived_s = time.monotonic()
         headers = dict(request.scope["headers"])
         with self._large.one():
-            content = await body(headers, request.receive, MAX_BATCH_BYTES)
+            content = await body(headers, request.receive, MAX_TEXTS_BYTES)
             caller = request.scope.get("state", {}).get("caller")
             reply = await decide_batch(
                 content,
@@ -294,11 +307,14 @@ class Service:
             )
         return self._json(reply)
 
+    async def _complete(self, request: Request) -> Response:
+        return await self._chat.complete(request, arrived_s=time.monotonic())
+
     async def _take_labels(self, request: Request) -> Response:
         with self._large.one():
             content = await body(dict(request.scope["headers"]), request.receive, MAX_LABELS_BYTES)
             taken = await self._labels.take(content)
-        return self._problem(taken) if isinstance(taken, Problem) else self._json(taken)
+        return self._problem(request, taken) if isinstance(taken, Problem) else self._json(taken)
 
     async def _ready(self, _request: Request) -> Response:
         return self._pages.ready(draining=self.draining)
@@ -307,26 +323,28 @@ class Service:
         return Response(self._metrics.text(), media_type=self._metrics.content_type)
 
     async def _openapi(self, _request: Request) -> Response:
-        return self._json(openapi())
+        return self._json(openapi((self.runtime.plan.feature, self.runtime.plan.id)))
 
     async def _no_such_address(self, request: Request, _error: Exception) -> Response:
         return self._problem(
+            request,
             Problem(
                 title="there is no such address",
                 status=NOT_FOUND,
                 asked=f"{request.method} {request.url.path[:200]}",
                 attempt="GET /openapi.json lists the addresses",
-            )
+            ),
         )
 
     async def _no_such_method(self, request: Request, error: Exception) -> Response:
         response = self._problem(
+            request,
             Problem(
                 title="this address takes another method",
                 status=405,
                 asked=f"{request.method} {request.url.path[:200]}",
                 attempt="GET /openapi.json lists the addresses",
-            )
+            ),
         )
         allowed = (getattr(error, "headers", None) or {}).get("Allow", "POST")
         response.headers["allow"] = allowed

@@ -14,7 +14,7 @@ import msgspec
 from feasible import errors
 from feasible.errors import FeasibleError
 
-__all__ = ["Channel", "send_failure", "told_error"]
+__all__ = ["Channel", "error_told", "send_failure", "told_error"]
 
 _LONGEST_LINE: Final = 16 * 2**20
 _LOG: Final = logging.getLogger(__name__)
@@ -125,17 +125,17 @@ class Channel:
         try:
             body = await self._handle(line.what, line.body)
         except FeasibleError as found:
-            error = _telling(found)
+            error = error_told(found)
         except Exception as found:  # noqa: BLE001  the edge of a process: whoever asked hears of it
             _LOG.exception("`%s` could not be answered", line.what)
-            error = _telling(FeasibleError(f"`{line.what}` failed", found=repr(found)))
+            error = error_told(FeasibleError(f"`{line.what}` failed", found=repr(found)))
         if line.number is not None:
             self._write(_Line(number=line.number, body=body, error=error, is_answer=True))
 
 
 def send_failure(sock: socket.socket, error: FeasibleError) -> None:
     """Say, before any loop runs, why a worker cannot start."""
-    line = _Line(what="failed", body=_telling(error))
+    line = _Line(what="failed", body=error_told(error))
     sock.sendall(msgspec.json.encode(line) + b"\n")
 
 
@@ -148,7 +148,8 @@ def told_error(told: dict[str, Any]) -> FeasibleError:
     return kind(str(told.get("message")), **parts)
 
 
-def _telling(error: FeasibleError) -> dict[str, Any]:
+def error_told(error: FeasibleError) -> dict[str, Any]:
+    """Give an error as data, for another process to raise."""
     return {
         "kind": next(c.__name__ for c in type(error).__mro__ if c.__name__ in errors.__all__),
         "message": error.message,

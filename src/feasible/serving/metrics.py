@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from feasible.schema import Decision
+from feasible.serving.call_counts import CallCounts
+from feasible.serving.calls import CallFigures
 from feasible.serving.decision_counts import DecisionCounts
 
 __all__ = ["Metrics"]
@@ -20,14 +22,22 @@ class Metrics:
     Args:
         in_flight: Gives the requests that are being answered.
         open_breakers: Gives the number of tiers that are not asked now.
+        call_figures: Gives what the calls of each tier do.
     """
 
     content_type: Final = CONTENT_TYPE_LATEST
 
-    def __init__(self, *, in_flight: Callable[[], int], open_breakers: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        *,
+        in_flight: Callable[[], int],
+        open_breakers: Callable[[], int],
+        call_figures: Callable[[], Mapping[str, CallFigures]] = dict,
+    ) -> None:
         self._registry = CollectorRegistry()
         self._decisions = DecisionCounts()
         self._registry.register(self._decisions)
+        self._registry.register(CallCounts(call_figures))
         self._refused = Counter(
             "feasible_requests_refused",
             "Requests that got no decision, by HTTP status.",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from feasible.errors import BadInput
 from feasible.serving.gate import Gate
@@ -23,9 +24,8 @@ __all__ = ["FrontOptions", "LogLevel", "gate_of"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FrontOptions:
-    """The choices.
+class FrontOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The choices; a worker process is told them as JSON.
 
     Attributes:
         keys_file: File of API keys; None for FEASIBLE_KEYS_FILE, else the file that `feasible keys`
@@ -36,7 +36,7 @@ class FrontOptions:
         log_share: Share of the decisions that go well and are logged too. Ratio.
     """
 
-    keys_file: Path | None = None
+    keys_file: str | None = None
     rate_per_s: float | None = None
     max_in_flight: int = MOST_IN_FLIGHT
     log_level: LogLevel = "info"
@@ -53,7 +53,7 @@ def gate_of(options: FrontOptions, *, shared: Path | None = None) -> tuple[Gate,
     Raises:
         BadInput: The keys cannot be read, or are declared in two places.
     """
-    keys, told = _keys(options.keys_file)
+    keys, told = _keys(None if options.keys_file is None else Path(options.keys_file))
     return Gate(keys, rate_per_s=options.rate_per_s, shared=shared), told
 
 

@@ -10,7 +10,13 @@ from typing import Final
 import msgspec
 
 from feasible.errors import DataError, KeyTaken, LedgerError
-from feasible.ledger import LabelOutcome, LedgerCounts, Verification
+from feasible.ledger import (
+    LabelOutcome,
+    LedgerCounts,
+    LedgerNews,
+    LedgerPosition,
+    Verification,
+)
 from feasible.schema import Decision, Event, Label
 
 __all__ = ["MemoryLedger"]
@@ -189,6 +195,23 @@ class MemoryLedger:
             late = until is not None and event.at >= until
             if not early and not late and kind in (None, event.kind):
                 yield event
+
+    def news(self, since: LedgerPosition, *, plan: str, most: int) -> LedgerNews:
+        """Give what was written next after a position, by whichever process.
+
+        Args:
+            since: How far was read before.
+            plan: Only decisions of the plan with this id.
+            most: Decisions that are looked at, whatever their plan, and labels.
+        """
+        self._check_open()
+        new = list(self._decisions.values())[since.decision : since.decision + most]
+        labels = self._labels[since.label : since.label + most]
+        return LedgerNews(
+            decisions=tuple(decision for decision in new if decision.plan == plan),
+            labels=tuple(labels),
+            position=LedgerPosition(since.decision + len(new), since.label + len(labels)),
+        )
 
     def counts(self) -> LedgerCounts:
         """Say how much is there."""

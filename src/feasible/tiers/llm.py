@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import math
 import os
+import ssl
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +28,8 @@ __all__ = ["ChatModel"]
 _CODE: Final = "chat-1"
 _BUSY: Final = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
 """Statuses after which the same call may succeed."""
+_NOBODY: Final = "http://127.0.0.1:9"
+"""The port that discards, where machines have long had no service."""
 _KEPT_OPEN: Final = 64
 """Idle connections of a service: opening one takes as long as some answers."""
 # Marks that a chat template puts around two messages; 24 in ChatML, the longest we know.
@@ -113,6 +118,7 @@ class ChatModel:
         self._timeout_s = timeout_s
         self._concurrency = concurrency
         self._json_schema = json_schema
+        _tls()  # now, and not while the first requests wait
         # A connection belongs to the event loop that opened it.
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = (
             WeakKeyDictionary()
@@ -169,6 +175,18 @@ class ChatModel:
         if client is None:
             client = self._clients[loop] = _new_client(max(self._concurrency, _KEPT_OPEN))
         return await self._ask(client, request, timeout_s)
+
+    def warm_up(self) -> None:
+        """Load what the first call needs, by calling an address where nobody is, for nothing."""
+
+        async def call_nobody() -> None:
+            async with _new_client(1) as client:
+                with contextlib.suppress(httpx.HTTPError, TimeoutError):
+                    async with asyncio.timeout(1.0):
+                        await client.get(_NOBODY)
+
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            pool.submit(asyncio.run, call_nobody()).result()
 
     async def aclose(self) -> None:
         """Close the connections that this event loop opened."""
@@ -282,10 +300,16 @@ def _check_address(url: str) -> None:
         raise ValueError("url carries a password; name an environment variable in api_key_env")
 
 
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Read the machine's certificates once: that takes longer than many a call."""
+    return httpx.create_ssl_context()
+
+
 def _new_client(connections: int) -> httpx.AsyncClient:
     # No time limit of its own: each call brings what is left of its deadline.
     limits = httpx.Limits(max_keepalive_connections=connections)
-    return httpx.AsyncClient(timeout=None, limits=limits)  # noqa: S113  as above
+    return httpx.AsyncClient(timeout=None, limits=limits, verify=_tls())  # noqa: S113  as above
 
 
 def _retry_after_s(value: str | None) -> float | None:

@@ -41,6 +41,7 @@ _PROCESSES: Final = 2
 """One that is killed leaves another that answers."""
 _FIRST_BACKOFF_S: Final = 0.1
 _LONGEST_BACKOFF_S: Final = 10.0
+_LONGEST_CLOSE_S: Final = 5.0
 _READ: Final = 65_536
 
 
@@ -75,8 +76,10 @@ class IsolatedCalls:
         self._is_shut = is_shut
         self._turns = Turns(0, typical_s=typical_s)
         self._idle: deque[TierProcess] = deque()
-        self._alive: set[TierProcess] = set()
-        self._guard = threading.Lock()  # of what threads that start processes share
+        self._ready = 0
+        self._all: set[TierProcess] = set()
+        self._guard = threading.Lock()  # of `_all`: threads start processes, too
+        self._threads: set[threading.Thread] = set()
         self._begun = False
         self._closed = False
         self._failures = 0
@@ -90,15 +93,12 @@ class IsolatedCalls:
             TierError: One does not start.
         """
         self._begun = True
-        started: list[TierProcess] = []
         try:
-            while len(started) < self._most:  # all at once, since each takes a second
-                started.append(TierProcess(self._tier.name, self._recipe))
+            started = [self._started() for _ in range(self._most)]  # all at once: it takes a second
             for process in started:
                 process.wait_ready()
         except BaseException:
-            for process in started:
-                process.end()
+            self.close()
             raise
         for process in started:
             self._joined(process)
@@ -177,10 +177,12 @@ class IsolatedCalls:
         """End every process."""
         with self._guard:
             self._closed = True
-            processes = list(self._alive)
-            self._alive.clear()
+            processes = list(self._all)
+            self._all.clear()
         for process in processes:
             process.end()
+        for thread in list(self._threads):
+            thread.join(_LONGEST_CLOSE_S)  # it ends what it has just started
 
     def _begin(self) -> None:
         """Start processes beside the requests, where nobody warmed up."""
@@ -189,48 +191,56 @@ class IsolatedCalls:
         for _ in range(self._most):
             self._start(loop, None)
 
+    def _started(self) -> TierProcess:
+        """Start a process that `close` will end, whatever else happens to it."""
+        process = TierProcess(self._tier.name, self._recipe)
+        with self._guard:
+            self._all.add(process)
+            is_late = self._closed
+        if is_late:
+            process.end()
+        return process
+
     def _joined(self, process: TierProcess) -> None:
         """Let a process that is ready answer."""
-        with self._guard:
-            if not self._closed:
-                self._alive.add(process)
-                self._idle.append(process)
-                self._failures = 0
-        if self._closed:
-            process.end()
-            return
-        self._turns.allow(len(self._alive))
+        self._failures = 0
+        self._ready += 1
+        self._idle.append(process)
+        self._turns.allow(self._ready)
 
     def _lose(self, process: TierProcess) -> None:
         """Kill a process and start another one, while the others answer."""
         process.kill()
-        with self._guard:
-            self._alive.discard(process)
         self._replaced += 1
-        self._turns.allow(len(self._alive))
+        self._ready -= 1
+        self._turns.allow(self._ready)
         self._turns.give_back()
         self._start(asyncio.get_running_loop(), process)
 
     def _start(self, loop: asyncio.AbstractEventLoop, old: TierProcess | None) -> None:
         name = f"feasible-tier-{self._tier.name}"
-        threading.Thread(target=self._replace, args=(loop, old), name=name, daemon=True).start()
+        thread = threading.Thread(target=self._replace, args=(loop, old), name=name, daemon=True)
+        self._threads = {one for one in self._threads if one.is_alive()} | {thread}
+        thread.start()
 
     def _replace(self, loop: asyncio.AbstractEventLoop, old: TierProcess | None) -> None:
         """Start a process, again and again until one is ready; runs on a thread of its own."""
-        if old is not None:
-            old.end()
-        while not self._closed:
+        while old is not None or not self._closed:
+            if old is not None:
+                old.end()
+                with self._guard:
+                    self._all.discard(old)
+                old = None
+                continue
             try:
-                process = TierProcess(self._tier.name, self._recipe)
-                process.wait_ready()
+                old = self._started()
+                old.wait_ready()
             except (FeasibleError, OSError, ValueError, msgspec.MsgspecError):
                 self._failures += 1
                 time.sleep(min(_FIRST_BACKOFF_S * 2**self._failures, _LONGEST_BACKOFF_S))
                 continue
-            try:
-                loop.call_soon_threadsafe(self._joined, process)
-            except RuntimeError:  # the loop is closed: nobody asks any more
-                process.end()
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody asks any more
+                loop.call_soon_threadsafe(self._joined, old)
             return
 
 
