@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 import typer
 
-from feasible.errors import BadInput, BriefError, FeasibleError, nearest
+from feasible.errors import BadInput, FeasibleError
 from feasible.key_commands import keys_app
+from feasible.plan_commands import add_plan_commands
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,6 +39,7 @@ ledger_app = typer.Typer(no_args_is_help=True, help="What happened: the decision
 app.add_typer(brief_app, name="brief")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(keys_app, name="keys")
+add_plan_commands(app)
 
 HOLDS, INFEASIBLE, NO_EVIDENCE = 0, 3, 4
 
@@ -322,27 +324,10 @@ def main() -> None:
 
 
 def open_feature(name: str) -> Feature:
-    """Open a feature folder or a reference system by name.
+    """Open a feature folder or a reference system by name."""
+    from feasible.systems import open_feature as opened
 
-    Raises:
-        BriefError: It is neither.
-    """
-    from feasible.folder import open_folder
-    from feasible.systems import system_folder, system_names
-
-    path = Path(name)
-    if (path / "brief.yaml").is_file():
-        return open_folder(path)
-    folder = system_folder(name)
-    if folder is not None:
-        return open_folder(folder, work=Path(".feasible") / name)
-    close = nearest(name, system_names())
-    raise BriefError(
-        f"no feature {name!r}",
-        asked=f"{path / 'brief.yaml'}, or a reference system of that name",
-        found=f"reference systems: {', '.join(system_names())}",
-        attempt=f"`{close}`?" if close else f"feasible new {name}",
-    )
+    return opened(name)
 
 
 def _verdict(report: PlanReport) -> int:
