@@ -33,7 +33,7 @@ def plans(
     verb: Annotated[
         PlanVerb,
         typer.Argument(
-            help="list: every plan and what it does. shadow, canary: let a plan be asked, or answer, "
+            help="list: every plan and what it does. shadow, canary: a plan is asked, or answers, "
             "a share. promote: let it answer everything. rollback: end the canary; without one, "
             "return to the plan that was live before. stop: end canary and shadow. at: what was "
             "live at a time."
@@ -42,7 +42,7 @@ def plans(
     what: Annotated[
         str | None,
         typer.Argument(
-            help="A plan: its id or the beginning of it, a file, or `newest`; for `at`, a time such "
+            help="A plan: its id, the beginning of it, a file, or `newest`; for `at`, a time such "
             "as 2026-12-01T10:00:00Z."
         ),
     ] = None,
