@@ -114,7 +114,7 @@ class LiveRuntime:
                 for name in missing:
                     made[name] = await asyncio.to_thread(self._make, name)
                 if live.shadow is not None:
-                    check_price((self._runtimes | self._spare | made)[live.shadow.plan].plan)
+                    check_price((self._runtimes | self._spare | made)[live.shadow.plan])
             except BaseException:
                 for runtime in made.values():
                     runtime.close()

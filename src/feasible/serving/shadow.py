@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from feasible.errors import FeasibleError, PlanError
-from feasible.schema import Decision, Plan, PlanShare
+from feasible.schema import Decision, PlanShare
 from feasible.serving.messages import DecideRequest
 from feasible.serving.runtime import Runtime
 
@@ -50,7 +50,7 @@ class Shadow:
         self._runtime = runtime
         self._share = share
         self._record = record
-        self._worst_nusd = _worst_nusd(runtime.plan)
+        self._worst_nusd = check_price(runtime)
         self._cap_nusd = (
             None if share.usd_per_day is None else int(share.usd_per_day * 1e9) // parts
         )
@@ -132,30 +132,16 @@ class Shadow:
         )
 
 
-def check_price(plan: Plan) -> None:
-    """Refuse a plan of which it is not known what a decision can cost.
+def check_price(runtime: Runtime) -> int:
+    """Give the most that a decision of a plan can cost, people left out. Nano-dollars.
 
     Raises:
         PlanError: It is not known.
     """
-    _worst_nusd(plan)
-
-
-def _worst_usd(plan: Plan) -> float | None:
-    """Give the most that the machines of a plan can cost for one decision; None when unknown."""
-    found = [step.worst_cost_usd for step in plan.tiers if step.kind != "person"]
-    known = [usd for usd in found if usd is not None]
-    if len(known) < len(found):
-        return plan.cost_each_usd
-    total = sum(known)
-    return total if plan.cost_each_usd is None else min(total, plan.cost_each_usd)
-
-
-def _worst_nusd(plan: Plan) -> int:
-    worst = _worst_usd(plan)
+    worst = runtime.worst_usd()
     if worst is None:
         raise PlanError(
-            f"it is not known what a decision of plan {plan.id} can cost",
+            f"it is not known what a decision of plan {runtime.plan.id} can cost",
             asked="to ask it in the shadow, for no more than a sum of money a day",
             found="a tier without a worst price",
             attempt="declare `usd` for its tiers or `cost: each` in the brief, and plan again",
