@@ -31,6 +31,7 @@ from feasible.serving.gate import ANY_KEY, ANYBODY, Gate, Headers
 from feasible.serving.key_file import KeyScope
 from feasible.serving.keys import ApiKeys
 from feasible.serving.label_intake import LabelIntake
+from feasible.serving.live import AnyRuntime
 from feasible.serving.messages import DecideRequest, Problem
 from feasible.serving.metrics import Metrics
 from feasible.serving.observer import Observer
@@ -47,7 +48,7 @@ from feasible.serving.problems import (
     problem_of,
 )
 from feasible.serving.replies import reply_of, shortened
-from feasible.serving.runtime import Decided, Runtime
+from feasible.serving.runtime import Decided
 
 __all__ = ["Service", "build_app"]
 
@@ -73,11 +74,14 @@ class Service:
         gate: Says who may come in.
         max_in_flight: Requests answered at once; more are refused with Retry-After.
         observer: Told of every answer once it has left.
+
+    Attributes:
+        all_figures: For one of several processes: from its own figures gives those of all.
     """
 
     def __init__(
         self,
-        runtime: Runtime,
+        runtime: AnyRuntime,
         *,
         headroom: Callable[[], Sequence[HeadroomRow]],
         on_label: Callable[[Label], None],
@@ -93,6 +97,7 @@ class Service:
         self._pressure = Pressure(lambda: runtime.in_flight, most=max_in_flight)
         runtime.high_mark = self._pressure.high_mark
         self._pages = Pages(runtime, headroom=headroom)
+        self.all_figures: Callable[[bytes], Awaitable[bytes]] | None = None
         self._metrics = Metrics(
             in_flight=lambda: runtime.in_flight,
             open_breakers=lambda: len(runtime.open_breakers()),
@@ -342,7 +347,15 @@ class Service:
         return self._pages.ready(draining=self.draining)
 
     async def _metrics_text(self, _request: Request) -> Response:
-        return Response(self._metrics.text(), media_type=self._metrics.content_type)
+        await self._pages.look()
+        text = self._metrics.text()
+        if self.all_figures is not None:
+            text = await self.all_figures(text)
+        return Response(text, media_type=self._metrics.content_type)
+
+    def figures(self) -> bytes:
+        """Give the figures of this process in Prometheus' text format."""
+        return self._metrics.text()
 
     async def _openapi(self, _request: Request) -> Response:
         return self._json(openapi((self.runtime.plan.feature, self.runtime.plan.id)))
@@ -374,7 +387,7 @@ class Service:
 
 
 def build_app(
-    runtime: Runtime,
+    runtime: AnyRuntime,
     *,
     headroom: Callable[[], Sequence[HeadroomRow]] = tuple,
     on_label: Callable[[Label], None] = lambda _label: None,

@@ -94,6 +94,7 @@ class Runtime:
         self.open_breakers = self._walker.open_breakers
         self.call_figures = self._walker.figures
         self.close = self._walker.close
+        self.worst_usd = self._walker.worst_usd
         self._commit = CommitTime()
         self._by_key = {} if under_way is None else under_way
 
