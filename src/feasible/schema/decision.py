@@ -67,6 +67,8 @@ class Decision(_Noun, frozen=True, kw_only=True):
     """A person answers later."""
     request: Any = None
     idempotency_key: str | None = None
+    at_most_nusd: int | None = None
+    """Most that it may have cost, where that is not known: what budgets count it with."""
 
 
 class Label(_Noun, frozen=True, kw_only=True):
