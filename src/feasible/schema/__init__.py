@@ -33,6 +33,7 @@ from feasible.schema.brief_file import BriefFile, brief_schema, dump_brief, load
 from feasible.schema.calling import BreakerRule, breaker_rule, hedge_delay_s
 from feasible.schema.decision import (
     Decision,
+    Event,
     HeadroomRow,
     Label,
     LabelSelection,
@@ -110,6 +111,7 @@ __all__ = [
     "DataSet",
     "DataUsed",
     "Decision",
+    "Event",
     "EvidenceLine",
     "Example",
     "Examples",
