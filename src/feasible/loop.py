@@ -51,6 +51,7 @@ from feasible.schema import (
     PlanCheck,
     PlanReport,
     Schedule,
+    TierKind,
     add_look,
     brief_fingerprint,
     brief_of,
@@ -67,7 +68,7 @@ from feasible.service import (
     tracker_of,
     versions_now,
 )
-from feasible.serving import FrontOptions
+from feasible.serving import FrontOptions, standing_by, with_money
 from feasible.tiers import FittableTier, Tier
 
 __all__ = [
@@ -294,7 +295,9 @@ def headroom(feature: Feature, *, ledger_url: str | None = None) -> list[Headroo
         )
     ledger = open_ledger(ledger_url or feature.ledger_url, write=False)
     try:
-        return tracker_of(feature, made, ledger).rows()
+        rows = tracker_of(feature, made, ledger).rows()
+        people = [t.name for t in feature.brief.layers.tiers if t.kind is TierKind.PERSON]
+        return with_money(rows, standing_by(ledger, made, people=people, clock=SystemClock()))
     finally:
         ledger.close()
 

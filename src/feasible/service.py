@@ -30,13 +30,17 @@ from feasible.serving import (
     observer_of,
     run,
     send_failure,
+    with_money,
 )
+from feasible.state import SqliteState, State
 from feasible.tiers import FittableTier, Tier
 
 __all__ = [
+    "begin_state",
     "planned_tiers",
     "serve_alone",
     "serve_by_workers",
+    "state_path",
     "tiers_now",
     "tracker_of",
     "versions_now",
@@ -76,7 +80,9 @@ def serve_alone(
     with ExitStack() as opened:
         ledger = open_ledger(ledger_url)
         opened.callback(ledger.close)
-        app, told = _app(feature, ledger, front, opened, shared=None)
+        state = begin_state(ledger_url)
+        opened.callback(state.close)
+        app, told = _app(feature, ledger, front, opened, state, shared=None)
         opened.callback(app.runtime.close)
         sock = listen(host, port)
         opened.callback(sock.close)
@@ -101,6 +107,7 @@ def serve_by_workers(
     with ExitStack() as opened:
         lock = ServiceLock(ledger_path(ledger_url).resolve())
         opened.callback(lock.release)
+        begin_state(ledger_url).close()
         sock = listen(host, port)
         opened.callback(sock.close)
 
@@ -145,9 +152,31 @@ def _work(job: _Job, control: Control) -> None:
         ledger = open_ledger(job.ledger, lock=job.lock)
         opened.callback(ledger.close)
         shared = ledger_path(job.ledger).resolve()
-        app, control.ready = _app(feature, ledger, job.front, opened, shared=shared)
+        state = SqliteState(state_path(job.ledger))
+        opened.callback(state.close)
+        app, control.ready = _app(feature, ledger, job.front, opened, state, shared=shared)
         opened.callback(app.runtime.close)
         run(app, socket.socket(fileno=job.sock), control=control)
+
+
+def state_path(ledger_url: str) -> Path:
+    """Give the file of what the workers of a service share, beside its ledger."""
+    path = ledger_path(ledger_url).resolve()
+    return path.with_name(f"{path.name}.state")
+
+
+def begin_state(ledger_url: str) -> SqliteState:
+    """Open what workers share as a service starts: the ledger says what was spent before.
+
+    Only for whoever holds the ledger's lock, before any worker is there. Reservations of a service
+    that was killed stay until their lease is over.
+
+    Raises:
+        StateError: It cannot be written.
+    """
+    state = SqliteState(state_path(ledger_url), anew=True)
+    state.begin()
+    return state
 
 
 def _say_ready(
@@ -164,6 +193,7 @@ def _app(
     ledger: Ledger,
     front: FrontOptions,
     opened: ExitStack,
+    state: State,
     *,
     shared: Path | None,
 ) -> tuple[Service, tuple[str, ...]]:
@@ -179,6 +209,8 @@ def _app(
         specs=feature.brief.layers.tiers,
         slices=slices,
         on_decision=tracker.add_decision,
+        state=state,
+        several=shared is not None,
     )
     runtime.warm_up()
     gate, told = gate_of(front, shared=shared)
@@ -186,7 +218,7 @@ def _app(
     opened.callback(close)
     app = build_app(
         runtime,
-        headroom=tracker.rows,
+        headroom=lambda: with_money(tracker.rows(), runtime.standing()),
         on_label=tracker.add_label,
         gate=gate,
         max_in_flight=front.max_in_flight,

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
-__all__ = ["Decision", "Event", "HeadroomRow", "Label", "LabelSelection", "LabelSource", "PathStep"]
+__all__ = [
+    "BUDGET",
+    "Decision",
+    "Event",
+    "HeadroomRow",
+    "Label",
+    "LabelSelection",
+    "LabelSource",
+    "PathStep",
+]
+
+BUDGET: Final = "budget"
+"""Why a tier was passed over whose price the money of a day, a month or a mean does not allow."""
 
 LabelSource = Literal["proxy", "human", "outcome"]
 LabelSelection = Literal["organic", "review", "audit", "explored"]

@@ -5,6 +5,7 @@ the ledger. This room never chooses a threshold, judges a promise or joins a lab
 """
 
 from feasible.serving.asgi import Service, build_app
+from feasible.serving.budget import Budgets, Standing, standing_by, with_money
 from feasible.serving.channel import send_failure
 from feasible.serving.gate import Gate
 from feasible.serving.key_file import KeyScope, default_key_file, new_key, read_keys, revoke_key
@@ -18,6 +19,7 @@ from feasible.serving.supervisor import Supervisor
 
 __all__ = [
     "ApiKeys",
+    "Budgets",
     "Control",
     "DecideRequest",
     "Decided",
@@ -30,6 +32,7 @@ __all__ = [
     "Problem",
     "Runtime",
     "Service",
+    "Standing",
     "Supervisor",
     "build_app",
     "default_key_file",
@@ -44,4 +47,6 @@ __all__ = [
     "revoke_key",
     "run",
     "send_failure",
+    "standing_by",
+    "with_money",
 ]

@@ -18,17 +18,34 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+import msgspec
+
 from feasible.clock import Clock
 from feasible.errors import StateError
-from feasible.schema import Decision, Plan, SpendLimit, TierKind
-from feasible.state import ORDINARY, Limit, Part, Refusal, Reservation, Spending, State
-from feasible.tiers import Tier
+from feasible.ledger import Ledger
+from feasible.schema import Decision, HeadroomRow, Plan, SpendLimit
+from feasible.state import (
+    ORDINARY,
+    Limit,
+    MemoryState,
+    Part,
+    Refusal,
+    Reservation,
+    Spending,
+    State,
+)
+from feasible.units import format_usd
 
-__all__ = ["Budgets", "SetAside", "Standing"]
+__all__ = ["Budgets", "SetAside", "Standing", "standing_by", "with_money"]
 
 _LOG: Final = logging.getLogger(__name__)
 _MOST_UNSETTLED: Final = 10_000
 _NUSD: Final = 1e9
+_WHEN: Final = {
+    "day": "today (UTC)",
+    "month": "this month (UTC)",
+    "decision": "that today's decisions have earned (UTC)",
+}
 _DUST: Final = 1e-3
 """Nano-dollars that floating point may add or lose."""
 
@@ -81,7 +98,8 @@ class Budgets:
 
     Args:
         plan: What is promised, and who has priority.
-        tiers: Every tier of the feature by name.
+        worst_usd: Tier of the plan or of its fallbacks -> most that one call costs; None: unknown.
+        people: Tiers that are people.
         state: Where money is set aside.
         clock: Where time comes from.
         most_calls: Tier -> calls of it that one request may cost; 1 when absent.
@@ -95,7 +113,8 @@ class Budgets:
     def __init__(
         self,
         plan: Plan,
-        tiers: Mapping[str, Tier],
+        worst_usd: Mapping[str, float | None],
+        people: Iterable[str],
         state: State,
         *,
         clock: Clock,
@@ -106,13 +125,12 @@ class Budgets:
         self._priority = dict(plan.priority)
         self._state = state
         self._clock = clock
-        names = dict.fromkeys([*(step.name for step in plan.tiers), *plan.fallback.values()])
-        self._worst_usd = {name: tiers[name].worst_usd_per_call for name in names}
+        self._worst_usd = dict(worst_usd)
         self._most_calls = most_calls or {}
-        self._people = {name for name in names if tiers[name].kind is TierKind.PERSON}
+        self._people = frozenset(people)
         trifling = self._trifling()
         self.guarded = frozenset(
-            name for name in names if self._concerns(name) and name not in trifling
+            name for name in worst_usd if self._concerns(name) and name not in trifling
         )
         self._noted: dict[Part, Spending] = {}
         self._unsettled: list[tuple[Reservation, int | None]] = []
@@ -288,7 +306,7 @@ class Budgets:
         """Give what a day may spend before its decisions have earned it."""
         if limit.burst_usd is not None:
             return limit.burst_usd
-        counting = self._worst_usd.keys() - (self._people if limit.without_people else set())
+        counting = self._worst_usd.keys() - (self._people if limit.without_people else frozenset())
         dearest = sum(self._worst_usd[name] or 0.0 for name in counting)
         # What is kept for others is not there for an ordinary request, which may be the first.
         return dearest / (1 - self._kept) if self._kept < 1 else dearest
@@ -372,6 +390,39 @@ class Budgets:
             else f"{limit.objective} {now:%Y-%m-%d}"
             for limit in self._limits
         }
+
+
+def standing_by(
+    ledger: Ledger, plan: Plan, *, people: Iterable[str], clock: Clock
+) -> list[Standing]:
+    """Say how the money of a plan stands by what is on record; reservations are not.
+
+    Args:
+        ledger: What is on record.
+        plan: What is promised.
+        people: Tiers that are people.
+        clock: Says which day it is.
+    """
+    if not plan.spend:
+        return []
+    worst_usd = {step.name: step.worst_cost_usd for step in plan.tiers}
+    budgets = Budgets(plan, worst_usd, people, MemoryState(clock=clock), clock=clock)
+    budgets.adopt(ledger.decisions(since=budgets.since()))
+    return budgets.standing()
+
+
+def with_money(rows: Iterable[HeadroomRow], standing: Iterable[Standing]) -> list[HeadroomRow]:
+    """Say in the headroom table what is spent of the money that budgets keep."""
+    by_id = {one.objective: one for one in standing}
+    return [_with_money(row, by_id.get(row.objective)) for row in rows]
+
+
+def _with_money(row: HeadroomRow, one: Standing | None) -> HeadroomRow:
+    if one is None:
+        return row
+    spent = format_usd(one.spent_usd + one.held_usd)
+    told = f"spent {spent} of {format_usd(one.allowed_usd)} {_WHEN[one.per]}"
+    return msgspec.structs.replace(row, note=f"{row.note}; {told}")
 
 
 def _is_about(limit: SpendLimit, slices: tuple[str, ...]) -> bool:

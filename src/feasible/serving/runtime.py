@@ -12,8 +12,8 @@ import msgspec
 from feasible.clock import Clock, SystemClock
 from feasible.errors import KeyTaken, RequestError, nearest
 from feasible.ledger import Ledger, decision_id_at
-from feasible.schema import Decision, Plan, TierSpec
-from feasible.serving.budget import Budgets
+from feasible.schema import Decision, Plan, TierKind, TierSpec
+from feasible.serving.budget import Budgets, Standing
 from feasible.serving.claims import KeyClaims
 from feasible.serving.commit_time import CommitTime
 from feasible.serving.incoming import MOST_DEPTH, content_of, is_deeper
@@ -108,6 +108,10 @@ class Runtime:
         self._keys = KeyClaims(state, ledger, self._clock) if several and state else None
         self._by_key = {} if under_way is None else under_way
 
+    def standing(self) -> list[Standing]:
+        """Say how the money of many decisions stands; empty without a limit on it."""
+        return [] if self.budgets is None else self.budgets.standing()
+
     def _is_pressed(self) -> bool:
         return self.high_mark is not None and self.in_flight >= self.high_mark
 
@@ -178,8 +182,14 @@ class Runtime:
         """Give the money of a plan's decisions, with what the ledger says was spent of it."""
         if state is None or not plan.spend:
             return None
+        most_calls = self._walker.most_calls()
         budgets = Budgets(
-            plan, tiers, state, clock=self._clock, most_calls=self._walker.most_calls()
+            plan,
+            {name: tiers[name].worst_usd_per_call for name in most_calls},
+            [name for name in most_calls if tiers[name].kind is TierKind.PERSON],
+            state,
+            clock=self._clock,
+            most_calls=most_calls,
         )
         budgets.adopt(self.ledger.decisions(since=budgets.since()))
         return budgets

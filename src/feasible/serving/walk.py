@@ -23,7 +23,7 @@ from feasible.cascade import (
 )
 from feasible.clock import Clock
 from feasible.errors import FeasibleError, PlanError, RequestError
-from feasible.schema import Answer, Plan, TierKind, TierSpec, breaker_rule
+from feasible.schema import BUDGET, Answer, Plan, TierKind, TierSpec, breaker_rule
 from feasible.serving.breaker import Breaker
 from feasible.serving.budget import Budgets
 from feasible.serving.calls import (
@@ -43,8 +43,6 @@ from feasible.tiers import RememberingTier, Tier
 
 __all__ = ["NOBODY", "Given", "Walk", "Walker"]
 
-BUDGET: Final = "budget"
-"""Why a tier was passed over whose price the money of a day, a month or a mean does not allow."""
 _MARGIN_S: Final = 5.0
 """How long a decision that is made may take to be on record."""
 _WARM_UP: Final = {"text": "warm up"}
