@@ -14,7 +14,9 @@
     │   └── TierUnavailable       what a tier asks cannot be reached or is busy: ask again later
     ├── LedgerError               decisions cannot be written or read
     │   ├── LedgerLocked          another service writes this ledger
+    │   ├── KeyTaken              an idempotency key belongs to another decision
     │   └── LedgerDamaged         the file is not a whole ledger
+    ├── StateError                what workers share cannot be written or read
     └── EngineMissing             an extra or a weights archive is not installed
 
 An error tells what was asked, what was found and what to try, and carries its numbers as
@@ -36,12 +38,14 @@ __all__ = [
     "EngineMissing",
     "FeasibleError",
     "FeatureError",
+    "KeyTaken",
     "LedgerDamaged",
     "LedgerError",
     "LedgerLocked",
     "ModelFileError",
     "PlanError",
     "RequestError",
+    "StateError",
     "TierError",
     "TierUnavailable",
     "nearest",
@@ -161,8 +165,31 @@ class LedgerLocked(LedgerError):
     """Another service writes this ledger."""
 
 
+class KeyTaken(LedgerError):
+    """An idempotency key belongs to another decision; nothing was written.
+
+    Args:
+        message: The headline.
+        key: The idempotency key.
+        holder: Id of the decision that has it.
+        attempt: What to try next.
+    """
+
+    def __init__(
+        self, message: str, *, key: str = "", holder: str = "", attempt: str | None = None
+    ) -> None:
+        """Keep whose the key is."""
+        super().__init__(message, attempt=attempt)
+        self.key = key
+        self.holder = holder
+
+
 class LedgerDamaged(LedgerError):
     """The file is not a whole ledger."""
+
+
+class StateError(FeasibleError):
+    """What workers share cannot be written or read."""
 
 
 class EngineMissing(FeasibleError):

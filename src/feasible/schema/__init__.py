@@ -33,12 +33,14 @@ from feasible.schema.brief_file import BriefFile, brief_schema, dump_brief, load
 from feasible.schema.calling import BreakerRule, breaker_rule, hedge_delay_s
 from feasible.schema.decision import (
     Decision,
+    Event,
     HeadroomRow,
     Label,
     LabelSelection,
     LabelSource,
     PathStep,
 )
+from feasible.schema.live import LivePlans, PlanAct, PlanChange, PlanShare, changed
 from feasible.schema.looks import Look, Schedule, add_look, read_looks, sample_of
 from feasible.schema.plan import (
     DEFAULT_GROUP,
@@ -85,6 +87,7 @@ from feasible.schema.rows import (
     Request,
     zero_one_loss,
 )
+from feasible.schema.spending import SpendLimit, spend_limits
 
 __all__ = [
     "ABSTAIN",
@@ -108,6 +111,7 @@ __all__ = [
     "DataSet",
     "DataUsed",
     "Decision",
+    "Event",
     "EvidenceLine",
     "Example",
     "Examples",
@@ -130,6 +134,7 @@ __all__ = [
     "LatencyForecast",
     "Layers",
     "LeftOut",
+    "LivePlans",
     "Look",
     "Loss",
     "Metric",
@@ -138,8 +143,11 @@ __all__ = [
     "ObjectiveRule",
     "PathStep",
     "Plan",
+    "PlanAct",
+    "PlanChange",
     "PlanCheck",
     "PlanReport",
+    "PlanShare",
     "PlanTier",
     "Posterior",
     "Profile",
@@ -151,6 +159,7 @@ __all__ = [
     "Schedule",
     "Sensitivity",
     "ServingLayer",
+    "SpendLimit",
     "Spread",
     "Swing",
     "TierKind",
@@ -167,6 +176,7 @@ __all__ = [
     "brief_fingerprint",
     "brief_of",
     "brief_schema",
+    "changed",
     "dump_brief",
     "hedge_delay_s",
     "load_brief",
@@ -174,6 +184,7 @@ __all__ = [
     "read_looks",
     "read_plan",
     "sample_of",
+    "spend_limits",
     "write_json",
     "zero_one_loss",
 ]

@@ -18,19 +18,21 @@ from feasible.errors import FeasibleError
 from feasible.schema import HeadroomRow, Label
 from feasible.serving.batch import decide_batch
 from feasible.serving.bodies import (
-    MAX_BATCH_BYTES,
     MAX_DECIDE_BYTES,
     MAX_LABELS_BYTES,
+    MAX_TEXTS_BYTES,
     Gone,
     LargeBodies,
     body,
 )
+from feasible.serving.chat import ChatFront, chat_error, speaks_chat
 from feasible.serving.gate import ANY_KEY, ANYBODY, Gate, Headers
 from feasible.serving.key_file import KeyScope
 from feasible.serving.keys import ApiKeys
 from feasible.serving.label_intake import LabelIntake
 from feasible.serving.messages import DecideRequest, Problem
 from feasible.serving.metrics import Metrics
+from feasible.serving.observer import Observer
 from feasible.serving.openapi import openapi
 from feasible.serving.pages import Pages
 from feasible.serving.pressure import MOST_IN_FLIGHT, Pressure
@@ -69,6 +71,7 @@ class Service:
         on_label: Told each label once it is durable.
         gate: Says who may come in.
         max_in_flight: Requests answered at once; more are refused with Retry-After.
+        observer: Told of every answer once it has left.
     """
 
     def __init__(
@@ -79,20 +82,25 @@ class Service:
         on_label: Callable[[Label], None],
         gate: Gate,
         max_in_flight: int = MOST_IN_FLIGHT,
+        observer: Observer | None = None,
     ) -> None:
         self.runtime = runtime
         self.draining = False
         self.last_request_s = time.monotonic()
         self._gate = gate
         self._pressure = Pressure(lambda: runtime.in_flight, most=max_in_flight)
+        runtime.high_mark = self._pressure.high_mark
+        self._pages = Pages(runtime, headroom=headroom)
         self._metrics = Metrics(
             in_flight=lambda: runtime.in_flight,
             open_breakers=lambda: len(runtime.open_breakers()),
+            objectives=self._pages.headroom_rows,
             call_figures=runtime.call_figures,
         )
+        self._observer = observer
         self._labels = LabelIntake(runtime, on_label=on_label, metrics=self._metrics)
         self._large = LargeBodies()
-        self._pages = Pages(runtime, headroom=headroom)
+        self._chat = ChatFront(lambda: runtime.plan, self.answer)
         self._encoder = msgspec.json.Encoder()
         self._decode = msgspec.json.Decoder(DecideRequest).decode
         self._needs: dict[str, frozenset[KeyScope]] = {}
@@ -110,7 +118,7 @@ class Service:
             try:
                 told = self._let_in(scope, headers, arrived_s)
             except FeasibleError as error:
-                await self._send_error(send, error)
+                await self._send_error(send, error, scope["path"])
                 return
         if scope["path"] == "/v1/decide" and scope["method"] == "POST":
             await self._decide(headers, receive, send, arrived_s, told)
@@ -158,16 +166,20 @@ class Service:
         except Gone:
             return
         except FeasibleError as error:
-            await self._send_error(send, error, told)
+            await self._send_error(send, error, "/v1/decide", told)
             return
         except Exception:  # noqa: BLE001  the edge of the process: whoever asked hears of it
             _LOG.exception("a request could not be answered")
-            await self._send_error(send, _our_fault(), told)
+            await self._send_error(send, _our_fault(), "/v1/decide", told)
             return
         self._count(decided)
         await self._send(send, 200, _JSON, self._encoder.encode(reply_of(decided)), told)
+        if self._observer is not None:
+            self._observer.decided(decided, headers)
 
-    async def answer(self, asked: DecideRequest, *, arrived_s: float) -> Decided:
+    async def answer(
+        self, asked: DecideRequest, arrived_s: float, headers: Mapping[bytes, bytes]
+    ) -> Decided:
         """Decide one request of a batch or a chat, as `/v1/decide` would.
 
         Raises:
@@ -176,6 +188,8 @@ class Service:
         self._pressure.check()
         decided = await self.runtime.decide(asked, arrived_s=arrived_s)
         self._count(decided)
+        if self._observer is not None:
+            self._observer.decided(decided, headers)
         return decided
 
     def _count(self, decided: Decided) -> None:
@@ -187,12 +201,15 @@ class Service:
                 in_time=decided.within.get("deadline"),
             )
 
-    async def _send_error(self, send: Send, error: FeasibleError, told: Headers = ()) -> None:
+    async def _send_error(
+        self, send: Send, error: FeasibleError, path: str, told: Headers = ()
+    ) -> None:
         problem = problem_of(error)
-        self._metrics.refused(problem.status)
-        content = self._encoder.encode(problem)
-        headers = [*headers_of(error), *told]
-        await self._send(send, problem.status, _PROBLEM, content, headers)
+        as_chat = speaks_chat(path)
+        self._note_refusal(problem, path)
+        content = self._encoder.encode(chat_error(problem) if as_chat else problem)
+        kind = _JSON if as_chat else _PROBLEM
+        await self._send(send, problem.status, kind, content, [*headers_of(error), *told])
 
     async def _send(
         self, send: Send, status: int, content_type: bytes, content: bytes, more: Headers = ()
@@ -227,6 +244,9 @@ class Service:
         table: list[tuple[str, str, _Handler, frozenset[KeyScope]]] = [
             ("POST", "/v1/decide", self._decide_is_above, _DECIDE),
             ("POST", "/v1/decide/batch", self._batch, _DECIDE),
+            ("POST", "/v1/chat/completions", self._complete, _DECIDE),
+            ("GET", "/v1/models", self._chat.models, _DECIDE),
+            ("GET", "/v1/models/{model}", self._chat.model, _DECIDE),
             ("POST", "/v1/labels", self._take_labels, _LABEL),
             ("GET", "/v1/decisions/{decision_id}", pages.decision, _FIND),
             ("GET", "/v1/plan", pages.plan, _WATCH),
@@ -257,21 +277,28 @@ class Service:
             except Gone:
                 return Response(status_code=400)
             except FeasibleError as error:
-                return self._refusal(error)
+                return self._refusal(request, error)
             except Exception:  # noqa: BLE001  the edge of the process: whoever asked hears of it
                 _LOG.exception("a request could not be answered")
-                return self._refusal(_our_fault())
+                return self._refusal(request, _our_fault())
 
         return handled
 
-    def _refusal(self, error: FeasibleError) -> Response:
-        return self._problem(problem_of(error), headers_of(error))
-
-    def _problem(self, problem: Problem, headers: Headers = ()) -> Response:
-        self._metrics.refused(problem.status)
-        response = self._json(problem, status=problem.status, media_type=_PROBLEM.decode())
-        response.raw_headers.extend(headers)
+    def _refusal(self, request: Request, error: FeasibleError) -> Response:
+        response = self._problem(request, problem_of(error))
+        response.raw_headers.extend(headers_of(error))
         return response
+
+    def _note_refusal(self, problem: Problem, path: str) -> None:
+        self._metrics.refused(problem.status)
+        if self._observer is not None:
+            self._observer.refused(problem, path)
+
+    def _problem(self, request: Request, problem: Problem) -> Response:
+        self._note_refusal(problem, request.url.path)
+        if speaks_chat(request.url.path):
+            return self._json(chat_error(problem), status=problem.status)
+        return self._json(problem, status=problem.status, media_type=_PROBLEM.decode())
 
     def _json(self, value: Any, *, status: int = 200, media_type: str = _JSON.decode()) -> Response:
         return Response(self._encoder.encode(value), status_code=status, media_type=media_type)
@@ -284,22 +311,25 @@ class Service:
         arrived_s = time.monotonic()
         headers = dict(request.scope["headers"])
         with self._large.one():
-            content = await body(headers, request.receive, MAX_BATCH_BYTES)
+            content = await body(headers, request.receive, MAX_TEXTS_BYTES)
             caller = request.scope.get("state", {}).get("caller")
             reply = await decide_batch(
                 content,
                 headers.get(b"x-deadline-ms"),
-                answer=lambda asked: self.answer(asked, arrived_s=arrived_s),
+                answer=lambda asked: self.answer(asked, arrived_s, headers),
                 # The first is paid for at the gate.
                 charge=lambda: self._gate.charge(caller, time.monotonic()) if caller else None,
             )
         return self._json(reply)
 
+    async def _complete(self, request: Request) -> Response:
+        return await self._chat.complete(request, arrived_s=time.monotonic())
+
     async def _take_labels(self, request: Request) -> Response:
         with self._large.one():
             content = await body(dict(request.scope["headers"]), request.receive, MAX_LABELS_BYTES)
             taken = await self._labels.take(content)
-        return self._problem(taken) if isinstance(taken, Problem) else self._json(taken)
+        return self._problem(request, taken) if isinstance(taken, Problem) else self._json(taken)
 
     async def _ready(self, _request: Request) -> Response:
         return self._pages.ready(draining=self.draining)
@@ -308,26 +338,28 @@ class Service:
         return Response(self._metrics.text(), media_type=self._metrics.content_type)
 
     async def _openapi(self, _request: Request) -> Response:
-        return self._json(openapi())
+        return self._json(openapi((self.runtime.plan.feature, self.runtime.plan.id)))
 
     async def _no_such_address(self, request: Request, _error: Exception) -> Response:
         return self._problem(
+            request,
             Problem(
                 title="there is no such address",
                 status=NOT_FOUND,
                 asked=f"{request.method} {request.url.path[:200]}",
                 attempt="GET /openapi.json lists the addresses",
-            )
+            ),
         )
 
     async def _no_such_method(self, request: Request, error: Exception) -> Response:
         response = self._problem(
+            request,
             Problem(
                 title="this address takes another method",
                 status=405,
                 asked=f"{request.method} {request.url.path[:200]}",
                 attempt="GET /openapi.json lists the addresses",
-            )
+            ),
         )
         allowed = (getattr(error, "headers", None) or {}).get("Allow", "POST")
         response.headers["allow"] = allowed
@@ -341,6 +373,7 @@ def build_app(
     on_label: Callable[[Label], None] = lambda _label: None,
     gate: Gate | None = None,
     max_in_flight: int = MOST_IN_FLIGHT,
+    observer: Observer | None = None,
 ) -> Service:
     """Build the ASGI application of a runtime.
 
@@ -350,6 +383,7 @@ def build_app(
         on_label: Told each label once it is durable.
         gate: Says who may come in; everybody when absent.
         max_in_flight: Requests answered at once; more are refused with Retry-After.
+        observer: Told of every answer once it has left; nobody when absent.
     """
     return Service(
         runtime,
@@ -357,6 +391,7 @@ def build_app(
         on_label=on_label,
         gate=gate or Gate(ApiKeys()),
         max_in_flight=max_in_flight,
+        observer=observer,
     )
 
 

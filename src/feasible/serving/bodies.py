@@ -7,24 +7,24 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from feasible.serving.problems import TOO_LARGE, UNAVAILABLE, Refused
+from feasible.serving.problems import TOO_LARGE, TOO_SLOW, UNAVAILABLE, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from starlette.types import Receive
 
-__all__ = ["MAX_BATCH_BYTES", "MAX_DECIDE_BYTES", "MAX_LABELS_BYTES", "Gone", "LargeBodies", "body"]
+__all__ = ["MAX_DECIDE_BYTES", "MAX_LABELS_BYTES", "MAX_TEXTS_BYTES", "Gone", "LargeBodies", "body"]
 
 MAX_DECIDE_BYTES: Final = 64 * 1024
-MAX_BATCH_BYTES: Final = 1024 * 1024
+MAX_TEXTS_BYTES: Final = 1024 * 1024
 MAX_LABELS_BYTES: Final = 4 * 1024 * 1024
 _SLOWEST_S: Final = 30.0
 _MOST_LARGE: Final = 16
 
 
 class Gone(Exception):
-    """The client went away, or took too long, before its body was whole."""
+    """The client went away before its body was whole."""
 
 
 async def body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
@@ -36,7 +36,7 @@ async def body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> 
         limit: Bytes.
 
     Raises:
-        Refused: It is larger.
+        Refused: It is larger, or did not arrive in time.
         Gone: The client went away.
     """
     length = headers.get(b"content-length", b"")
@@ -52,7 +52,12 @@ async def body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> 
         async with asyncio.timeout(_SLOWEST_S):  # for bodies in parts alone: a timer is not free
             return await _parts(message, receive, limit)
     except TimeoutError as error:
-        raise Gone from error
+        raise Refused(
+            "the body did not arrive in time",
+            status=TOO_SLOW,
+            asked=f"all of it within {_SLOWEST_S:g} s",
+            headers=((b"connection", b"close"),),
+        ) from error
 
 
 async def _parts(message: Mapping[str, object], receive: Receive, limit: int) -> bytes:

@@ -19,7 +19,8 @@ SECURITY_HEADERS: Final = (
 """On every answer: what is served here is data, for whoever asked and nobody else."""
 
 _LONGEST_HEAD: Final = 128 * 1024
-"""Bytes; a body that comes in the same packet as its head counts once."""
+"""Bytes of request line and headers; what came in one packet with other things is counted once the
+head is whole."""
 _MOST_HEADERS: Final = 100
 _HEAD_S: Final = 20.0
 """A connection that has not sent a whole head by then is dropped."""
@@ -45,13 +46,17 @@ _HEAD_TOO_LONG: Final = _refusal(
 )
 
 
+_NO_HTTP: Final = _refusal(b"400 Bad Request", b"this is not HTTP/1.1 as we read it")
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """Refuses connections beyond a limit and heads longer, or slower, than anybody needs."""
 
     most = min(MOST_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _SPARE_FILES)
     """Connections; fewer where the process may open fewer files."""
     _head_bytes = 0
-    _in_head = True
+    _in_head = False
+    _begins_here = False
     _is_refused = False
     _head_timer: asyncio.TimerHandle | None = None
 
@@ -69,25 +74,42 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count what belongs to a head."""
+        """Read on, and count what belongs to a head that is not whole yet."""
         if self._is_refused:
             return
-        if self._in_head:
+        self._begins_here = False
+        super().data_received(data)
+        if self._in_head and not self._begins_here and not self._is_refused:
             self._head_bytes += len(data)
             if self._head_bytes > _LONGEST_HEAD:
                 self._refuse(_HEAD_TOO_LONG)
-                return
-        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        """Note that a head begins."""
+        self._in_head = self._begins_here = True
+        self._head_bytes = 0
+        super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Note that the body begins."""
+        """Note that the body begins, and refuse a head that nobody needs."""
         self._in_head = False
         if self._head_timer is not None:
             self._stop_timer()
-        if len(self.headers) > _MOST_HEADERS:
+        headers = self.headers
+        if len(headers) > _MOST_HEADERS or self._is_long(headers):
             self._refuse(_HEAD_TOO_LONG)
-            return
+        else:
+            self.on_bounded_head()
+
+    def on_bounded_head(self) -> None:
+        """Begin a request whose head is no longer than it may be."""
         super().on_headers_complete()
+
+    def _is_long(self, headers: list[tuple[bytes, bytes]]) -> bool:
+        size = len(self.url)
+        for name, value in headers:
+            size += len(name) + len(value)
+        return size > _LONGEST_HEAD
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body."""
@@ -95,11 +117,14 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Note that the next head begins."""
-        if self._is_refused:
-            return
-        self._in_head, self._head_bytes = True, 0
-        super().on_message_complete()
+        """End a request, unless it was refused."""
+        if not self._is_refused:
+            super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Say that what came is no HTTP, in the form of all other errors."""
+        del msg
+        self._refuse(_NO_HTTP)
 
     def _refuse(self, answer: bytes) -> None:
         self._is_refused = True
@@ -107,10 +132,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _too_slow(self) -> None:
-        """Drop a connection whose first head is not whole; later ones have uvicorn's own limit."""
-        if self._in_head:
-            self._is_refused = True
-            self.transport.close()
+        """Drop a connection whose first head is not whole."""
+        self._is_refused = True
+        self.transport.close()
 
     def _stop_timer(self) -> None:
         if self._head_timer is not None:

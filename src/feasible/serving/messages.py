@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -18,10 +18,13 @@ __all__ = [
     "DecideRequest",
     "DecisionReply",
     "HeadroomReply",
+    "HealthReply",
     "LabelIn",
     "LabelsReply",
     "LabelsRequest",
     "Problem",
+    "ReadyReply",
+    "ShortText",
 ]
 
 MAX_LABELS = 10_000
@@ -30,7 +33,7 @@ MAX_LABELS = 10_000
 MAX_BATCH = 100
 """Most requests of one batch."""
 
-_ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
 class DecideRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,11 +41,11 @@ class DecideRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     request: dict[str, Any]
     """The request as the tiers see it; a text feature's is `{"text": "..."}`."""
-    idempotency_key: _ShortText | None = None
+    idempotency_key: ShortText | None = None
     """The same key with the same request gives the same decision, for as long as the ledger."""
     deadline_ms: Annotated[float, msgspec.Meta(gt=0)] | None = None
     """Time that this caller has. Milliseconds; it can shorten the plan's deadline only."""
-    slices: Annotated[tuple[_ShortText, ...], msgspec.Meta(max_length=50)] = ()
+    slices: Annotated[tuple[ShortText, ...], msgspec.Meta(max_length=50)] = ()
     """Slices that the caller knows the request to be in: they choose the fallback."""
 
 
@@ -70,6 +73,22 @@ class DecisionReply(msgspec.Struct, frozen=True, kw_only=True):
     """A person answers later."""
     fell_back: str | None = None
     """Why the declared fallback answered; None when it did not."""
+
+
+class HealthReply(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the process lives."""
+
+    status: Literal["alive"] = "alive"
+    failing: tuple[str, ...]
+    """Tiers that are not asked now, since they failed too often."""
+
+
+class ReadyReply(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether requests are taken."""
+
+    status: Literal["ready"] = "ready"
+    plan: str
+    """Id of the plan that is served."""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -115,16 +134,16 @@ class BatchReply(msgspec.Struct, frozen=True, kw_only=True):
 class LabelIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The truth about one decision."""
 
-    decision_id: _ShortText
+    decision_id: ShortText
     value: Any
     source: LabelSource
     known_at: Annotated[datetime, msgspec.Meta(tz=True)]
     """When the truth became known, with its time zone."""
     selection: LabelSelection = "organic"
     """Why this decision was looked at."""
-    label_id: _ShortText | None = None
+    label_id: ShortText | None = None
     """The sender's own id: the same id twice is the same label."""
-    reviewer: _ShortText | None = None
+    reviewer: ShortText | None = None
 
     def label(self) -> Label:
         """Give the noun."""

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from feasible.schema import HeadroomRow
-from feasible.serving.messages import HeadroomReply
+from feasible.serving.messages import HeadroomReply, HealthReply, ReadyReply
 from feasible.serving.problems import NOT_FOUND, UNAVAILABLE, Refused
 from feasible.serving.runtime import Runtime
 
@@ -61,13 +61,13 @@ class Pages:
 
     async def health(self, _request: Request) -> Response:
         """Say that the process lives, and which tiers fail."""
-        return _json({"status": "alive", "failing": self._runtime.open_breakers()})
+        return _json(HealthReply(failing=tuple(self._runtime.open_breakers())))
 
     def ready(self, *, draining: bool) -> Response:
         """Say whether requests are taken."""
         if draining:
             raise Refused("this service is stopping", status=UNAVAILABLE)
-        return _json({"status": "ready", "plan": self._runtime.plan.id})
+        return _json(ReadyReply(plan=self._runtime.plan.id))
 
     def _headroom_now(self) -> tuple[float, tuple[HeadroomRow, ...], bytes]:
         now_s = time.monotonic()

@@ -23,7 +23,8 @@ class Pressure:
 
     Args:
         in_flight: Gives the requests that are being answered.
-        most: Requests answered at once; more are refused.
+        most: Requests answered at once; more are refused. From half of them on, dear tiers are
+            passed over.
         clock: Gives monotonic seconds.
     """
 
@@ -42,11 +43,6 @@ class Pressure:
         """Requests that were answered; whoever answers one adds it."""
         self._seen = (clock(), 0)
         self._per_s: float | None = None
-
-    @property
-    def is_high(self) -> bool:
-        """Claim that dear tiers should be passed over."""
-        return self._in_flight() >= self.high_mark
 
     def check(self) -> None:
         """Refuse one more request when the service is full.

@@ -20,6 +20,7 @@ __all__ = [
     "OUR_FAULT",
     "TOO_LARGE",
     "TOO_MANY",
+    "TOO_SLOW",
     "UNAUTHORIZED",
     "UNAVAILABLE",
     "Refused",
@@ -35,6 +36,7 @@ BAD_REQUEST: Final = 400
 UNAUTHORIZED: Final = 401
 FORBIDDEN: Final = 403
 NOT_FOUND: Final = 404
+TOO_SLOW: Final = 408
 CONFLICT: Final = 409
 TOO_LARGE: Final = 413
 TOO_MANY: Final = 429

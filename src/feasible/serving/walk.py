@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
@@ -31,12 +30,12 @@ from feasible.serving.calls import (
     CallFigures,
     CallTimedOut,
     IsolatedCalls,
-    TierCalls,
     Told,
     calls_of,
     cost_of_failure,
     words_of,
 )
+from feasible.serving.guarded_tier import NO_TIERS, BlockedTiers, GuardedTier, dear_tiers
 from feasible.serving.incoming import own_copy
 from feasible.serving.messages import DecideRequest
 from feasible.tiers import RememberingTier, Tier
@@ -59,23 +58,6 @@ _Outcome: TypeAlias = Literal[
     "retried",
     "cancelled",
 ]
-
-
-@dataclass(slots=True)
-class _Tier:
-    """One tier with what guards it.
-
-    Attributes:
-        tier: Whom to ask.
-        calls: How it is asked.
-        breaker: Whether it is asked; its calls tell it how they ended.
-        step: How long it may take.
-    """
-
-    tier: Tier
-    calls: TierCalls
-    breaker: Breaker
-    step: Step
 
 
 @dataclass(slots=True)
@@ -143,34 +125,6 @@ class Given(msgspec.Struct, frozen=True):
     fell_back: str | None = None
 
 
-class _Blocked(AbstractSet[str]):
-    """The tiers that would not answer in the time that is left; each is looked at when asked about.
-
-    A walk mostly ends at its first tier: looking at every tier at every step took 12 us of 100.
-
-    Args:
-        tiers: Every tier by name.
-        left_ms: Time that is left; None without a deadline.
-    """
-
-    __slots__ = ("_left_ms", "_tiers")
-
-    def __init__(self, tiers: Mapping[str, _Tier], left_ms: float | None) -> None:
-        self._tiers = tiers
-        self._left_ms = left_ms
-
-    def __contains__(self, name: object) -> bool:
-        held = self._tiers[str(name)]
-        within_s = longest_ms(held.step, self._left_ms) / 1e3
-        return held.breaker.is_open or held.calls.is_full(within_s=within_s)
-
-    def __iter__(self) -> Iterator[str]:
-        return (name for name in self._tiers if name in self)
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
 class Walker:
     """Takes requests from tier to tier by `cascade.route`, each inside its time and its money.
 
@@ -179,13 +133,20 @@ class Walker:
         tiers: Every tier of the feature by name, fitted.
         specs: what the brief declares about tiers: how they are to be called.
         clock: Where time comes from.
+        is_pressed: Claims that there is so much to do that dear tiers are passed over.
 
     Raises:
         PlanError: The plan names a tier that is not there.
     """
 
     def __init__(
-        self, plan: Plan, tiers: Mapping[str, Tier], *, specs: Iterable[TierSpec], clock: Clock
+        self,
+        plan: Plan,
+        tiers: Mapping[str, Tier],
+        *,
+        specs: Iterable[TierSpec],
+        clock: Clock,
+        is_pressed: Callable[[], bool] = lambda: False,
     ) -> None:
         self._plan = plan
         declared = {spec.name: spec for spec in specs}
@@ -194,6 +155,8 @@ class Walker:
         self._tiers = {
             name: self._guarded(tiers[name], declared.get(name)) for name in _needed(plan, tiers)
         }
+        self._is_pressed = is_pressed
+        self._dear = dear_tiers(plan, tiers)
         self._person = next(
             (name for name, held in self._tiers.items() if held.tier.kind is TierKind.PERSON), None
         )
@@ -268,12 +231,13 @@ class Walker:
             walk.foreseen = foresee(self._plan.router, str(walk.asked.request.get("text", "")))
         while True:
             left_ms = self._left_ms(walk.until_s)
+            shed = self._dear if self._is_pressed() else NO_TIERS
             state = State(
                 at=at,
                 seen=seen,
                 remaining_ms=left_ms,
                 remaining_usd=self._left_usd(walk),
-                blocked=_Blocked(self._tiers, left_ms),
+                blocked=BlockedTiers(self._tiers, left_ms, shed),
                 foreseen=walk.foreseen,
             )
             move = route(policy, state)
@@ -282,7 +246,7 @@ class Walker:
             if last is not None:
                 self._retell(walk, "deferred")
             for name, why in move.skipped:
-                walk.note(name, "skipped", why=why)
+                walk.note(name, "skipped", why="load" if name in shed else why)
             if isinstance(move, Fallback):
                 self._refuse_unreadable(walk)
                 return await self._fall_back(walk, move.why)
@@ -345,7 +309,7 @@ class Walker:
         walk.note(name, "answered", latency_ms=took_ms, cost_usd=cost, why=why)
         return answer
 
-    def _affordable(self, walk: Walk, held: _Tier) -> int:
+    def _affordable(self, walk: Walk, held: GuardedTier) -> int:
         """Give how many calls of a tier the cap allows, of those that it may need."""
         most, worst_usd = held.calls.most_calls, held.tier.worst_usd_per_call
         left_usd = self._left_usd(walk)
@@ -354,7 +318,7 @@ class Walker:
         return max(1, min(most, int(left_usd / worst_usd)))
 
     @staticmethod
-    def _note_attempts(walk: Walk, held: _Tier, told: Told) -> None:
+    def _note_attempts(walk: Walk, held: GuardedTier, told: Told) -> None:
         """Note the calls that were made before the one that decided."""
         for attempt in told.attempts:
             walk.note(
@@ -368,7 +332,13 @@ class Walker:
             walk.spent_usd += unknown_usd if attempt.cost_usd is None else attempt.cost_usd
 
     def _note_failure(
-        self, walk: Walk, held: _Tier, error: FeasibleError, *, took_ms: float, told: Told | None
+        self,
+        walk: Walk,
+        held: GuardedTier,
+        error: FeasibleError,
+        *,
+        took_ms: float,
+        told: Told | None,
     ) -> None:
         """Note a call that gave no answer: whose fault it was, and what it may have cost."""
         worst_usd = held.tier.worst_usd_per_call or 0.0
@@ -456,7 +426,7 @@ class Walker:
             return None
         return await self._call(walk, name, left_ms)
 
-    def _guarded(self, tier: Tier, spec: TierSpec | None) -> _Tier:
+    def _guarded(self, tier: Tier, spec: TierSpec | None) -> GuardedTier:
         planned = next((step for step in self._plan.tiers if step.name == tier.name), None)
         p50_ms = None if planned is None else planned.latency_p50_ms
         p95_ms = None if planned is None else planned.latency_p95_ms
@@ -474,7 +444,7 @@ class Walker:
         timeout_ms = None if timeout is None else timeout.ms
         step = next((step for step in self._policy.steps if step.name == tier.name), None)
         step = step or Step(tier.name, tier.kind, {}, timeout_ms=timeout_ms)
-        return _Tier(tier, calls, breaker, step)
+        return GuardedTier(tier, calls, breaker, step)
 
 
 def _needed(plan: Plan, tiers: Mapping[str, Tier]) -> list[str]:

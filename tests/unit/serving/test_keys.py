@@ -8,12 +8,13 @@ import pytest
 
 from feasible.errors import BadInput
 from feasible.serving.gate import ANY_KEY, ANYBODY, Gate
-from feasible.serving.key_file import new_key, read_keys, revoke_key
+from feasible.serving.key_file import KeyScope, new_key, read_keys, revoke_key
 from feasible.serving.keys import ApiKeys, keys_from_environment, keys_from_file
 from feasible.serving.problems import Refused
 from feasible.serving.rates import Buckets, rate_of
 
-DECIDE = frozenset({"decide"})
+DECIDE: frozenset[KeyScope] = frozenset({"decide"})
+LABEL: frozenset[KeyScope] = frozenset({"label"})
 
 
 def bearer(key: str) -> bytes:
@@ -21,10 +22,10 @@ def bearer(key: str) -> bytes:
     return f"Bearer {key}".encode()
 
 
-def refused(gate: Gate, key: str | None, needs: frozenset[str], now_s: float = 0.0) -> Refused:
+def refused(gate: Gate, key: str | None, needs: frozenset[KeyScope], now_s: float = 0.0) -> Refused:
     """Give what the gate says to somebody whom it does not let in."""
     with pytest.raises(Refused) as told:
-        gate.admit(None if key is None else bearer(key), "10.0.0.1", needs, now_s)  # type: ignore[arg-type]
+        gate.admit(None if key is None else bearer(key), "10.0.0.1", needs, now_s)
     return told.value
 
 
@@ -99,7 +100,7 @@ def test_a_key_opens_what_its_scopes_say_and_nothing_else(tmp_path: Path) -> Non
     assert refused(gate, None, DECIDE).status == 401
     assert refused(gate, shop + "x", DECIDE).status == 401
     assert refused(gate, shop.upper(), DECIDE).status == 401
-    wrong = refused(gate, shop, frozenset({"label"}))
+    wrong = refused(gate, shop, LABEL)
     assert wrong.status == 403
     assert "`label`" in wrong.message
     assert shop not in str(wrong)
