@@ -54,6 +54,7 @@ class _Job(msgspec.Struct, frozen=True, kw_only=True):
     """Descriptor of the listening socket."""
     control: int
     """Descriptor of the worker's end of its channel."""
+    workers: int
     lock: int
     """Descriptor of the lock that gives the right to write the ledger."""
     front: FrontOptions
@@ -111,6 +112,7 @@ def serve_by_workers(
                 ledger=ledger_url,
                 sock=listening,
                 control=control,
+                workers=workers,
                 lock=lock.fileno(),
                 front=front,
             )
@@ -145,7 +147,9 @@ def _work(job: _Job, control: Control) -> None:
         ledger = open_ledger(job.ledger, lock=job.lock)
         opened.callback(ledger.close)
         shared = ledger_path(job.ledger).resolve()
-        app, control.ready = _app(feature, ledger, job.front, opened, shared=shared)
+        app, control.ready = _app(
+            feature, ledger, job.front, opened, shared=shared, workers=job.workers
+        )
         opened.callback(app.runtime.close)
         run(app, socket.socket(fileno=job.sock), control=control)
 
@@ -166,6 +170,7 @@ def _app(
     opened: ExitStack,
     *,
     shared: Path | None,
+    workers: int = 1,
 ) -> tuple[Service, tuple[str, ...]]:
     """Build the application of a feature, and what there is to say once it listens."""
     made = read_plan(feature.plan_path)
@@ -179,6 +184,8 @@ def _app(
         specs=feature.brief.layers.tiers,
         slices=slices,
         on_decision=tracker.add_decision,
+        workers=workers,
+        breakers=None if shared is None else shared.with_name(f"{shared.name}.breakers"),
     )
     runtime.warm_up()
     gate, told = gate_of(front, shared=shared)

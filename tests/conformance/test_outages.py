@@ -223,9 +223,10 @@ class Clients:
 
 
 @contextmanager
-def clients_of(feature: Path, ledger: Path) -> Iterator[Clients]:
+def clients_of(feature: Path, ledger: Path, *, workers: int = 1) -> Iterator[Clients]:
     """Start a service on a feature, and stop it in order."""
-    with running_service(str(feature), ledger=f"sqlite:///{ledger}") as service:
+    url = f"sqlite:///{ledger}"
+    with running_service(str(feature), ledger=url, workers=workers) as service:
         yield Clients(service.url)
         assert service.stop() == 0
 
@@ -240,12 +241,13 @@ def shapes(first: int, count: int) -> list[str]:
     return [f"shape {i} of a kind" for i in range(first, first + count)]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_model_that_hangs_makes_ten_requests_slow_and_no_answer_late(
-    vendor: Vendor, planned: Plan, tmp_path: Path
+    vendor: Vendor, planned: Plan, tmp_path: Path, workers: int
 ) -> None:
     """64 clients were busy with it when it stopped answering; its calls are closed, every one."""
     feature = planned()
-    with clients_of(feature, tmp_path / "decisions.db") as clients:
+    with clients_of(feature, tmp_path / "decisions.db", workers=workers) as clients:
         vendor.mode, vendor.delay_s = "answer", 0.01
         before = clients.ask(shapes(0, 200), at_once=64)
         asked, vendor.hung_up, vendor.most_in_flight = vendor.asked, 0, 0
@@ -269,13 +271,13 @@ def test_a_model_that_hangs_makes_ten_requests_slow_and_no_answer_late(
     assert 'feasible_tier_breaker_state{state="open",tier="llm"} 1.0' in metrics
 
 
-@pytest.mark.parametrize("how", ["refuse", "500", "429"])
+@pytest.mark.parametrize(("how", "workers"), [("refuse", 1), ("500", 2), ("429", 1)])
 def test_a_model_that_is_down_is_left_alone_and_asked_again_once_it_is_back(
-    vendor: Vendor, planned: Plan, tmp_path: Path, how: str
+    vendor: Vendor, planned: Plan, tmp_path: Path, how: str, workers: int
 ) -> None:
     """Nobody is slow, the provider is not pestered, and one trial ends the outage."""
     feature = planned()
-    with clients_of(feature, tmp_path / "decisions.db") as clients:
+    with clients_of(feature, tmp_path / "decisions.db", workers=workers) as clients:
         vendor.mode, vendor.delay_s = "answer", 0.0
         clients.ask(shapes(0, 20), at_once=4)
         asked = vendor.asked
