@@ -183,11 +183,17 @@ def _work(job: _Job, control: Control) -> None:
         opened.callback(ledger.close)
         state = SqliteState(state_path(job.ledger))
         opened.callback(state.close)
+        shared = ledger_path(job.ledger).resolve()
         runtime = _live_runtime(
-            feature, ledger, job.live, state, part=job.number, parts=job.workers
+            feature,
+            ledger,
+            job.live,
+            state,
+            part=job.number,
+            parts=job.workers,
+            shared=shared,
         )
         opened.callback(runtime.close)
-        shared = ledger_path(job.ledger).resolve()
         app, told = _app(feature, ledger, runtime, job.front, opened, shared=shared)
         control.ready = {"told": told, "live": msgspec.to_builtins(job.live)}
         control.handlers |= worker_handlers(Alone(runtime, ledger, plan_event), app.figures)
@@ -264,6 +270,7 @@ def _live_runtime(
     *,
     part: int = 0,
     parts: int = 1,
+    shared: Path | None = None,
 ) -> LiveRuntime:
     """Load every plan that answers or is asked."""
     slices = (*feature.brief.traffic.slices, *_promised_slices(feature.brief))
@@ -283,6 +290,8 @@ def _live_runtime(
             state=state,
             several=parts > 1,
             under_way=under_way,
+            workers=parts,
+            breakers=None if shared is None else shared.with_name(f"{shared.name}.breakers"),
         )
         runtime.warm_up()
         return runtime

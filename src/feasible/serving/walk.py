@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -57,6 +58,8 @@ class Walker:
         specs: what the brief declares about tiers: how they are to be called.
         clock: Where time comes from.
         is_pressed: Claims that there is so much to do that dear tiers are passed over.
+        workers: Processes of the service; they share what a tier may have in flight.
+        breakers: File in which they keep their breakers in common; None: each has its own.
 
     Attributes:
         budgets: The money of many decisions; None when the plan has no limit on it.
@@ -73,11 +76,15 @@ class Walker:
         specs: Iterable[TierSpec],
         clock: Clock,
         is_pressed: Callable[[], bool] = lambda: False,
+        workers: int = 1,
+        breakers: Path | None = None,
     ) -> None:
         self._plan = plan
         declared = {spec.name: spec for spec in specs}
         self._policy = Policy.from_plan(plan, declared.values())
         self._clock = clock
+        self._workers = workers
+        self._breakers = breakers
         self._tiers = {
             name: self._guarded(tiers[name], declared.get(name)) for name in _needed(plan, tiers)
         }
@@ -407,7 +414,12 @@ class Walker:
         planned = next((step for step in self._plan.tiers if step.name == tier.name), None)
         p50_ms = None if planned is None else planned.latency_p50_ms
         p95_ms = None if planned is None else planned.latency_p95_ms
-        breaker = Breaker(self._clock, rule=None if spec is None else breaker_rule(spec.breaker))
+        breaker = Breaker(
+            self._clock,
+            rule=None if spec is None else breaker_rule(spec.breaker),
+            tier=tier.name,
+            shared=self._breakers,
+        )
         calls = calls_of(
             tier,
             labels=frozenset(self._plan.labels) or None,
@@ -416,6 +428,7 @@ class Walker:
             typical_s=None if p50_ms is None else p50_ms / 1e3,
             p95_s=None if p95_ms is None else p95_ms / 1e3,
             deadline_s=None if self._plan.deadline_ms is None else self._plan.deadline_ms / 1e3,
+            workers=self._workers,
         )
         timeout = None if spec is None else spec.timeout
         timeout_ms = None if timeout is None else timeout.ms
