@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -17,6 +16,7 @@ from feasible.cascade import (
     Seen,
     State,
     Step,
+    Until,
     foresee,
     longest_ms,
     route,
@@ -60,8 +60,7 @@ _Outcome: TypeAlias = Literal[
 ]
 
 
-@dataclass(slots=True)
-class Walk:
+class Walk(msgspec.Struct):
     """Where one request stands.
 
     Attributes:
@@ -91,9 +90,9 @@ class Walk:
     unreadable: RequestError | None = None
     is_read: bool = False
     accepted: tuple[Any, float | None] | None = None
-    heard: dict[str, Heard] = field(default_factory=dict)
-    foreseen: dict[str, float] = field(default_factory=dict)
-    in_hand: dict[str, Answer] = field(default_factory=dict)
+    heard: dict[str, Heard] = msgspec.field(default_factory=dict)
+    foreseen: dict[str, float] = msgspec.field(default_factory=dict)
+    in_hand: dict[str, Answer] = msgspec.field(default_factory=dict)
 
     def note(
         self,
@@ -152,6 +151,7 @@ class Walker:
         declared = {spec.name: spec for spec in specs}
         self._policy = Policy.from_plan(plan, declared.values())
         self._clock = clock
+        self._last_until: tuple[tuple[str | None, float, float], Until] | None = None
         self._tiers = {
             name: self._guarded(tiers[name], declared.get(name)) for name in _needed(plan, tiers)
         }
@@ -198,17 +198,10 @@ class Walker:
 
     def start(self, asked: DecideRequest, arrived_s: float, *, commit_s: float) -> Walk:
         """Begin a walk: divide its time between the tiers, the fallback and the commit."""
-        limits = [
-            limit for limit in (self._plan.deadline_ms, asked.deadline_ms) if limit is not None
-        ]
-        if not limits:
+        limit_ms = self.limit_ms(asked)
+        if limit_ms is None:
             return Walk(asked, arrived_s, None, None, [])
-        until = until_of(
-            self._policy,
-            self._policy.fallback_of(asked.slices),
-            min(limits),
-            commit_ms=commit_s * 1e3,
-        )
+        until = self._until(self._policy.fallback_of(asked.slices), limit_ms, commit_s)
         return Walk(
             asked,
             arrived_s,
@@ -216,6 +209,21 @@ class Walker:
             arrived_s + until.fallback_ms / 1e3,
             [],
         )
+
+    def limit_ms(self, asked: DecideRequest) -> float | None:
+        """Give the time for a whole decision: the plan's, or the caller's when that is shorter."""
+        own, callers = self._plan.deadline_ms, asked.deadline_ms
+        if own is None or callers is None:
+            return callers if own is None else own
+        return min(own, callers)
+
+    def _until(self, fallback: str | None, limit_ms: float, commit_s: float) -> Until:
+        """Divide a decision's time; most decisions divide the same as the one before."""
+        divided = (fallback, limit_ms, commit_s)
+        if self._last_until is None or self._last_until[0] != divided:
+            until = until_of(self._policy, fallback, limit_ms, commit_ms=commit_s * 1e3)
+            self._last_until = (divided, until)
+        return self._last_until[1]
 
     def _left_ms(self, until_s: float | None) -> float | None:
         return None if until_s is None else (until_s - self._clock.monotonic()) * 1e3
