@@ -27,6 +27,7 @@ from feasible.serving import (
     build_app,
     gate_of,
     listen,
+    observer_of,
     run,
     send_failure,
 )
@@ -75,7 +76,7 @@ def serve_alone(
     with ExitStack() as opened:
         ledger = open_ledger(ledger_url)
         opened.callback(ledger.close)
-        app, told = _app(feature, ledger, front, shared=None)
+        app, told = _app(feature, ledger, front, opened, shared=None)
         opened.callback(app.runtime.close)
         sock = listen(host, port)
         opened.callback(sock.close)
@@ -144,7 +145,7 @@ def _work(job: _Job, control: Control) -> None:
         ledger = open_ledger(job.ledger, lock=job.lock)
         opened.callback(ledger.close)
         shared = ledger_path(job.ledger).resolve()
-        app, control.ready = _app(feature, ledger, job.front, shared=shared)
+        app, control.ready = _app(feature, ledger, job.front, opened, shared=shared)
         opened.callback(app.runtime.close)
         run(app, socket.socket(fileno=job.sock), control=control)
 
@@ -159,7 +160,12 @@ def _say_ready(
 
 
 def _app(
-    feature: Feature, ledger: Ledger, front: FrontOptions, *, shared: Path | None
+    feature: Feature,
+    ledger: Ledger,
+    front: FrontOptions,
+    opened: ExitStack,
+    *,
+    shared: Path | None,
 ) -> tuple[Service, tuple[str, ...]]:
     """Build the application of a feature, and what there is to say once it listens."""
     made = read_plan(feature.plan_path)
@@ -176,12 +182,15 @@ def _app(
     )
     runtime.warm_up()
     gate, told = gate_of(front, shared=shared)
+    observer, close = observer_of(front, feature.brief.name)
+    opened.callback(close)
     app = build_app(
         runtime,
         headroom=tracker.rows,
         on_label=tracker.add_label,
         gate=gate,
         max_in_flight=front.max_in_flight,
+        observer=observer,
     )
     return app, (made.id, told)
 

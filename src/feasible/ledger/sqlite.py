@@ -30,10 +30,23 @@ from feasible.ledger.opening import (
     create,
     ledger_path,
     look_over,
+    migrate,
 )
-from feasible.ledger.tables import Row, decision_of, decision_row, label_of, label_row, time_of
+from feasible.ledger.tables import (
+    DECISIONS,
+    EVENTS,
+    Row,
+    decision_of,
+    decision_row,
+    event_of,
+    event_row,
+    label_of,
+    label_row,
+    time_of,
+)
+from feasible.ledger.turns import Turn
 from feasible.ledger.writer import GroupCommit
-from feasible.schema import Decision, Label
+from feasible.schema import Decision, Event, Label
 
 __all__ = ["SqliteLedger", "open_ledger"]
 
@@ -66,7 +79,7 @@ def open_ledger(url: str, *, write: bool = True, lock: int | None = None) -> Sql
 
 
 class SqliteLedger:
-    """Decisions and labels in one SQLite file.
+    """Decisions, labels and events in one SQLite file.
 
     Args:
         path: The file.
@@ -100,13 +113,21 @@ class SqliteLedger:
         self._is_open = True
         with ExitStack() as opened:
             writing: sqlite3.Connection | None = None
-            if write and lock is None:
-                opened.callback(ServiceLock(self.path).release)
-            if not look_over(self.path):
-                self._make(write=write)
+            turn: Turn | None = None
             if write:
-                writing = connect(self.path, write=True)
-                opened.callback(writing.close)  # after the readers: then the log is emptied
+                held = ServiceLock(self.path, given=lock)
+                opened.callback(held.release)
+            with ExitStack() as making:
+                if lock is not None:
+                    turn = Turn(self.path)
+                    opened.callback(turn.close)
+                    making.enter_context(turn)  # another worker may be making the file
+                if not look_over(self.path, write=write):
+                    self._make(write=write)
+                if write:
+                    writing = connect(self.path, write=True)
+                    opened.callback(writing.close)  # after the readers: then the log is emptied
+                    migrate(writing, self.path)
             # A scan may take seconds; the lookups of a service must not wait for it.
             self._scans = _Reader(self.path, check=not write)
             opened.callback(self._scans.close)
@@ -114,8 +135,7 @@ class SqliteLedger:
             opened.callback(self._lookups.close)
             if writing is not None:
                 self._check_key()
-                self._writer = GroupCommit(writing, self._chain, self.path)
-                self._writer.several = lock is not None
+                self._writer = GroupCommit(writing, self._chain, self.path, turn=turn)
                 opened.callback(self._writer.close)
             self._opened = opened.pop_all()
 
@@ -123,10 +143,18 @@ class SqliteLedger:
         """Write a decision; returns once it is durable. Appending the same one again is no change.
 
         Raises:
-            LedgerError: It could not be written, its id belongs to a different decision, or its
-                idempotency key to another one.
+            LedgerError: It could not be written, or its id belongs to a different decision.
+            KeyTaken: Its idempotency key belongs to another decision, which the error names.
         """
-        await self._open_writer().append(decision_row(decision))
+        await self._open_writer().append(DECISIONS, decision_row(decision))
+
+    async def record(self, event: Event) -> None:
+        """Write an event; returns once it is durable. Recording the same one again is no change.
+
+        Raises:
+            LedgerError: It could not be written, or its id belongs to a different event.
+        """
+        await self._open_writer().append(EVENTS, event_row(event))
 
     async def add_labels(self, labels: Sequence[Label]) -> list[LabelOutcome]:
         """Write labels; returns once they are durable, one outcome per label, in order.
@@ -206,6 +234,36 @@ class SqliteLedger:
                 yield label_of(row)
             after = rows[-1][0]
 
+    def events(
+        self,
+        *,
+        kind: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Iterator[Event]:
+        """Go through events in the order in which they were written.
+
+        Args:
+            kind: Only those of this kind.
+            since: Only those at or after this instant.
+            until: Only those before this instant.
+        """
+        after, where = 0, ""
+        values: list[int | str] = []
+        for condition, value in (
+            ("kind = ?", kind),
+            ("at_us >= ?", None if since is None else micros(since)),
+            ("at_us < ?", None if until is None else micros(until)),
+        ):
+            if value is not None:
+                where += f" AND {condition}"
+                values.append(value)
+        sql = f"SELECT * FROM events WHERE row_id > ?{where} ORDER BY row_id LIMIT ?"  # noqa: S608  fixed parts
+        while rows := self._scans.query(sql, (after, *values, _PAGE)):
+            for row in rows:
+                yield event_of(row)
+            after = rows[-1][0]
+
     def news(self, since: LedgerPosition, *, plan: str, most: int) -> LedgerNews:
         """Give what was written next after a position, by whichever process.
 
@@ -236,10 +294,14 @@ class SqliteLedger:
             "SELECT * FROM (SELECT row_id, at_us FROM decisions ORDER BY row_id LIMIT 1) UNION ALL "
             "SELECT * FROM (SELECT row_id, at_us FROM decisions ORDER BY row_id DESC LIMIT 1)"
         )
-        labels = self._scans.query("SELECT max(row_id) FROM labels")[0][0] or 0
+        labels, events = (
+            self._scans.query(f"SELECT max(row_id) FROM {name}")[0][0] or 0  # noqa: S608  own names
+            for name in ("labels", "events")
+        )
         return LedgerCounts(
             decisions=ends[1][0] if ends else 0,
             labels=labels,
+            events=events,
             first_at=time_of(ends[0][1]) if ends else None,
             last_at=time_of(ends[1][1]) if ends else None,
         )

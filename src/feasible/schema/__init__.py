@@ -33,6 +33,7 @@ from feasible.schema.brief_file import BriefFile, brief_schema, dump_brief, load
 from feasible.schema.calling import BreakerRule, breaker_rule, hedge_delay_s
 from feasible.schema.decision import (
     Decision,
+    Event,
     HeadroomRow,
     Label,
     LabelSelection,
@@ -86,6 +87,7 @@ from feasible.schema.rows import (
     Request,
     zero_one_loss,
 )
+from feasible.schema.spending import SpendLimit, spend_limits
 
 __all__ = [
     "ABSTAIN",
@@ -109,6 +111,7 @@ __all__ = [
     "DataSet",
     "DataUsed",
     "Decision",
+    "Event",
     "EvidenceLine",
     "Example",
     "Examples",
@@ -156,6 +159,7 @@ __all__ = [
     "Schedule",
     "Sensitivity",
     "ServingLayer",
+    "SpendLimit",
     "Spread",
     "Swing",
     "TierKind",
@@ -180,6 +184,7 @@ __all__ = [
     "read_looks",
     "read_plan",
     "sample_of",
+    "spend_limits",
     "write_json",
     "zero_one_loss",
 ]

@@ -10,7 +10,7 @@ from feasible.serving.gate import Gate
 from feasible.serving.key_file import KeyScope, default_key_file, new_key, read_keys, revoke_key
 from feasible.serving.keys import ApiKeys, keys_from_environment, keys_from_file
 from feasible.serving.messages import DecideRequest, DecisionReply, LabelsReply, Problem
-from feasible.serving.options import FrontOptions, gate_of
+from feasible.serving.options import FrontOptions, LogLevel, gate_of, observer_of
 from feasible.serving.rates import rate_of
 from feasible.serving.runtime import Decided, Runtime
 from feasible.serving.server import Control, listen, run
@@ -26,6 +26,7 @@ __all__ = [
     "Gate",
     "KeyScope",
     "LabelsReply",
+    "LogLevel",
     "Problem",
     "Runtime",
     "Service",
@@ -37,6 +38,7 @@ __all__ = [
     "keys_from_file",
     "listen",
     "new_key",
+    "observer_of",
     "rate_of",
     "read_keys",
     "revoke_key",

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from feasible.clock import Clock, SystemClock
-from feasible.errors import RequestError, nearest
+from feasible.errors import KeyTaken, RequestError, nearest
 from feasible.ledger import Ledger, decision_id_at
 from feasible.schema import Decision, Plan, TierSpec
 from feasible.serving.commit_time import CommitTime
@@ -121,17 +121,35 @@ class Runtime:
         if running is not None:
             if running[0] != content:
                 raise _key_taken(key, "a decision that is under way")
-            earlier = await asyncio.shield(running[1])
-            return self._decided(earlier.decision, asked, arrived, is_repeat=True)
+            try:
+                earlier = (await asyncio.shield(running[1])).decision
+            except KeyTaken as taken:
+                held = self.ledger.decision(taken.holder)
+                if held is None:
+                    raise
+                return self._repeated(held, asked, arrived, content=content)
+            return self._decided(earlier, asked, arrived, is_repeat=True)
         found = self.ledger.decision_by_key(key)
         if found is not None:
-            if content_of(found.request) != content:
-                raise _key_taken(key, f"decision {found.decision_id}")
-            return self._decided(found, asked, arrived, is_repeat=True)
+            return self._repeated(found, asked, arrived, content=content)
         task = asyncio.ensure_future(self._decide(asked, arrived))
         self._by_key[key] = (content, task)
         task.add_done_callback(lambda done: self._key_done(key, done))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except KeyTaken as taken:  # another worker wrote its decision meanwhile, and that counts
+            found = self.ledger.decision(taken.holder)
+            if found is None:
+                raise
+            return self._repeated(found, asked, arrived, content=content)
+
+    def _repeated(
+        self, found: Decision, asked: DecideRequest, arrived_s: float, *, content: bytes
+    ) -> Decided:
+        """Answer with the decision that has this key, if it was for the same request."""
+        if content_of(found.request) != content:
+            raise _key_taken(str(asked.idempotency_key), f"decision {found.decision_id}")
+        return self._decided(found, asked, arrived_s, is_repeat=True)
 
     def _key_done(self, key: str, task: asyncio.Future[Decided]) -> None:
         """Leave the key to the ledger, once its decision is there, whoever still waits."""

@@ -113,6 +113,7 @@ def run(
         loop="uvloop",
         http=DecideProtocol,
         lifespan="off",
+        log_config=None,
         log_level="warning",
         access_log=False,
         date_header=False,

@@ -138,7 +138,7 @@ def test_who_has_more_time_asks_again_when_the_call_runs_out_of_its_own() -> Non
         hasty = asyncio.create_task(calls.ask({"n": 1}, within_s=0.1))
         await asyncio.sleep(0.01)
         patient = asyncio.create_task(calls.ask({"n": 1}, within_s=5))
-        return await asyncio.gather(hasty, patient, return_exceptions=True)
+        return list(await asyncio.gather(hasty, patient, return_exceptions=True))
 
     hasty, patient = asyncio.run(together())
 
