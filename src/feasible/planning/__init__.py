@@ -6,10 +6,9 @@ cost. It never serves, and the rows that certify are touched once.
 
 from feasible.planning.after import explained
 from feasible.planning.agreement import agreed
-from feasible.planning.backtest import backtest
 from feasible.planning.before import plan_brief, too_few_labels
 from feasible.planning.checks import check_promises
-from feasible.planning.constraints import Constraint, Exits, percentile_of
+from feasible.planning.constraint import Constraint, Exits, percentile_of
 from feasible.planning.evidence import minimum_evidence
 from feasible.planning.expiry import check_plan, expired_versions
 from feasible.planning.formats import FormatComparison, compare_formats, formats_of
@@ -17,6 +16,7 @@ from feasible.planning.joint import person_ms, within_ms
 from feasible.planning.planner import plan_profile
 from feasible.planning.profile_file import read_profile, write_profile
 from feasible.planning.profiling import ProfiledTiers, hourly_prices, profile_tiers
+from feasible.planning.replay import backtest
 from feasible.planning.splits import Split, split_rows
 from feasible.planning.traffic_mix import mix_weights
 from feasible.planning.value import marginal_usd, require_worth
