@@ -14,7 +14,7 @@ from feasible.errors import KeyTaken, RequestError, nearest
 from feasible.ledger import Ledger, decision_id_at
 from feasible.schema import Decision, Plan, TierSpec
 from feasible.serving.commit_time import CommitTime
-from feasible.serving.incoming import MOST_DEPTH, content_of, is_deeper
+from feasible.serving.incoming import MOST_DEPTH, MOST_FIELDS, content_of, is_deeper
 from feasible.serving.messages import DecideRequest
 from feasible.serving.problems import CONFLICT, Refused
 from feasible.serving.walk import Given, Walk, Walker
@@ -94,6 +94,7 @@ class Runtime:
         self.open_breakers = self._walker.open_breakers
         self.call_figures = self._walker.figures
         self.close = self._walker.close
+        self.worst_usd = self._walker.worst_usd
         self._commit = CommitTime()
         self._by_key = {} if under_way is None else under_way
 
@@ -232,6 +233,13 @@ class Runtime:
 
     def _check(self, asked: DecideRequest) -> None:
         """Refuse what no tier should see."""
+        if len(asked.request) > MOST_FIELDS:
+            raise RequestError(
+                "the request has too many fields",
+                asked=f"at most {MOST_FIELDS:,}",
+                found=f"{len(asked.request):,}",
+                attempt="send those that the feature reads",
+            )
         if is_deeper(asked.request, MOST_DEPTH):
             raise RequestError(
                 "the request is nested too deep",
