@@ -289,9 +289,9 @@ class Runtime:
     ) -> Decided:
         latency_ms = (self._clock.monotonic() - arrived_s) * 1e3
         within: dict[str, bool | None] = {}
-        limits = [ms for ms in (self.plan.deadline_ms, asked.deadline_ms) if ms is not None]
-        if limits:
-            within["deadline"] = latency_ms <= min(limits)
+        limit_ms = self._walker.limit_ms(asked)
+        if limit_ms is not None:
+            within["deadline"] = latency_ms <= limit_ms
         if self.plan.cost_each_usd is not None:
             cost = decision.cost_nusd
             within["cost_each"] = None if cost is None else cost <= self.plan.cost_each_usd * 1e9

@@ -17,6 +17,7 @@ from feasible.cascade import (
     Seen,
     State,
     Step,
+    Until,
     foresee,
     longest_ms,
     route,
@@ -85,6 +86,7 @@ class Walker:
         self._clock = clock
         self._workers = workers
         self._breakers = breakers
+        self._last_until: tuple[tuple[str | None, float, float], Until] | None = None
         self._tiers = {
             name: self._guarded(tiers[name], declared.get(name)) for name in _needed(plan, tiers)
         }
@@ -148,17 +150,10 @@ class Walker:
 
     def start(self, asked: DecideRequest, arrived_s: float, *, commit_s: float) -> Walk:
         """Begin a walk: divide its time between the tiers, the fallback and the commit."""
-        limits = [
-            limit for limit in (self._plan.deadline_ms, asked.deadline_ms) if limit is not None
-        ]
-        if not limits:
+        limit_ms = self.limit_ms(asked)
+        if limit_ms is None:
             return Walk(asked, arrived_s, None, None, [])
-        until = until_of(
-            self._policy,
-            self._policy.fallback_of(asked.slices),
-            min(limits),
-            commit_ms=commit_s * 1e3,
-        )
+        until = self._until(self._policy.fallback_of(asked.slices), limit_ms, commit_s)
         return Walk(
             asked,
             arrived_s,
@@ -166,6 +161,21 @@ class Walker:
             arrived_s + until.fallback_ms / 1e3,
             [],
         )
+
+    def limit_ms(self, asked: DecideRequest) -> float | None:
+        """Give the time for a whole decision: the plan's, or the caller's when that is shorter."""
+        own, callers = self._plan.deadline_ms, asked.deadline_ms
+        if own is None or callers is None:
+            return callers if own is None else own
+        return min(own, callers)
+
+    def _until(self, fallback: str | None, limit_ms: float, commit_s: float) -> Until:
+        """Divide a decision's time; most decisions divide the same as the one before."""
+        divided = (fallback, limit_ms, commit_s)
+        if self._last_until is None or self._last_until[0] != divided:
+            until = until_of(self._policy, fallback, limit_ms, commit_ms=commit_s * 1e3)
+            self._last_until = (divided, until)
+        return self._last_until[1]
 
     def _left_ms(self, until_s: float | None) -> float | None:
         return None if until_s is None else (until_s - self._clock.monotonic()) * 1e3
