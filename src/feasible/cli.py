@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 import typer
 
-from feasible.errors import BadInput, BriefError, FeasibleError, nearest
+from feasible.errors import BadInput, FeasibleError
+from feasible.key_commands import keys_app
+from feasible.named_feature import open_feature
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from feasible.folder import Feature
     from feasible.loop import Progress
     from feasible.schema import BriefFile, PlanReport
 
@@ -36,6 +37,7 @@ brief_app = typer.Typer(no_args_is_help=True, help="The brief's format.")
 ledger_app = typer.Typer(no_args_is_help=True, help="What happened: the decisions' ledger.")
 app.add_typer(brief_app, name="brief")
 app.add_typer(ledger_app, name="ledger")
+app.add_typer(keys_app, name="keys")
 
 HOLDS, INFEASIBLE, NO_EVIDENCE = 0, 3, 4
 
@@ -200,19 +202,49 @@ def serve(
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8000,
     ledger: LedgerUrl = None,
     workers: Annotated[
-        int, typer.Option(help="Worker processes; this version has one.", min=1)
+        int, typer.Option(help="Processes that answer, on one ledger.", min=1, max=64)
     ] = 1,
+    keys: Annotated[
+        Path | None,
+        typer.Option(help="File of API keys; what `feasible keys` uses when absent."),
+    ] = None,
+    rate: Annotated[
+        str | None, typer.Option(help="Requests that each key may send, such as 100/s.")
+    ] = None,
+    in_flight: Annotated[
+        int, typer.Option(help="Requests answered at once; more are refused.", min=2)
+    ] = 1024,
+    log: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        typer.Option(help="The least that is logged, as JSON lines on standard error."),
+    ] = "info",
+    log_share: Annotated[
+        float,
+        typer.Option(
+            help="Share of the decisions that go well and are logged too.", min=0.0, max=1.0
+        ),
+    ] = 0.001,
 ) -> None:
     """Serve the plan over HTTP; an answer leaves after its decision is in the ledger."""
     from feasible import loop
+    from feasible.serving import FrontOptions, rate_of
 
-    if workers != 1:
-        raise BadInput(
-            "this version serves with one worker process",
-            asked=f"--workers {workers}",
-            attempt="leave --workers out",
-        )
-    loop.serve(open_feature(feature), ledger_url=ledger, host=host, port=port, say=_say)
+    front = FrontOptions(
+        keys_file=None if keys is None else str(keys),
+        rate_per_s=None if rate is None else rate_of(rate),
+        max_in_flight=in_flight,
+        log_level=log,
+        log_share=log_share,
+    )
+    loop.serve(
+        open_feature(feature),
+        ledger_url=ledger,
+        host=host,
+        port=port,
+        workers=workers,
+        say=_say,
+        front=front,
+    )
 
 
 @app.command()
@@ -299,30 +331,6 @@ def main() -> None:
     except FeasibleError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-
-
-def open_feature(name: str) -> Feature:
-    """Open a feature folder or a reference system by name.
-
-    Raises:
-        BriefError: It is neither.
-    """
-    from feasible.folder import open_folder
-    from feasible.systems import system_folder, system_names
-
-    path = Path(name)
-    if (path / "brief.yaml").is_file():
-        return open_folder(path)
-    folder = system_folder(name)
-    if folder is not None:
-        return open_folder(folder, work=Path(".feasible") / name)
-    close = nearest(name, system_names())
-    raise BriefError(
-        f"no feature {name!r}",
-        asked=f"{path / 'brief.yaml'}, or a reference system of that name",
-        found=f"reference systems: {', '.join(system_names())}",
-        attempt=f"`{close}`?" if close else f"feasible new {name}",
-    )
 
 
 def _verdict(report: PlanReport) -> int:

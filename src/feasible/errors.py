@@ -11,9 +11,12 @@
     │   ├── ModelFileError        a stored model's hash is not the one that was recorded
     │   └── RequestError          one HTTP request
     ├── TierError                 a tier raised, hung, or answered what it may not
+    │   └── TierUnavailable       what a tier asks cannot be reached or is busy: ask again later
     ├── LedgerError               decisions cannot be written or read
     │   ├── LedgerLocked          another service writes this ledger
+    │   ├── KeyTaken              an idempotency key belongs to another decision
     │   └── LedgerDamaged         the file is not a whole ledger
+    ├── StateError                what workers share cannot be written or read
     └── EngineMissing             an extra or a weights archive is not installed
 
 An error tells what was asked, what was found and what to try, and carries its numbers as
@@ -35,13 +38,16 @@ __all__ = [
     "EngineMissing",
     "FeasibleError",
     "FeatureError",
+    "KeyTaken",
     "LedgerDamaged",
     "LedgerError",
     "LedgerLocked",
     "ModelFileError",
     "PlanError",
     "RequestError",
+    "StateError",
     "TierError",
+    "TierUnavailable",
     "nearest",
 ]
 
@@ -119,6 +125,36 @@ class TierError(FeasibleError):
     exit_code = 2
 
 
+class TierUnavailable(TierError):
+    """What a tier asks cannot be reached or is busy; the same call may succeed later.
+
+    Your own tiers may raise it: a call is made again after this error and after no other.
+
+    Args:
+        message: The headline, one sentence.
+        asked: As for every error; so are `found` and `attempt`.
+        found: What is the case instead.
+        attempt: What to try next.
+        retry_after_s: Seconds during which it does not want to be asked; None when it did not say.
+        was_sent: The call may have reached it; one that was not sent cost nothing.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        asked: str | None = None,
+        found: str | None = None,
+        attempt: str | None = None,
+        retry_after_s: float | None = None,
+        was_sent: bool = True,
+    ) -> None:
+        """Keep the parts."""
+        super().__init__(message, asked=asked, found=found, attempt=attempt)
+        self.retry_after_s = retry_after_s
+        self.was_sent = was_sent
+
+
 class LedgerError(FeasibleError):
     """Decisions cannot be written or read."""
 
@@ -129,8 +165,31 @@ class LedgerLocked(LedgerError):
     """Another service writes this ledger."""
 
 
+class KeyTaken(LedgerError):
+    """An idempotency key belongs to another decision; nothing was written.
+
+    Args:
+        message: The headline.
+        key: The idempotency key.
+        holder: Id of the decision that has it.
+        attempt: What to try next.
+    """
+
+    def __init__(
+        self, message: str, *, key: str = "", holder: str = "", attempt: str | None = None
+    ) -> None:
+        """Keep whose the key is."""
+        super().__init__(message, attempt=attempt)
+        self.key = key
+        self.holder = holder
+
+
 class LedgerDamaged(LedgerError):
     """The file is not a whole ledger."""
+
+
+class StateError(FeasibleError):
+    """What workers share cannot be written or read."""
 
 
 class EngineMissing(FeasibleError):

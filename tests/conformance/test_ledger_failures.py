@@ -634,7 +634,7 @@ def _other_application(path: Path) -> None:
 def _newer(path: Path) -> None:
     SqliteLedger(path).close()
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
 
 
 FOREIGN: dict[str, tuple[Callable[[Path], object], str]] = {

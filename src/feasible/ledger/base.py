@@ -8,9 +8,16 @@ from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
-from feasible.schema import Decision, Label
+from feasible.schema import Decision, Event, Label
 
-__all__ = ["LabelOutcome", "Ledger", "LedgerCounts", "Verification"]
+__all__ = [
+    "LabelOutcome",
+    "Ledger",
+    "LedgerCounts",
+    "LedgerNews",
+    "LedgerPosition",
+    "Verification",
+]
 
 LabelOutcome: TypeAlias = Literal["stored", "duplicate", "unknown_decision", "conflict"]
 """What became of one label.
@@ -29,6 +36,7 @@ class LedgerCounts(msgspec.Struct, frozen=True, kw_only=True):
 
     decisions: int
     labels: int
+    events: int
     first_at: datetime | None
     """Time of the decision that was written first; None for an empty ledger."""
     last_at: datetime | None
@@ -44,6 +52,8 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """Decisions found."""
     labels: int
     """Labels found."""
+    events: int
+    """Events found."""
     batches: int
     """Links of the chain that were recomputed."""
     missing: int
@@ -64,20 +74,47 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
         verdict = "whole" if self.whole else "NOT WHOLE"
         chain = "keyed chain" if self.keyed else "chain without a key"
         held = f"{self.decisions:,} decisions and {self.labels:,} labels"
+        if self.events:
+            held = f"{self.decisions:,} decisions, {self.labels:,} labels, {self.events:,} events"
         lines = [f"{verdict}: {held} in {self.batches:,} batches, {chain}"]
         lines += [f"  {fault}" for fault in self.faults]
         return "\n".join([*lines, f"  head  {self.head or 'none yet'}"])
 
 
+class LedgerPosition(msgspec.Struct, frozen=True):
+    """How far somebody has read: the rows up to these. The default is before everything."""
+
+    decision: int = 0
+    label: int = 0
+
+
+class LedgerNews(msgspec.Struct, frozen=True, kw_only=True):
+    """What was written after a position."""
+
+    decisions: tuple[Decision, ...]
+    labels: tuple[Label, ...]
+    position: LedgerPosition
+    """Up to where this goes."""
+
+
 class Ledger(Protocol):
-    """Decisions and labels, appended and found again."""
+    """Decisions, labels and events, appended and found again."""
 
     async def append(self, decision: Decision) -> None:
         """Write a decision; returns once it is durable. Appending the same one again is no change.
 
         Raises:
-            LedgerError: It could not be written, its id belongs to a different decision, or its
-                idempotency key to another one. Nothing of it is in the ledger then.
+            LedgerError: It could not be written, or its id belongs to a different decision. Nothing
+                of it is in the ledger then.
+            KeyTaken: Its idempotency key belongs to another decision, which the error names.
+        """
+        ...
+
+    async def record(self, event: Event) -> None:
+        """Write an event; returns once it is durable. Recording the same one again is no change.
+
+        Raises:
+            LedgerError: It could not be written, or its id belongs to a different event.
         """
         ...
 
@@ -119,6 +156,32 @@ class Ledger(Protocol):
 
         Args:
             known_by: Only those whose truth was known at that instant.
+        """
+        ...
+
+    def events(
+        self,
+        *,
+        kind: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Iterator[Event]:
+        """Go through events in the order in which they were written.
+
+        Args:
+            kind: Only those of this kind.
+            since: Only those at or after this instant.
+            until: Only those before this instant.
+        """
+        ...
+
+    def news(self, since: LedgerPosition, *, plan: str, most: int) -> LedgerNews:
+        """Give what was written next after a position, by whichever process.
+
+        Args:
+            since: How far was read before.
+            plan: Only decisions of the plan with this id.
+            most: Decisions that are looked at, whatever their plan, and labels.
         """
         ...
 

@@ -108,6 +108,7 @@ def verify_chain(query: Query, chain: Chain, *, anchor: str | None) -> Verificat
         whole=not seen.faults,
         decisions=seen.found["decisions"],
         labels=seen.found["labels"],
+        events=seen.found["events"],
         batches=seen.batches,
         missing=seen.missing,
         edited_batches=seen.edited,

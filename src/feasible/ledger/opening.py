@@ -16,7 +16,7 @@ from urllib.parse import quote
 from feasible.errors import BadInput, EngineMissing, LedgerDamaged, LedgerError, LedgerLocked
 from feasible.ledger.chain import Chain
 from feasible.ledger.faults import spoken
-from feasible.ledger.tables import APPLICATION_ID, FORMAT, SCHEMA
+from feasible.ledger.tables import APPLICATION_ID, EVENTS_SCHEMA, FORMAT, SCHEMA
 
 __all__ = [
     "ServiceLock",
@@ -25,6 +25,7 @@ __all__ = [
     "create",
     "ledger_path",
     "look_over",
+    "migrate",
     "wal_of",
 ]
 
@@ -104,25 +105,27 @@ class ServiceLock:
 
     Args:
         path: The ledger's file; the lock is the file beside it that ends in `.lock`.
+        given: Descriptor of that lock, inherited from the process that took it; None takes it.
 
     Raises:
         LedgerLocked: Another process, or another ledger object of this one, holds it.
         LedgerError: The folder cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, given: int | None = None) -> None:
         self.path = path.with_name(f"{path.name}.lock")
         try:
             _make_folder(path.parent)
-            self._file: BinaryIO = self.path.open("ab+", buffering=0)
+            self._file: BinaryIO = self._open(given)
         except OSError as error:
             raise _unwritable(path, error) from error
+        holder = ""
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            self._file.seek(0)
-            holder = self._file.read(200).decode(errors="replace").strip()
             self._file.close()
+            with suppress(OSError), self.path.open("rb") as file:
+                holder = file.read(200).decode(errors="replace").strip()
             if not isinstance(error, BlockingIOError):
                 raise _unwritable(path, error) from error
             raise LedgerLocked(
@@ -134,10 +137,30 @@ class ServiceLock:
             ) from error
         # A forked child would hold the lock for as long as it outlives this process.
         os.register_at_fork(after_in_child=self._file.close)
+        if given is not None:
+            return
         with suppress(OSError):  # only tells the next one who it is; a full disk may forbid it
             self._file.truncate(0)
             note = f"process {os.getpid()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n"
             self._file.write(note.encode())
+
+    def _open(self, given: int | None) -> BinaryIO:
+        """Open the lock's file; a descriptor of it that was given shares what its giver holds."""
+        if given is None:
+            return self.path.open("ab+", buffering=0)
+        shared = os.fdopen(os.dup(given), "ab+", buffering=0)
+        if os.path.samestat(os.fstat(given), self.path.stat()):
+            return shared
+        shared.close()
+        raise LedgerError(
+            f"descriptor {given} is not the lock of this ledger",
+            asked=f"a descriptor of {self.path}",
+            attempt="start workers with `feasible serve NAME --workers N`",
+        )
+
+    def fileno(self) -> int:
+        """Give its descriptor, which a worker inherits."""
+        return self._file.fileno()
 
     def release(self) -> None:
         """Let others write. The file stays: removing it would let two services hold two locks."""
@@ -168,8 +191,12 @@ def _unwritable(path: Path, error: OSError) -> LedgerError:
     )
 
 
-def look_over(path: Path) -> bool:
+def look_over(path: Path, *, write: bool = True) -> bool:
     """Look at a file before anything opens it, so that no other program's database is touched.
+
+    Args:
+        path: The file.
+        write: Whether it will be opened for writing, which brings an older format up to date.
 
     Returns:
         Whether a ledger is there; False when there is no file, or an empty one.
@@ -215,7 +242,36 @@ def look_over(path: Path) -> bool:
             found=f"format {version}",
             attempt="update feasible on this machine; nothing was changed",
         )
+    if version < FORMAT and not write:
+        raise LedgerError(
+            f"{path} was written by an older version of feasible",
+            asked=f"ledger format {FORMAT}",
+            found=f"format {version}",
+            attempt="serve it once, or take labels into it: that brings it up to date",
+        )
     return True
+
+
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
+    """Bring a ledger of an older format up to date, all of it or nothing.
+
+    Args:
+        connection: Open for writing, with nobody else writing.
+        path: The ledger's file, for error texts.
+
+    Raises:
+        LedgerError: It cannot be written.
+    """
+    try:
+        if connection.execute("PRAGMA user_version").fetchone()[0] >= FORMAT:
+            return
+        connection.executescript(
+            f"BEGIN IMMEDIATE;{EVENTS_SCHEMA}PRAGMA user_version = {FORMAT};COMMIT;"
+        )
+    except sqlite3.Error as error:
+        if connection.in_transaction:
+            connection.rollback()
+        raise spoken(error, path, doing="bring up to date") from error
 
 
 def create(path: Path, chain: Chain) -> None:

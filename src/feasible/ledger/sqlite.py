@@ -13,7 +13,13 @@ from typing import Any, Final
 
 from feasible.clock import Clock, SystemClock
 from feasible.errors import LedgerDamaged, LedgerError
-from feasible.ledger.base import LabelOutcome, LedgerCounts, Verification
+from feasible.ledger.base import (
+    LabelOutcome,
+    LedgerCounts,
+    LedgerNews,
+    LedgerPosition,
+    Verification,
+)
 from feasible.ledger.chain import Chain, verify_chain
 from feasible.ledger.decision_id import micros
 from feasible.ledger.faults import reading
@@ -24,10 +30,23 @@ from feasible.ledger.opening import (
     create,
     ledger_path,
     look_over,
+    migrate,
 )
-from feasible.ledger.tables import Row, decision_of, decision_row, label_of, label_row, time_of
+from feasible.ledger.tables import (
+    DECISIONS,
+    EVENTS,
+    Row,
+    decision_of,
+    decision_row,
+    event_of,
+    event_row,
+    label_of,
+    label_row,
+    time_of,
+)
+from feasible.ledger.turns import Turn
 from feasible.ledger.writer import GroupCommit
-from feasible.schema import Decision, Label
+from feasible.schema import Decision, Event, Label
 
 __all__ = ["SqliteLedger", "open_ledger"]
 
@@ -36,7 +55,7 @@ _PAGE: Final = 1000
 _KEY_NAME: Final = "FEASIBLE_LEDGER_KEY"
 
 
-def open_ledger(url: str, *, write: bool = True) -> SqliteLedger:
+def open_ledger(url: str, *, write: bool = True, lock: int | None = None) -> SqliteLedger:
     """Open the ledger that a URL names; for writing, it is made when it is not there.
 
     With the environment variable FEASIBLE_LEDGER_KEY set, a new ledger's chain is keyed with it;
@@ -45,6 +64,8 @@ def open_ledger(url: str, *, write: bool = True) -> SqliteLedger:
     Args:
         url: `sqlite:///relative.db` or `sqlite:////absolute.db`.
         write: Take the service lock and append. False reads, also beside a live service.
+        lock: Descriptor of the service lock that whoever began the service holds, for one of its
+            worker processes; None to take the lock.
 
     Raises:
         BadInput: The URL names no file.
@@ -54,17 +75,18 @@ def open_ledger(url: str, *, write: bool = True) -> SqliteLedger:
         LedgerError: It cannot be opened, or is not there to be read.
     """
     key = os.environ.get(_KEY_NAME)
-    return SqliteLedger(ledger_path(url), write=write, key=key.encode() if key else None)
+    return SqliteLedger(ledger_path(url), write=write, key=key.encode() if key else None, lock=lock)
 
 
 class SqliteLedger:
-    """Decisions and labels in one SQLite file.
+    """Decisions, labels and events in one SQLite file.
 
     Args:
         path: The file.
         write: Take the service lock and append; False only reads.
         key: Secret of the chain; None for plain hashes.
         clock: Gives the time at which a label was received.
+        lock: Descriptor of a service lock that is held already; None to take it.
 
     Raises:
         BadInput: The path is that of a folder or a device.
@@ -80,6 +102,7 @@ class SqliteLedger:
         write: bool = True,
         key: bytes | None = None,
         clock: Clock | None = None,
+        lock: int | None = None,
     ) -> None:
         # A link to the file and the file itself are one ledger with one lock.
         self.path = path.resolve()
@@ -90,13 +113,21 @@ class SqliteLedger:
         self._is_open = True
         with ExitStack() as opened:
             writing: sqlite3.Connection | None = None
+            turn: Turn | None = None
             if write:
-                opened.callback(ServiceLock(self.path).release)
-            if not look_over(self.path):
-                self._make(write=write)
-            if write:
-                writing = connect(self.path, write=True)
-                opened.callback(writing.close)  # after the readers: then the log is emptied
+                held = ServiceLock(self.path, given=lock)
+                opened.callback(held.release)
+            with ExitStack() as making:
+                if lock is not None:
+                    turn = Turn(self.path)
+                    opened.callback(turn.close)
+                    making.enter_context(turn)  # another worker may be making the file
+                if not look_over(self.path, write=write):
+                    self._make(write=write)
+                if write:
+                    writing = connect(self.path, write=True)
+                    opened.callback(writing.close)  # after the readers: then the log is emptied
+                    migrate(writing, self.path)
             # A scan may take seconds; the lookups of a service must not wait for it.
             self._scans = _Reader(self.path, check=not write)
             opened.callback(self._scans.close)
@@ -104,7 +135,7 @@ class SqliteLedger:
             opened.callback(self._lookups.close)
             if writing is not None:
                 self._check_key()
-                self._writer = GroupCommit(writing, self._chain, self.path)
+                self._writer = GroupCommit(writing, self._chain, self.path, turn=turn)
                 opened.callback(self._writer.close)
             self._opened = opened.pop_all()
 
@@ -112,10 +143,18 @@ class SqliteLedger:
         """Write a decision; returns once it is durable. Appending the same one again is no change.
 
         Raises:
-            LedgerError: It could not be written, its id belongs to a different decision, or its
-                idempotency key to another one.
+            LedgerError: It could not be written, or its id belongs to a different decision.
+            KeyTaken: Its idempotency key belongs to another decision, which the error names.
         """
-        await self._open_writer().append(decision_row(decision))
+        await self._open_writer().append(DECISIONS, decision_row(decision))
+
+    async def record(self, event: Event) -> None:
+        """Write an event; returns once it is durable. Recording the same one again is no change.
+
+        Raises:
+            LedgerError: It could not be written, or its id belongs to a different event.
+        """
+        await self._open_writer().append(EVENTS, event_row(event))
 
     async def add_labels(self, labels: Sequence[Label]) -> list[LabelOutcome]:
         """Write labels; returns once they are durable, one outcome per label, in order.
@@ -195,16 +234,74 @@ class SqliteLedger:
                 yield label_of(row)
             after = rows[-1][0]
 
+    def events(
+        self,
+        *,
+        kind: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Iterator[Event]:
+        """Go through events in the order in which they were written.
+
+        Args:
+            kind: Only those of this kind.
+            since: Only those at or after this instant.
+            until: Only those before this instant.
+        """
+        after, where = 0, ""
+        values: list[int | str] = []
+        for condition, value in (
+            ("kind = ?", kind),
+            ("at_us >= ?", None if since is None else micros(since)),
+            ("at_us < ?", None if until is None else micros(until)),
+        ):
+            if value is not None:
+                where += f" AND {condition}"
+                values.append(value)
+        sql = f"SELECT * FROM events WHERE row_id > ?{where} ORDER BY row_id LIMIT ?"  # noqa: S608  fixed parts
+        while rows := self._scans.query(sql, (after, *values, _PAGE)):
+            for row in rows:
+                yield event_of(row)
+            after = rows[-1][0]
+
+    def news(self, since: LedgerPosition, *, plan: str, most: int) -> LedgerNews:
+        """Give what was written next after a position, by whichever process.
+
+        Args:
+            since: How far was read before.
+            plan: Only decisions of the plan with this id.
+            most: Decisions that are looked at, whatever their plan, and labels.
+        """
+        rows = self._scans.query(
+            "SELECT row_id, CASE WHEN plan = ? THEN body END FROM decisions WHERE row_id > ? "
+            "ORDER BY row_id LIMIT ?",
+            (plan, since.decision, most),
+        )
+        labels = self._scans.query(
+            "SELECT * FROM labels WHERE row_id > ? ORDER BY row_id LIMIT ?", (since.label, most)
+        )
+        return LedgerNews(
+            decisions=tuple(decision_of(row[1]) for row in rows if row[1] is not None),
+            labels=tuple(label_of(row) for row in labels),
+            position=LedgerPosition(
+                rows[-1][0] if rows else since.decision, labels[-1][0] if labels else since.label
+            ),
+        )
+
     def counts(self) -> LedgerCounts:
         """Say how much is there, from the ends of the tables and not by counting."""
         ends = self._scans.query(
             "SELECT * FROM (SELECT row_id, at_us FROM decisions ORDER BY row_id LIMIT 1) UNION ALL "
             "SELECT * FROM (SELECT row_id, at_us FROM decisions ORDER BY row_id DESC LIMIT 1)"
         )
-        labels = self._scans.query("SELECT max(row_id) FROM labels")[0][0] or 0
+        labels, events = (
+            self._scans.query(f"SELECT max(row_id) FROM {name}")[0][0] or 0  # noqa: S608  own names
+            for name in ("labels", "events")
+        )
         return LedgerCounts(
             decisions=ends[1][0] if ends else 0,
             labels=labels,
+            events=events,
             first_at=time_of(ends[0][1]) if ends else None,
             last_at=time_of(ends[1][1]) if ends else None,
         )

@@ -10,11 +10,13 @@ import msgspec
 
 from feasible.errors import DataError, LedgerDamaged, LedgerError
 from feasible.ledger.decision_id import micros, moment
-from feasible.schema import Decision, Label
+from feasible.schema import Decision, Event, Label
 
 __all__ = [
     "APPLICATION_ID",
     "DECISIONS",
+    "EVENTS",
+    "EVENTS_SCHEMA",
     "FORMAT",
     "LABELS",
     "SCHEMA",
@@ -23,6 +25,8 @@ __all__ = [
     "Table",
     "decision_of",
     "decision_row",
+    "event_of",
+    "event_row",
     "label_of",
     "label_row",
     "time_of",
@@ -30,11 +34,23 @@ __all__ = [
 
 APPLICATION_ID: Final = 0x4653424C
 """`FSBL`: how a file says that it is a ledger."""
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Version of the tables below; a newer one is refused."""
 
 Row: TypeAlias = tuple[Any, ...]
 """The columns of one row in the order of its table, `row_id` first, the JSON body last."""
+
+EVENTS_SCHEMA: Final = """
+CREATE TABLE events (
+  row_id INTEGER PRIMARY KEY,
+  event_id TEXT NOT NULL,
+  at_us INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  body BLOB NOT NULL
+);
+CREATE UNIQUE INDEX events_by_id ON events (event_id);
+"""
 
 # Columns are what queries ask for; `body` is the whole record as JSON and what is read back.
 # `decision_id` and `at_us` rise with `row_id`, so that their indexes grow at the end only.
@@ -71,6 +87,7 @@ CREATE TABLE labels (
 );
 CREATE INDEX labels_by_decision ON labels (decision_id);
 CREATE UNIQUE INDEX labels_by_label_id ON labels (label_id) WHERE label_id IS NOT NULL;
+{EVENTS_SCHEMA}
 CREATE TABLE batches (
   seq INTEGER PRIMARY KEY,
   of TEXT NOT NULL,
@@ -91,10 +108,12 @@ class Table:
     Attributes:
         name: As in SQL.
         columns: Number of columns.
+        id_column: Column of the record's own id, where it has one that nothing else has.
     """
 
     name: str
     columns: int
+    id_column: str | None = None
 
     def insert(self, rows: int) -> str:
         """Give the statement that inserts so many rows at once.
@@ -106,9 +125,10 @@ class Table:
         return f"INSERT INTO {self.name} VALUES {', '.join([marks] * rows)}"  # noqa: S608  no user text
 
 
-DECISIONS: Final = Table("decisions", 12)
+DECISIONS: Final = Table("decisions", 12, "decision_id")
 LABELS: Final = Table("labels", 9)
-TABLES: Final = {table.name: table for table in (DECISIONS, LABELS)}
+EVENTS: Final = Table("events", 6, "event_id")
+TABLES: Final = {table.name: table for table in (DECISIONS, LABELS, EVENTS)}
 
 _DECISION: Final = msgspec.json.Decoder(Decision)
 _ENCODE: Final = msgspec.json.Encoder().encode
@@ -198,6 +218,36 @@ def label_of(row: Row) -> Label:
         raise _not_a_record("label", error) from error
 
 
+def event_row(event: Event) -> Row:
+    """Give the columns of an event; its `row_id` is not known yet and is left out.
+
+    Raises:
+        LedgerError: It could not be read back, or its time has no zone.
+    """
+    try:
+        row = (event.event_id, micros(event.at), event.kind, event.actor, _ENCODE(event.body))
+        _event((0, *row))
+    except _NOT_JSON as error:
+        raise LedgerError(
+            f"event {event.event_id} cannot be written",
+            found=str(error),
+            attempt="its body is a JSON object, and `at` an aware time",
+        ) from error
+    return row
+
+
+def event_of(row: Row) -> Event:
+    """Read an event back from its columns, `row_id` first.
+
+    Raises:
+        LedgerDamaged: It is not one.
+    """
+    try:
+        return _event(row)
+    except _NOT_JSON as error:
+        raise _not_a_record("event", error) from error
+
+
 def time_of(since_epoch_us: Any) -> datetime:
     """Read a time back from its column.
 
@@ -223,6 +273,20 @@ def _label(row: Row) -> Label:
             "reviewer": reviewer,
         },
         Label,
+    )
+
+
+def _event(row: Row) -> Event:
+    _, event_id, at_us, kind, actor, body = row
+    return msgspec.convert(
+        {
+            "event_id": event_id,
+            "at": moment(at_us),
+            "kind": kind,
+            "actor": actor,
+            "body": msgspec.json.decode(body),
+        },
+        Event,
     )
 
 

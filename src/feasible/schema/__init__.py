@@ -30,14 +30,17 @@ from feasible.schema.brief import (
     Traffic,
 )
 from feasible.schema.brief_file import BriefFile, brief_schema, dump_brief, load_brief, parse_brief
+from feasible.schema.calling import BreakerRule, breaker_rule, hedge_delay_s
 from feasible.schema.decision import (
     Decision,
+    Event,
     HeadroomRow,
     Label,
     LabelSelection,
     LabelSource,
     PathStep,
 )
+from feasible.schema.live import LivePlans, PlanAct, PlanChange, PlanShare, changed
 from feasible.schema.looks import Look, Schedule, add_look, read_looks, sample_of
 from feasible.schema.plan import (
     DEFAULT_GROUP,
@@ -84,6 +87,7 @@ from feasible.schema.rows import (
     Request,
     zero_one_loss,
 )
+from feasible.schema.spending import SpendLimit, spend_limits
 
 __all__ = [
     "ABSTAIN",
@@ -96,6 +100,7 @@ __all__ = [
     "Backtest",
     "BoolArray",
     "Bottleneck",
+    "BreakerRule",
     "Brief",
     "BriefFile",
     "Calibrator",
@@ -106,6 +111,7 @@ __all__ = [
     "DataSet",
     "DataUsed",
     "Decision",
+    "Event",
     "EvidenceLine",
     "Example",
     "Examples",
@@ -128,6 +134,7 @@ __all__ = [
     "LatencyForecast",
     "Layers",
     "LeftOut",
+    "LivePlans",
     "Look",
     "Loss",
     "Metric",
@@ -136,8 +143,11 @@ __all__ = [
     "ObjectiveRule",
     "PathStep",
     "Plan",
+    "PlanAct",
+    "PlanChange",
     "PlanCheck",
     "PlanReport",
+    "PlanShare",
     "PlanTier",
     "Posterior",
     "Profile",
@@ -149,6 +159,7 @@ __all__ = [
     "Schedule",
     "Sensitivity",
     "ServingLayer",
+    "SpendLimit",
     "Spread",
     "Swing",
     "TierKind",
@@ -161,15 +172,19 @@ __all__ = [
     "ValueLine",
     "ValueReport",
     "add_look",
+    "breaker_rule",
     "brief_fingerprint",
     "brief_of",
     "brief_schema",
+    "changed",
     "dump_brief",
+    "hedge_delay_s",
     "load_brief",
     "parse_brief",
     "read_looks",
     "read_plan",
     "sample_of",
+    "spend_limits",
     "write_json",
     "zero_one_loss",
 ]

@@ -1,4 +1,4 @@
-"""What happened: decisions, the labels that arrive later, and how each objective stands."""
+"""What happened: decisions, labels that arrive later, events, and how each objective stands."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["Decision", "HeadroomRow", "Label", "LabelSelection", "LabelSource", "PathStep"]
+__all__ = ["Decision", "Event", "HeadroomRow", "Label", "LabelSelection", "LabelSource", "PathStep"]
 
 LabelSource = Literal["proxy", "human", "outcome"]
 LabelSelection = Literal["organic", "review", "audit", "explored"]
@@ -22,13 +22,23 @@ class PathStep(_Noun, frozen=True, kw_only=True):
 
     tier: str
     outcome: Literal[
-        "answered", "deferred", "abstained", "failed", "timed_out", "skipped", "handed_off"
+        "answered",
+        "deferred",
+        "abstained",
+        "failed",
+        "timed_out",
+        "skipped",
+        "handed_off",
+        "retried",
+        "cancelled",
     ]
+    """`retried`: the call failed and was made again; `cancelled`: a second call was faster."""
     latency_ms: float
     cost_usd: float | None
     """None when the call's price is unknown."""
     why: str | None = None
-    """For failed and skipped: what happened."""
+    """For failed and skipped: what happened; for an answer: which attempt gave it, or that another
+    request paid for it."""
 
 
 class Decision(_Noun, frozen=True, kw_only=True):
@@ -71,6 +81,20 @@ class Label(_Noun, frozen=True, kw_only=True):
     label_id: str | None = None
     """The sender's own id; the same id twice is the same label."""
     reviewer: str | None = None
+
+
+class Event(_Noun, frozen=True, kw_only=True):
+    """Something that was done to the service or its ledger: a plan put live, a purge, a key."""
+
+    event_id: str
+    """UUID version 7: sorts by time."""
+    at: datetime
+    kind: str
+    """What was done, such as `plan.promoted` or `ledger.purged`."""
+    actor: str
+    """Who did it, as far as that is known; never a secret."""
+    body: dict[str, Any] = {}
+    """What belongs to that kind, as JSON."""
 
 
 class HeadroomRow(_Noun, frozen=True, kw_only=True):
