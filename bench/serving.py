@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import msgspec
 from bench.cores import (
     SERVER_CORE,
     FsyncTime,
@@ -28,11 +27,12 @@ from bench.cores import (
     on_core,
     rss_mb,
 )
+from bench.ours import decide, running_ours, verified
 from bench.page import Section, table
 from bench.peers.http import PEERS, Peer, PeerFailed, running_peer
 from bench.rules_feature import messages, write_rules_feature
 
-from feasible.testing import Call, Drive, drive_closed, drive_open, post, running_service
+from feasible.testing import Drive, drive_closed, drive_open, post
 
 __all__ = ["run"]
 
@@ -75,19 +75,21 @@ class _Ours:
         cpu_us: Processor time a decision, user and system, all threads. Microseconds.
         opened: Open loop, by arrivals a second.
         rss_mb: Memory before the first request, and after the last.
+        ledger: URL of its ledger.
     """
 
     closed: Drive
     cpu_us: float
     opened: dict[int, Drive]
     rss_mb: tuple[float, float]
+    ledger: str
 
 
 def run() -> Section:
     """Load our service, each peer, and our service again."""
     asked = messages(_MESSAGES)
     busy = os.getloadavg()[0]
-    with TemporaryDirectory(dir=".") as place, Generator() as generator:
+    with TemporaryDirectory(dir=".", prefix=".bench-") as place, Generator() as generator:
         folder = Path(place).resolve()
         feature = write_rules_feature(folder)
         print("  the disk, and our service", flush=True)
@@ -99,7 +101,7 @@ def run() -> Section:
         with on_core(SERVER_CORE):
             disk.measure(folder, 200)
         again = _ours(generator, feature, asked, rates=())
-        kept, whole = _verified(feature)
+        kept, is_whole = verified(again.ledger)
     answered = sum(d.answered for d in (ours.closed, again.closed, *ours.opened.values()))
     per_s = min(ours.closed.answers_per_s, again.closed.answers_per_s)
     rows = [
@@ -116,7 +118,8 @@ def run() -> Section:
 
 {table(_HEADER, rows)}
 
-`ours / its` is the slower of our two lines over the peer's.
+`ours / its` is the slower of our two lines over the peer's; `generator busy` is the share of its
+own core that the load generator needed, which limits nothing while it is below 100 %.
 {_notes()}
 
 {_promises(ours, again, per_s)}
@@ -126,15 +129,16 @@ moments drawn beforehand, and latency counts from then, whether or not a connect
 
 {table(_OPEN_HEADER, [_open_row(rate, drive) for rate, drive in ours.opened.items()])}
 
-Afterwards `feasible ledger verify` found the ledger {whole}; it holds {kept:,} decisions, of which
-{answered:,} were answered in these tables and the others while warming up.
+Afterwards `feasible ledger verify` found the ledger {"whole" if is_whole else "BROKEN"};
+it holds {kept:,} decisions, of which {answered:,} were answered in these tables and the others
+while warming up.
 """
     return Section("Serving", "python -m bench serving", text)
 
 
 _HEADER = [
     "server, one core", "decisions / s", "ours / its", "promised", "p50 ms", "p99 ms",
-    "wrong", "without an answer",
+    "wrong", "without an answer", "generator busy",
 ]  # fmt: skip
 _OPEN_HEADER = [
     "arrivals / s", "answered / s", "p50 ms", "p99 ms", "p99.9 ms", "found no free connection",
@@ -146,13 +150,9 @@ def _ours(
     generator: Generator, feature: Path, asked: Sequence[tuple[str, str]], *, rates: Sequence[int]
 ) -> _Ours:
     """Serve the feature and load it: closed loop first, then open loop at each rate."""
-    ledger = f"sqlite:///{feature.parent / 'decisions.db'}"
-    with on_core(SERVER_CORE):
-        started = running_service(str(feature), ledger=ledger)
-        service = started.__enter__()
-    try:
-        pid, url = service.process.pid, service.url
-        calls = [_our_call(url, text, team) for text, team in asked]
+    with running_ours(feature) as service:
+        pid, url = service.pid, service.url
+        calls = [decide(url, text, team) for text, team in asked]
         before_mb = rss_mb(pid)
         generator(drive_closed, url, calls, connections=_CONNECTIONS, seconds=_WARM_S)
         began_s = cpu_s(pid)
@@ -164,14 +164,7 @@ def _ours(
             )
             for rate in rates
         }
-        return _Ours(closed, cpu_us, opened, (before_mb, rss_mb(pid)))
-    finally:
-        started.__exit__(None, None, None)
-
-
-def _our_call(url: str, text: str, team: str) -> Call:
-    body = msgspec.json.encode({"request": {"text": text}})
-    return post(f"{url}/v1/decide", body, expected=f'"answer":"{team}"'.encode())
+        return _Ours(closed, cpu_us, opened, (before_mb, rss_mb(pid)), service.ledger)
 
 
 def _peer(generator: Generator, peer: Peer, asked: Sequence[tuple[str, str]]) -> Drive | str:
@@ -207,20 +200,11 @@ def _bare_server() -> Iterator[str]:
         process.communicate(timeout=60)
 
 
-def _verified(feature: Path) -> tuple[int, str]:
-    """Give how many decisions the ledger holds, and whether it is whole."""
-    url = f"sqlite:///{feature.parent / 'decisions.db'}"
-    command = [sys.executable, "-m", "feasible", "ledger", "verify", "--ledger", url]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    numbers = [int(w.replace(",", "")) for w in done.stdout.split() if w[0].isdigit()]
-    return max(numbers, default=0), "whole" if done.returncode == 0 else "BROKEN"
-
-
 def _row(
     name: str, drive: Drive | str, per_s: float, promised: str, target: float | None
 ) -> list[str]:
     if isinstance(drive, str):
-        return [name, f"not measured: {drive}", "-", promised, "-", "-", "-", "-"]
+        return [name, f"not measured: {drive}", "-", promised, *["-"] * 5]
     ratio = per_s / drive.answers_per_s if drive.answers_per_s else float("inf")
     return [
         name,
@@ -231,6 +215,7 @@ def _row(
         f"{drive.percentile_ms(0.99):.1f}",
         f"{drive.wrong:,}",
         f"{drive.errors - drive.wrong:,}",
+        f"{drive.cpu_s / drive.wall_s:.0%}" if drive.wall_s else "-",
     ]
 
 
