@@ -17,12 +17,12 @@ import typer
 
 from feasible.errors import BadInput, FeasibleError
 from feasible.key_commands import keys_app
+from feasible.named_feature import open_feature
 from feasible.plan_commands import add_plan_commands
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from feasible.folder import Feature
     from feasible.loop import Progress
     from feasible.schema import BriefFile, PlanReport
 
@@ -216,6 +216,16 @@ def serve(
     in_flight: Annotated[
         int, typer.Option(help="Requests answered at once; more are refused.", min=2)
     ] = 1024,
+    log: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        typer.Option(help="The least that is logged, as JSON lines on standard error."),
+    ] = "info",
+    log_share: Annotated[
+        float,
+        typer.Option(
+            help="Share of the decisions that go well and are logged too.", min=0.0, max=1.0
+        ),
+    ] = 0.001,
 ) -> None:
     """Serve the plan over HTTP; an answer leaves after its decision is in the ledger."""
     from feasible import loop
@@ -225,6 +235,8 @@ def serve(
         keys_file=None if keys is None else str(keys),
         rate_per_s=None if rate is None else rate_of(rate),
         max_in_flight=in_flight,
+        log_level=log,
+        log_share=log_share,
     )
     loop.serve(
         open_feature(feature),
@@ -321,13 +333,6 @@ def main() -> None:
     except FeasibleError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-
-
-def open_feature(name: str) -> Feature:
-    """Open a feature folder or a reference system by name."""
-    from feasible.systems import open_feature as opened
-
-    return opened(name)
 
 
 def _verdict(report: PlanReport) -> int:

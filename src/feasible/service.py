@@ -35,6 +35,7 @@ from feasible.serving import (
     gate_of,
     letters_folder,
     listen,
+    observer_of,
     run,
     send_failure,
     worker_handlers,
@@ -44,6 +45,7 @@ from feasible.units import format_ratio
 __all__ = ["serve_alone", "serve_by_workers", "tracker_of", "work"]
 
 _FIGURES_S: Final = 2.0
+_ORDER_S: Final = 120.0
 
 
 class _Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,10 +88,11 @@ def serve_alone(
         live, hint = begin(feature, ledger)
         runtime = _live_runtime(feature, ledger, live)
         opened.callback(runtime.close)
-        app, told = _app(feature, ledger, runtime, front, shared=None)
+        app, told = _app(feature, ledger, runtime, front, opened, shared=None)
         sock = listen(host, port)
         opened.callback(sock.close)
         desk = PlanDesk(live, Alone(runtime, ledger, plan_event))
+        app.plans.order = desk.handle
         folder = letters_folder(ledger_path(ledger_url).resolve())
         run(
             app,
@@ -178,7 +181,7 @@ def _work(job: _Job, control: Control) -> None:
         runtime = _live_runtime(feature, ledger, job.live, part=job.number, parts=job.workers)
         opened.callback(runtime.close)
         shared = ledger_path(job.ledger).resolve()
-        app, told = _app(feature, ledger, runtime, job.front, shared=shared)
+        app, told = _app(feature, ledger, runtime, job.front, opened, shared=shared)
         control.ready = {"told": told, "live": msgspec.to_builtins(job.live)}
         control.handlers |= worker_handlers(Alone(runtime, ledger, plan_event), app.figures)
 
@@ -190,6 +193,7 @@ def _work(job: _Job, control: Control) -> None:
             return str(page).encode()
 
         app.all_figures = all_figures
+        app.plans.order = lambda body: control.channel.ask("order", body, within_s=_ORDER_S)
         run(app, socket.socket(fileno=job.sock), control=control)
 
 
@@ -268,6 +272,7 @@ def _app(
     ledger: Ledger,
     runtime: LiveRuntime,
     front: FrontOptions,
+    opened: ExitStack,
     *,
     shared: Path | None,
 ) -> tuple[Service, str]:
@@ -278,7 +283,15 @@ def _app(
         tracker=lambda made: _empty_tracker(feature, made, ledger),
     )
     gate, told = gate_of(front, shared=shared)
-    app = build_app(runtime, headroom=following.rows, gate=gate, max_in_flight=front.max_in_flight)
+    observer, close = observer_of(front, feature.brief.name)
+    opened.callback(close)
+    app = build_app(
+        runtime,
+        headroom=following.rows,
+        gate=gate,
+        max_in_flight=front.max_in_flight,
+        observer=observer,
+    )
     return app, told
 
 

@@ -202,20 +202,38 @@ def test_a_part_may_spend_what_nobody_keeps(state: State) -> None:
     held(state.reserve(20, [Limit(DAY, 100, part="legal", shares=shares)], lease_s=10))
 
 
-def test_rebuilding_takes_what_it_is_told_and_keeps_open_reservations(
+def test_a_service_that_starts_takes_over_what_its_ledger_says(
     state: State, clock: VirtualClock
 ) -> None:
-    """What was spent is what the ledger says; who is under way stays so until the lease is over."""
+    """Spending is what the ledger says; who is under way stays so until the lease is over."""
     state.settle([(held(state.reserve(50, [Limit(DAY, 100)], lease_s=10)), 50)], made={DAY: 9})
     open_one = held(state.reserve(20, [Limit(DAY, 100)], lease_s=10))
 
-    state.rebuild({(DAY, ""): Spending(spent_nusd=33, decisions=4)})
+    state.begin()
+    assert used(state) == (0, 20)
+    state.adopt({(DAY, ""): Spending(spent_nusd=33, decisions=4)})
 
     assert state.spending(DAY) == {"": Spending(33, 20, 4)}
     state.settle([(open_one, 7)])
     assert used(state) == (40, 0)
     clock.advance(20)
     assert state.expire() == 0
+
+
+def test_a_worker_that_starts_later_changes_nothing(state: State) -> None:
+    """What others have adopted, or count in, is not counted again; what is new to all is."""
+    state.begin()
+    told = {(DAY, ""): Spending(spent_nusd=33, decisions=4)}
+    state.adopt(told)
+    state.settle([(held(state.reserve(5, [Limit(DAY, 100)], lease_s=10)), 5)])
+
+    state.adopt(told | {(MONTH, "urgent"): Spending(spent_nusd=70)})
+    assert used(state) == (38, 0)
+    assert used(state, MONTH) == (70, 0)
+
+    state.settle([], made={"tomorrow": 0})
+    state.adopt({("tomorrow", ""): Spending(spent_nusd=1, decisions=1)})
+    assert used(state, "tomorrow") == (0, 0)
 
 
 def test_a_claimed_key_is_taken_until_it_is_let_go(state: State) -> None:

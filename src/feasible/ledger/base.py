@@ -159,16 +159,6 @@ class Ledger(Protocol):
         """
         ...
 
-    def news(self, since: LedgerPosition, *, plan: str, most: int) -> LedgerNews:
-        """Give what was written next after a position, by whichever process.
-
-        Args:
-            since: How far was read before.
-            plan: Only decisions of the plan with this id.
-            most: Decisions that are looked at, whatever their plan, and labels.
-        """
-        ...
-
     def events(
         self,
         *,
@@ -182,6 +172,16 @@ class Ledger(Protocol):
             kind: Only those of this kind.
             since: Only those at or after this instant.
             until: Only those before this instant.
+        """
+        ...
+
+    def news(self, since: LedgerPosition, *, plan: str, most: int) -> LedgerNews:
+        """Give what was written next after a position, by whichever process.
+
+        Args:
+            since: How far was read before.
+            plan: Only decisions of the plan with this id.
+            most: Decisions that are looked at, whatever their plan, and labels.
         """
         ...
 

@@ -234,30 +234,6 @@ class SqliteLedger:
                 yield label_of(row)
             after = rows[-1][0]
 
-    def news(self, since: LedgerPosition, *, plan: str, most: int) -> LedgerNews:
-        """Give what was written next after a position, by whichever process.
-
-        Args:
-            since: How far was read before.
-            plan: Only decisions of the plan with this id.
-            most: Decisions that are looked at, whatever their plan, and labels.
-        """
-        rows = self._scans.query(
-            "SELECT row_id, CASE WHEN plan = ? THEN body END FROM decisions WHERE row_id > ? "
-            "ORDER BY row_id LIMIT ?",
-            (plan, since.decision, most),
-        )
-        labels = self._scans.query(
-            "SELECT * FROM labels WHERE row_id > ? ORDER BY row_id LIMIT ?", (since.label, most)
-        )
-        return LedgerNews(
-            decisions=tuple(decision_of(row[1]) for row in rows if row[1] is not None),
-            labels=tuple(label_of(row) for row in labels),
-            position=LedgerPosition(
-                rows[-1][0] if rows else since.decision, labels[-1][0] if labels else since.label
-            ),
-        )
-
     def events(
         self,
         *,
@@ -287,6 +263,30 @@ class SqliteLedger:
             for row in rows:
                 yield event_of(row)
             after = rows[-1][0]
+
+    def news(self, since: LedgerPosition, *, plan: str, most: int) -> LedgerNews:
+        """Give what was written next after a position, by whichever process.
+
+        Args:
+            since: How far was read before.
+            plan: Only decisions of the plan with this id.
+            most: Decisions that are looked at, whatever their plan, and labels.
+        """
+        rows = self._scans.query(
+            "SELECT row_id, CASE WHEN plan = ? THEN body END FROM decisions WHERE row_id > ? "
+            "ORDER BY row_id LIMIT ?",
+            (plan, since.decision, most),
+        )
+        labels = self._scans.query(
+            "SELECT * FROM labels WHERE row_id > ? ORDER BY row_id LIMIT ?", (since.label, most)
+        )
+        return LedgerNews(
+            decisions=tuple(decision_of(row[1]) for row in rows if row[1] is not None),
+            labels=tuple(label_of(row) for row in labels),
+            position=LedgerPosition(
+                rows[-1][0] if rows else since.decision, labels[-1][0] if labels else since.label
+            ),
+        )
 
     def counts(self) -> LedgerCounts:
         """Say how much is there, from the ends of the tables and not by counting."""

@@ -87,6 +87,7 @@ from feasible.schema.rows import (
     Request,
     zero_one_loss,
 )
+from feasible.schema.spending import SpendLimit, spend_limits
 
 __all__ = [
     "ABSTAIN",
@@ -158,6 +159,7 @@ __all__ = [
     "Schedule",
     "Sensitivity",
     "ServingLayer",
+    "SpendLimit",
     "Spread",
     "Swing",
     "TierKind",
@@ -182,6 +184,7 @@ __all__ = [
     "read_looks",
     "read_plan",
     "sample_of",
+    "spend_limits",
     "write_json",
     "zero_one_loss",
 ]

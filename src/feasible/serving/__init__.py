@@ -12,7 +12,7 @@ from feasible.serving.keys import ApiKeys, keys_from_environment, keys_from_file
 from feasible.serving.letters import answer_letters, letters_folder, send_letter
 from feasible.serving.live import LiveRuntime
 from feasible.serving.messages import DecideRequest, DecisionReply, LabelsReply, Problem
-from feasible.serving.options import FrontOptions, gate_of
+from feasible.serving.options import FrontOptions, LogLevel, gate_of, observer_of
 from feasible.serving.plan_desk import PlanDesk, PlanOrder
 from feasible.serving.rates import rate_of
 from feasible.serving.runtime import Decided, Runtime
@@ -33,6 +33,7 @@ __all__ = [
     "KeyScope",
     "LabelsReply",
     "LiveRuntime",
+    "LogLevel",
     "PlanDesk",
     "PlanOrder",
     "Problem",
@@ -50,6 +51,7 @@ __all__ = [
     "letters_folder",
     "listen",
     "new_key",
+    "observer_of",
     "rate_of",
     "read_keys",
     "revoke_key",

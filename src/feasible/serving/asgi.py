@@ -33,8 +33,10 @@ from feasible.serving.label_intake import LabelIntake
 from feasible.serving.live import AnyRuntime
 from feasible.serving.messages import DecideRequest, Problem
 from feasible.serving.metrics import Metrics
+from feasible.serving.observer import Observer
 from feasible.serving.openapi import openapi
 from feasible.serving.pages import Pages
+from feasible.serving.plan_pages import PlanPages
 from feasible.serving.pressure import MOST_IN_FLIGHT, Pressure
 from feasible.serving.problems import (
     BAD_BODY,
@@ -56,6 +58,7 @@ _LOG: Final = logging.getLogger(__name__)
 _DECIDE: Final[frozenset[KeyScope]] = frozenset({"decide"})
 _LABEL: Final[frozenset[KeyScope]] = frozenset({"label"})
 _FIND: Final[frozenset[KeyScope]] = frozenset({"decide", "review"})
+_ADMIN: Final[frozenset[KeyScope]] = frozenset({"admin"})
 _WATCH: Final[frozenset[KeyScope]] = frozenset({"review", "admin"})
 _DECIDE_EXAMPLE: Final = '{"request": {"text": "..."}}'
 
@@ -71,8 +74,10 @@ class Service:
         on_label: Told each label once it is durable.
         gate: Says who may come in.
         max_in_flight: Requests answered at once; more are refused with Retry-After.
+        observer: Told of every answer once it has left.
 
     Attributes:
+        plans: What answers, and how that is changed.
         all_figures: For one of several processes: from its own figures gives those of all.
     """
 
@@ -84,6 +89,7 @@ class Service:
         on_label: Callable[[Label], None],
         gate: Gate,
         max_in_flight: int = MOST_IN_FLIGHT,
+        observer: Observer | None = None,
     ) -> None:
         self.runtime = runtime
         self.draining = False
@@ -92,17 +98,18 @@ class Service:
         self._pressure = Pressure(lambda: runtime.in_flight, most=max_in_flight)
         runtime.high_mark = self._pressure.high_mark
         self.all_figures: Callable[[bytes], Awaitable[bytes]] | None = None
+        self._pages = Pages(runtime, headroom=headroom)
+        self.plans = PlanPages(runtime)
         self._metrics = Metrics(
             in_flight=lambda: runtime.in_flight,
             open_breakers=lambda: len(runtime.open_breakers()),
+            objectives=self._pages.headroom_rows,
             call_figures=runtime.call_figures,
         )
+        self._observer = observer
         self._labels = LabelIntake(runtime, on_label=on_label, metrics=self._metrics)
         self._large = LargeBodies()
-        self._chat = ChatFront(
-            lambda: runtime.plan, lambda asked, at_s: self.answer(asked, arrived_s=at_s)
-        )
-        self._pages = Pages(runtime, headroom=headroom)
+        self._chat = ChatFront(lambda: runtime.plan, self.answer)
         self._encoder = msgspec.json.Encoder()
         self._decode = msgspec.json.Decoder(DecideRequest).decode
         self._needs: dict[str, frozenset[KeyScope]] = {}
@@ -120,7 +127,7 @@ class Service:
             try:
                 told = self._let_in(scope, headers, arrived_s)
             except FeasibleError as error:
-                await self._send_error(send, error, as_chat=speaks_chat(scope["path"]))
+                await self._send_error(send, error, scope["path"])
                 return
         if scope["path"] == "/v1/decide" and scope["method"] == "POST":
             await self._decide(headers, receive, send, arrived_s, told)
@@ -168,16 +175,20 @@ class Service:
         except Gone:
             return
         except FeasibleError as error:
-            await self._send_error(send, error, told)
+            await self._send_error(send, error, "/v1/decide", told)
             return
         except Exception:  # noqa: BLE001  the edge of the process: whoever asked hears of it
             _LOG.exception("a request could not be answered")
-            await self._send_error(send, _our_fault(), told)
+            await self._send_error(send, _our_fault(), "/v1/decide", told)
             return
         self._count(decided)
         await self._send(send, 200, _JSON, self._encoder.encode(reply_of(decided)), told)
+        if self._observer is not None:
+            self._observer.decided(decided, headers)
 
-    async def answer(self, asked: DecideRequest, *, arrived_s: float) -> Decided:
+    async def answer(
+        self, asked: DecideRequest, arrived_s: float, headers: Mapping[bytes, bytes]
+    ) -> Decided:
         """Decide one request of a batch or a chat, as `/v1/decide` would.
 
         Raises:
@@ -186,6 +197,8 @@ class Service:
         self._pressure.check()
         decided = await self.runtime.decide(asked, arrived_s=arrived_s)
         self._count(decided)
+        if self._observer is not None:
+            self._observer.decided(decided, headers)
         return decided
 
     def _count(self, decided: Decided) -> None:
@@ -198,10 +211,11 @@ class Service:
             )
 
     async def _send_error(
-        self, send: Send, error: FeasibleError, told: Headers = (), *, as_chat: bool = False
+        self, send: Send, error: FeasibleError, path: str, told: Headers = ()
     ) -> None:
         problem = problem_of(error)
-        self._metrics.refused(problem.status)
+        as_chat = speaks_chat(path)
+        self._note_refusal(problem, path)
         content = self._encoder.encode(chat_error(problem) if as_chat else problem)
         kind = _JSON if as_chat else _PROBLEM
         await self._send(send, problem.status, kind, content, [*headers_of(error), *told])
@@ -245,6 +259,8 @@ class Service:
             ("POST", "/v1/labels", self._take_labels, _LABEL),
             ("GET", "/v1/decisions/{decision_id}", pages.decision, _FIND),
             ("GET", "/v1/plan", pages.plan, _WATCH),
+            ("GET", "/v1/plans", self.plans.show, _ADMIN),
+            ("POST", "/v1/plans", self.plans.change, _ADMIN),
             ("GET", "/v1/headroom", pages.headroom, _WATCH),
             ("GET", "/healthz", pages.health, ANYBODY),
             ("GET", "/readyz", self._ready, ANYBODY),
@@ -284,8 +300,13 @@ class Service:
         response.raw_headers.extend(headers_of(error))
         return response
 
-    def _problem(self, request: Request, problem: Problem) -> Response:
+    def _note_refusal(self, problem: Problem, path: str) -> None:
         self._metrics.refused(problem.status)
+        if self._observer is not None:
+            self._observer.refused(problem, path)
+
+    def _problem(self, request: Request, problem: Problem) -> Response:
+        self._note_refusal(problem, request.url.path)
         if speaks_chat(request.url.path):
             return self._json(chat_error(problem), status=problem.status)
         return self._json(problem, status=problem.status, media_type=_PROBLEM.decode())
@@ -306,7 +327,7 @@ class Service:
             reply = await decide_batch(
                 content,
                 headers.get(b"x-deadline-ms"),
-                answer=lambda asked: self.answer(asked, arrived_s=arrived_s),
+                answer=lambda asked: self.answer(asked, arrived_s, headers),
                 # The first is paid for at the gate.
                 charge=lambda: self._gate.charge(caller, time.monotonic()) if caller else None,
             )
@@ -371,6 +392,7 @@ def build_app(
     on_label: Callable[[Label], None] = lambda _label: None,
     gate: Gate | None = None,
     max_in_flight: int = MOST_IN_FLIGHT,
+    observer: Observer | None = None,
 ) -> Service:
     """Build the ASGI application of a runtime.
 
@@ -380,6 +402,7 @@ def build_app(
         on_label: Told each label once it is durable.
         gate: Says who may come in; everybody when absent.
         max_in_flight: Requests answered at once; more are refused with Retry-After.
+        observer: Told of every answer once it has left; nobody when absent.
     """
     return Service(
         runtime,
@@ -387,6 +410,7 @@ def build_app(
         on_label=on_label,
         gate=gate or Gate(ApiKeys()),
         max_in_flight=max_in_flight,
+        observer=observer,
     )
 
 

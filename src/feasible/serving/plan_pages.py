@@ -93,9 +93,7 @@ class PlanPages:
     def _reply(self) -> PlansReply:
         runtime = self._runtime
         live = (
-            runtime.live
-            if isinstance(runtime, LiveRuntime)
-            else LivePlans(stable=runtime.plan.id)
+            runtime.live if isinstance(runtime, LiveRuntime) else LivePlans(stable=runtime.plan.id)
         )
         changes = [
             PlanChanged(

@@ -168,8 +168,21 @@ class State(Protocol):
         """
         ...
 
-    def rebuild(self, spent: Mapping[Part, Spending]) -> None:
-        """Put spending and decisions in the place of what is there; open reservations stay.
+    def begin(self) -> None:
+        """Forget what was spent and how much was decided; open reservations stay.
+
+        For whoever starts a service: the ledger is the truth, and `adopt` takes it over.
+
+        Raises:
+            StateError: The state cannot be written.
+        """
+        ...
+
+    def adopt(self, spent: Mapping[Part, Spending]) -> None:
+        """Take over what a ledger says of windows that nobody has adopted or counted in since.
+
+        Args:
+            spent: What each part holds; every window of interest has a part here.
 
         Raises:
             StateError: The state cannot be written.
