@@ -47,6 +47,7 @@ from feasible.units import format_ratio
 __all__ = ["begin_state", "serve_alone", "serve_by_workers", "state_path", "tracker_of", "work"]
 
 _FIGURES_S: Final = 2.0
+_ORDER_S: Final = 120.0
 
 
 class _Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +96,7 @@ def serve_alone(
         sock = listen(host, port)
         opened.callback(sock.close)
         desk = PlanDesk(live, Alone(runtime, ledger, plan_event))
+        app.plans.order = desk.handle
         folder = letters_folder(ledger_path(ledger_url).resolve())
         run(
             app,
@@ -206,6 +208,7 @@ def _work(job: _Job, control: Control) -> None:
             return str(page).encode()
 
         app.all_figures = all_figures
+        app.plans.order = lambda body: control.channel.ask("order", body, within_s=_ORDER_S)
         run(app, socket.socket(fileno=job.sock), control=control)
 
 

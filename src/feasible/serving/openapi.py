@@ -32,12 +32,14 @@ from feasible.serving.messages import (
     Problem,
     ReadyReply,
 )
+from feasible.serving.plan_pages import PlanChangeRequest, PlansReply
 
 __all__ = ["Operation", "openapi"]
 
 _RECORDS: Final = (
     *(DecideRequest, DecisionReply, BatchRequest, BatchReply, LabelsRequest, LabelIn, LabelsReply),
     *(HeadroomReply, Decision, Plan, Problem, HealthReply, ReadyReply),
+    *(PlanChangeRequest, PlansReply),
     *(ChatRequest, ChatCompletion, ChatModel, ChatModels, ChatError),
 )
 _JSON: Final = "application/json"
@@ -164,6 +166,21 @@ _OPERATIONS: Final = (
         summary="The plan that is served",
         scopes=("review", "admin"),
         given={_JSON: Plan},
+    ),
+    Operation(
+        method="get",
+        path="/v1/plans",
+        summary="Which plans answer, and how that came about",
+        scopes=("admin",),
+        given={_JSON: PlansReply},
+    ),
+    Operation(
+        method="post",
+        path="/v1/plans",
+        summary="Change which plans answer",
+        scopes=("admin",),
+        asked=(PlanChangeRequest,),
+        given={_JSON: PlansReply},
     ),
     Operation(
         method="get",
