@@ -405,3 +405,13 @@ def test_keys_that_come_and_go_are_on_record(start: Start, cli: Run, tmp_path: P
     assert events[0].body["scopes"] == ["decide"]
     assert all(event.actor for event in events)
     assert shop not in str(events)
+
+
+def test_without_keys_a_page_of_another_site_may_not_ask(server: Any) -> None:
+    """A browser on this machine sends what any site tells it to, and says for whom."""
+    evil = {"Origin": "https://evil.example"}
+    own = {"Origin": server.url}
+
+    assert decide(server, "colour", headers=evil).status_code == 403
+    assert decide(server, "colour", headers=own).status_code == 200
+    assert httpx.get(f"{server.url}/healthz", headers=evil).status_code == 200
