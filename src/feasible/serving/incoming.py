@@ -7,10 +7,12 @@ from typing import Any, Final
 
 import msgspec
 
-__all__ = ["MOST_DEPTH", "content_of", "is_deeper", "own_copy"]
+__all__ = ["MOST_DEPTH", "MOST_FIELDS", "content_of", "is_deeper", "own_copy"]
 
 MOST_DEPTH: Final = 64
 """Lists and objects that may lie inside each other."""
+MOST_FIELDS: Final = 1000
+"""Fields of a request."""
 
 
 def content_of(request: Any) -> bytes:

@@ -16,7 +16,7 @@ from feasible.schema import Decision, Plan, TierKind, TierSpec
 from feasible.serving.budget import Budgets, Standing
 from feasible.serving.claims import KeyClaims
 from feasible.serving.commit_time import CommitTime
-from feasible.serving.incoming import MOST_DEPTH, content_of, is_deeper
+from feasible.serving.incoming import MOST_DEPTH, MOST_FIELDS, content_of, is_deeper
 from feasible.serving.messages import DecideRequest
 from feasible.serving.problems import CONFLICT, Refused
 from feasible.serving.walk import Given, Walk, Walker
@@ -102,6 +102,7 @@ class Runtime:
         self.open_breakers = self._walker.open_breakers
         self.call_figures = self._walker.figures
         self.close = self._walker.close
+        self.worst_usd = self._walker.worst_usd
         self._commit = CommitTime()
         self.budgets = self._budgets_of(plan, tiers, state)
         self._walker.budgets = self.budgets
@@ -287,6 +288,13 @@ class Runtime:
 
     def _check(self, asked: DecideRequest) -> None:
         """Refuse what no tier should see."""
+        if len(asked.request) > MOST_FIELDS:
+            raise RequestError(
+                "the request has too many fields",
+                asked=f"at most {MOST_FIELDS:,}",
+                found=f"{len(asked.request):,}",
+                attempt="send those that the feature reads",
+            )
         if is_deeper(asked.request, MOST_DEPTH):
             raise RequestError(
                 "the request is nested too deep",

@@ -122,6 +122,18 @@ class Walker:
         """Say what the calls of each tier do."""
         return {name: held.calls.figures() for name, held in self._tiers.items()}
 
+    def worst_usd(self) -> float | None:
+        """Give the most that all machines together can cost for one request; None when unknown."""
+        machines = [held for held in self._tiers.values() if held.tier.kind != TierKind.PERSON]
+        total = 0.0
+        for held in machines:
+            worst = held.tier.worst_usd_per_call
+            if worst is None:
+                return self._policy.cost_each_usd
+            total += worst * held.calls.most_calls
+        cap = self._policy.cost_each_usd
+        return total if cap is None else min(total, cap)
+
     def close(self) -> None:
         """Let the tiers' threads and processes go."""
         for held in self._tiers.values():
