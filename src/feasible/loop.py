@@ -295,9 +295,9 @@ def headroom(feature: Feature, *, ledger_url: str | None = None) -> list[Headroo
     ledger = open_ledger(ledger_url or feature.ledger_url, write=False)
     try:
         made = live_plan(feature, ledger)
+        rows = tracker_of(feature, made, ledger).rows()
         people = [t.name for t in feature.brief.layers.tiers if t.kind is TierKind.PERSON]
-        standing = standing_by(ledger, made, people=people, clock=SystemClock())
-        return with_money(tracker_of(feature, made, ledger).rows(), standing)
+        return with_money(rows, standing_by(ledger, made, people=people, clock=SystemClock()))
     finally:
         ledger.close()
 

@@ -86,9 +86,9 @@ def serve_alone(
     with ExitStack() as opened:
         ledger = open_ledger(ledger_url)
         opened.callback(ledger.close)
-        live, hint = begin(feature, ledger)
         state = begin_state(ledger_url)
         opened.callback(state.close)
+        live, hint = begin(feature, ledger)
         runtime = _live_runtime(feature, ledger, live, state)
         opened.callback(runtime.close)
         app, told = _app(feature, ledger, runtime, front, opened, shared=None)
@@ -125,8 +125,8 @@ def serve_by_workers(
         path = ledger_path(ledger_url).resolve()
         lock = ServiceLock(path)
         opened.callback(lock.release)
-        live, hint = _begun(feature, ledger_url, lock.fileno())
         begin_state(ledger_url).close()
+        live, hint = _begun(feature, ledger_url, lock.fileno())
         sock = listen(host, port)
         opened.callback(sock.close)
 
@@ -183,11 +183,17 @@ def _work(job: _Job, control: Control) -> None:
         opened.callback(ledger.close)
         state = SqliteState(state_path(job.ledger))
         opened.callback(state.close)
+        shared = ledger_path(job.ledger).resolve()
         runtime = _live_runtime(
-            feature, ledger, job.live, state, part=job.number, parts=job.workers
+            feature,
+            ledger,
+            job.live,
+            state,
+            part=job.number,
+            parts=job.workers,
+            shared=shared,
         )
         opened.callback(runtime.close)
-        shared = ledger_path(job.ledger).resolve()
         app, told = _app(feature, ledger, runtime, job.front, opened, shared=shared)
         control.ready = {"told": told, "live": msgspec.to_builtins(job.live)}
         control.handlers |= worker_handlers(Alone(runtime, ledger, plan_event), app.figures)
@@ -201,6 +207,15 @@ def _work(job: _Job, control: Control) -> None:
 
         app.all_figures = all_figures
         run(app, socket.socket(fileno=job.sock), control=control)
+
+
+def _begun(feature: Feature, ledger_url: str, lock: int) -> tuple[LivePlans, str | None]:
+    """Settle what answers before any worker is there."""
+    ledger = open_ledger(ledger_url, lock=lock)
+    try:
+        return begin(feature, ledger)
+    finally:
+        ledger.close()
 
 
 def state_path(ledger_url: str) -> Path:
@@ -221,15 +236,6 @@ def begin_state(ledger_url: str) -> SqliteState:
     state = SqliteState(state_path(ledger_url), anew=True)
     state.begin()
     return state
-
-
-def _begun(feature: Feature, ledger_url: str, lock: int) -> tuple[LivePlans, str | None]:
-    """Settle what answers before any worker is there."""
-    ledger = open_ledger(ledger_url, lock=lock)
-    try:
-        return begin(feature, ledger)
-    finally:
-        ledger.close()
 
 
 def _say_ready(
@@ -264,6 +270,7 @@ def _live_runtime(
     *,
     part: int = 0,
     parts: int = 1,
+    shared: Path | None = None,
 ) -> LiveRuntime:
     """Load every plan that answers or is asked."""
     slices = (*feature.brief.traffic.slices, *_promised_slices(feature.brief))
@@ -283,6 +290,8 @@ def _live_runtime(
             state=state,
             several=parts > 1,
             under_way=under_way,
+            workers=parts,
+            breakers=None if shared is None else shared.with_name(f"{shared.name}.breakers"),
         )
         runtime.warm_up()
         return runtime

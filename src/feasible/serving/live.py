@@ -99,7 +99,7 @@ class LiveRuntime:
         return found
 
     def standing(self) -> list[Standing]:
-        """Say how the money of the stable plan stands."""
+        """Say how the money of many decisions stands under the stable plan."""
         return self.stable.standing()
 
     async def prepare(self, live: LivePlans) -> None:

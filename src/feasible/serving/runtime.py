@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -63,6 +64,8 @@ class Runtime:
         several: Other processes answer too: they are kept from working on the same key.
         under_way: Idempotency key -> what is being decided for it; runtimes of several plans of one
             service share it.
+        workers: Processes of the service; they share what a tier may have in flight.
+        breakers: File in which they keep their breakers in common; None: each has its own.
 
     Attributes:
         in_flight: Requests that are being answered.
@@ -85,6 +88,8 @@ class Runtime:
         state: State | None = None,
         several: bool = False,
         under_way: dict[str, tuple[bytes, asyncio.Future[Decided]]] | None = None,
+        workers: int = 1,
+        breakers: Path | None = None,
     ) -> None:
         self.plan = plan
         self.clock = clock or SystemClock()
@@ -95,7 +100,13 @@ class Runtime:
         self._clock = self.clock
         self._on_decision = on_decision
         self._walker = Walker(
-            plan, tiers, specs=specs, clock=self._clock, is_pressed=self._is_pressed
+            plan,
+            tiers,
+            specs=specs,
+            clock=self._clock,
+            is_pressed=self._is_pressed,
+            workers=workers,
+            breakers=breakers,
         )
         self._remembering = self._walker.caches()
         self.warm_up = self._walker.warm_up
@@ -278,9 +289,9 @@ class Runtime:
     ) -> Decided:
         latency_ms = (self._clock.monotonic() - arrived_s) * 1e3
         within: dict[str, bool | None] = {}
-        limits = [ms for ms in (self.plan.deadline_ms, asked.deadline_ms) if ms is not None]
-        if limits:
-            within["deadline"] = latency_ms <= min(limits)
+        limit_ms = self._walker.limit_ms(asked)
+        if limit_ms is not None:
+            within["deadline"] = latency_ms <= limit_ms
         if self.plan.cost_each_usd is not None:
             cost = decision.cost_nusd
             within["cost_each"] = None if cost is None else cost <= self.plan.cost_each_usd * 1e9

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -16,6 +17,7 @@ from feasible.cascade import (
     Seen,
     State,
     Step,
+    Until,
     foresee,
     longest_ms,
     route,
@@ -57,6 +59,8 @@ class Walker:
         specs: what the brief declares about tiers: how they are to be called.
         clock: Where time comes from.
         is_pressed: Claims that there is so much to do that dear tiers are passed over.
+        workers: Processes of the service; they share what a tier may have in flight.
+        breakers: File in which they keep their breakers in common; None: each has its own.
 
     Attributes:
         budgets: The money of many decisions; None when the plan has no limit on it.
@@ -73,11 +77,16 @@ class Walker:
         specs: Iterable[TierSpec],
         clock: Clock,
         is_pressed: Callable[[], bool] = lambda: False,
+        workers: int = 1,
+        breakers: Path | None = None,
     ) -> None:
         self._plan = plan
         declared = {spec.name: spec for spec in specs}
         self._policy = Policy.from_plan(plan, declared.values())
         self._clock = clock
+        self._workers = workers
+        self._breakers = breakers
+        self._last_until: tuple[tuple[str | None, float, float], Until] | None = None
         self._tiers = {
             name: self._guarded(tiers[name], declared.get(name)) for name in _needed(plan, tiers)
         }
@@ -141,17 +150,10 @@ class Walker:
 
     def start(self, asked: DecideRequest, arrived_s: float, *, commit_s: float) -> Walk:
         """Begin a walk: divide its time between the tiers, the fallback and the commit."""
-        limits = [
-            limit for limit in (self._plan.deadline_ms, asked.deadline_ms) if limit is not None
-        ]
-        if not limits:
+        limit_ms = self.limit_ms(asked)
+        if limit_ms is None:
             return Walk(asked, arrived_s, None, None, [])
-        until = until_of(
-            self._policy,
-            self._policy.fallback_of(asked.slices),
-            min(limits),
-            commit_ms=commit_s * 1e3,
-        )
+        until = self._until(self._policy.fallback_of(asked.slices), limit_ms, commit_s)
         return Walk(
             asked,
             arrived_s,
@@ -159,6 +161,21 @@ class Walker:
             arrived_s + until.fallback_ms / 1e3,
             [],
         )
+
+    def limit_ms(self, asked: DecideRequest) -> float | None:
+        """Give the time for a whole decision: the plan's, or the caller's when that is shorter."""
+        own, callers = self._plan.deadline_ms, asked.deadline_ms
+        if own is None or callers is None:
+            return callers if own is None else own
+        return min(own, callers)
+
+    def _until(self, fallback: str | None, limit_ms: float, commit_s: float) -> Until:
+        """Divide a decision's time; most decisions divide the same as the one before."""
+        divided = (fallback, limit_ms, commit_s)
+        if self._last_until is None or self._last_until[0] != divided:
+            until = until_of(self._policy, fallback, limit_ms, commit_ms=commit_s * 1e3)
+            self._last_until = (divided, until)
+        return self._last_until[1]
 
     def _left_ms(self, until_s: float | None) -> float | None:
         return None if until_s is None else (until_s - self._clock.monotonic()) * 1e3
@@ -407,7 +424,12 @@ class Walker:
         planned = next((step for step in self._plan.tiers if step.name == tier.name), None)
         p50_ms = None if planned is None else planned.latency_p50_ms
         p95_ms = None if planned is None else planned.latency_p95_ms
-        breaker = Breaker(self._clock, rule=None if spec is None else breaker_rule(spec.breaker))
+        breaker = Breaker(
+            self._clock,
+            rule=None if spec is None else breaker_rule(spec.breaker),
+            tier=tier.name,
+            shared=self._breakers,
+        )
         calls = calls_of(
             tier,
             labels=frozenset(self._plan.labels) or None,
@@ -416,6 +438,7 @@ class Walker:
             typical_s=None if p50_ms is None else p50_ms / 1e3,
             p95_s=None if p95_ms is None else p95_ms / 1e3,
             deadline_s=None if self._plan.deadline_ms is None else self._plan.deadline_ms / 1e3,
+            workers=self._workers,
         )
         timeout = None if spec is None else spec.timeout
         timeout_ms = None if timeout is None else timeout.ms

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -31,8 +30,7 @@ Outcome: TypeAlias = Literal[
 ]
 
 
-@dataclass(slots=True)
-class Walk:
+class Walk(msgspec.Struct):
     """Where one request stands.
 
     Attributes:
@@ -66,9 +64,9 @@ class Walk:
     unreadable: RequestError | None = None
     is_read: bool = False
     accepted: tuple[Any, float | None] | None = None
-    heard: dict[str, Heard] = field(default_factory=dict)
-    foreseen: dict[str, float] = field(default_factory=dict)
-    in_hand: dict[str, Answer] = field(default_factory=dict)
+    heard: dict[str, Heard] = msgspec.field(default_factory=dict)
+    foreseen: dict[str, float] = msgspec.field(default_factory=dict)
+    in_hand: dict[str, Answer] = msgspec.field(default_factory=dict)
     held: Reservation | None = None
     reserved: tuple[tuple[Reservation, int | None], ...] = ()
     short_of: str | None = None
