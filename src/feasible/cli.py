@@ -17,11 +17,12 @@ import typer
 
 from feasible.errors import BadInput, FeasibleError
 from feasible.key_commands import keys_app
-from feasible.named_feature import open_feature
+from feasible.plan_commands import add_plan_commands
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from feasible.folder import Feature
     from feasible.loop import Progress
     from feasible.schema import BriefFile, PlanReport
 
@@ -38,6 +39,7 @@ ledger_app = typer.Typer(no_args_is_help=True, help="What happened: the decision
 app.add_typer(brief_app, name="brief")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(keys_app, name="keys")
+add_plan_commands(app)
 
 HOLDS, INFEASIBLE, NO_EVIDENCE = 0, 3, 4
 
@@ -331,6 +333,13 @@ def main() -> None:
     except FeasibleError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+
+
+def open_feature(name: str) -> Feature:
+    """Open a feature folder or a reference system by name."""
+    from feasible.systems import open_feature as opened
+
+    return opened(name)
 
 
 def _verdict(report: PlanReport) -> int:

@@ -22,6 +22,8 @@ from feasible.errors import LedgerError, LedgerLocked
 from feasible.feedback import read_labels
 from feasible.folder import Feature
 from feasible.ledger import Verification, open_ledger
+from feasible.live_plans import live_plan
+from feasible.planned import keep_plan, tiers_now, versions_now
 from feasible.planning import (
     agreed,
     check_plan,
@@ -51,6 +53,7 @@ from feasible.schema import (
     PlanCheck,
     PlanReport,
     Schedule,
+    TierKind,
     add_look,
     brief_fingerprint,
     brief_of,
@@ -60,14 +63,8 @@ from feasible.schema import (
     read_plan,
     write_json,
 )
-from feasible.service import (
-    serve_alone,
-    serve_by_workers,
-    tiers_now,
-    tracker_of,
-    versions_now,
-)
-from feasible.serving import FrontOptions
+from feasible.service import serve_alone, serve_by_workers, tracker_of
+from feasible.serving import FrontOptions, standing_by, with_money
 from feasible.tiers import FittableTier, Tier
 
 __all__ = [
@@ -166,6 +163,7 @@ def plan(
     write_json(report, feature.report_path)
     if report.plan is not None:
         write_json(report.plan, feature.plan_path)
+        keep_plan(feature, report.plan)
     elif feature.plan_path.exists():  # what was shown before does not hold on the rows of today
         feature.plan_path.replace(feature.plan_path.with_name("plan.superseded.json"))
     return report
@@ -284,8 +282,10 @@ def serve(
 
 
 def headroom(feature: Feature, *, ledger_url: str | None = None) -> list[HeadroomRow]:
-    """Say how each promise stands by what the ledger holds now; a live service is not disturbed."""
-    made = read_plan(feature.plan_path)
+    """Say how each promise of the live plan stands by what the ledger holds now.
+
+    A live service is not disturbed.
+    """
     if ledger_url is None and not feature.ledger_path.exists():
         raise LedgerError(
             f"nothing has been served of {feature.brief.name} yet",
@@ -294,7 +294,10 @@ def headroom(feature: Feature, *, ledger_url: str | None = None) -> list[Headroo
         )
     ledger = open_ledger(ledger_url or feature.ledger_url, write=False)
     try:
-        return tracker_of(feature, made, ledger).rows()
+        made = live_plan(feature, ledger)
+        rows = tracker_of(feature, made, ledger).rows()
+        people = [t.name for t in feature.brief.layers.tiers if t.kind is TierKind.PERSON]
+        return with_money(rows, standing_by(ledger, made, people=people, clock=SystemClock()))
     finally:
         ledger.close()
 

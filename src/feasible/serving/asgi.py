@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from feasible.errors import FeasibleError
 from feasible.schema import HeadroomRow, Label
+from feasible.serving.audit import KeyAudit
 from feasible.serving.batch import decide_batch
 from feasible.serving.bodies import (
     MAX_DECIDE_BYTES,
@@ -30,6 +31,7 @@ from feasible.serving.gate import ANY_KEY, ANYBODY, Gate, Headers
 from feasible.serving.key_file import KeyScope
 from feasible.serving.keys import ApiKeys
 from feasible.serving.label_intake import LabelIntake
+from feasible.serving.live import AnyRuntime
 from feasible.serving.messages import DecideRequest, Problem
 from feasible.serving.metrics import Metrics
 from feasible.serving.observer import Observer
@@ -46,7 +48,7 @@ from feasible.serving.problems import (
     problem_of,
 )
 from feasible.serving.replies import reply_of, shortened
-from feasible.serving.runtime import Decided, Runtime
+from feasible.serving.runtime import Decided
 
 __all__ = ["Service", "build_app"]
 
@@ -72,11 +74,14 @@ class Service:
         gate: Says who may come in.
         max_in_flight: Requests answered at once; more are refused with Retry-After.
         observer: Told of every answer once it has left.
+
+    Attributes:
+        all_figures: For one of several processes: from its own figures gives those of all.
     """
 
     def __init__(
         self,
-        runtime: Runtime,
+        runtime: AnyRuntime,
         *,
         headroom: Callable[[], Sequence[HeadroomRow]],
         on_label: Callable[[Label], None],
@@ -88,14 +93,17 @@ class Service:
         self.draining = False
         self.last_request_s = time.monotonic()
         self._gate = gate
+        self._audit = KeyAudit(runtime.ledger)
         self._pressure = Pressure(lambda: runtime.in_flight, most=max_in_flight)
         runtime.high_mark = self._pressure.high_mark
         self._pages = Pages(runtime, headroom=headroom)
+        self.all_figures: Callable[[bytes], Awaitable[bytes]] | None = None
         self._metrics = Metrics(
             in_flight=lambda: runtime.in_flight,
             open_breakers=lambda: len(runtime.open_breakers()),
             objectives=self._pages.headroom_rows,
             call_figures=runtime.call_figures,
+            standing=runtime.standing,
         )
         self._observer = observer
         self._labels = LabelIntake(runtime, on_label=on_label, metrics=self._metrics)
@@ -128,12 +136,17 @@ class Service:
     def _let_in(self, scope: Scope, headers: Mapping[bytes, bytes], now_s: float) -> Headers:
         """Ask the gate; whoever it lets in is named in the scope's state."""
         client = scope.get("client")
-        came = self._gate.admit(
-            headers.get(b"authorization"),
-            client[0] if client else "local",
-            self._needs_of(scope["path"]),
-            now_s,
-        )
+        try:
+            came = self._gate.admit(
+                headers.get(b"authorization"),
+                client[0] if client else "local",
+                self._needs_of(scope["path"]),
+                now_s,
+            )
+        finally:  # whoever is not let in may be the first to come since a key was revoked
+            changed = self._gate.changed_keys()
+            if changed:
+                self._audit.begin(changed)
         scope.setdefault("state", {})["caller"] = came.name
         return came.headers
 
@@ -335,7 +348,15 @@ class Service:
         return self._pages.ready(draining=self.draining)
 
     async def _metrics_text(self, _request: Request) -> Response:
-        return Response(self._metrics.text(), media_type=self._metrics.content_type)
+        await self._pages.look()
+        text = self._metrics.text()
+        if self.all_figures is not None:
+            text = await self.all_figures(text)
+        return Response(text, media_type=self._metrics.content_type)
+
+    def figures(self) -> bytes:
+        """Give the figures of this process in Prometheus' text format."""
+        return self._metrics.text()
 
     async def _openapi(self, _request: Request) -> Response:
         return self._json(openapi((self.runtime.plan.feature, self.runtime.plan.id)))
@@ -367,7 +388,7 @@ class Service:
 
 
 def build_app(
-    runtime: Runtime,
+    runtime: AnyRuntime,
     *,
     headroom: Callable[[], Sequence[HeadroomRow]] = tuple,
     on_label: Callable[[Label], None] = lambda _label: None,
