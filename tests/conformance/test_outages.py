@@ -19,7 +19,8 @@ from feasible.testing import running_service
 pytestmark = pytest.mark.slow  # each starts a service of its own
 
 DEADLINE_MS = 1_000
-SLOW_MS = 400
+SLOW_MS = 600
+"""The model's own time is 700 ms; a machine that runs other tests may take a while for the rest."""
 BRIEF = """\
 feasible: 1
 name: talk
