@@ -103,6 +103,7 @@ class Service:
             open_breakers=lambda: len(runtime.open_breakers()),
             objectives=self._pages.headroom_rows,
             call_figures=runtime.call_figures,
+            standing=runtime.standing,
         )
         self._observer = observer
         self._labels = LabelIntake(runtime, on_label=on_label, metrics=self._metrics)
