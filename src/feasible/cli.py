@@ -228,7 +228,7 @@ def serve(
     ] = 0.001,
 ) -> None:
     """Serve the plan over HTTP; an answer leaves after its decision is in the ledger."""
-    from feasible import loop
+    from feasible import service  # not the loop, which brings a planner along
     from feasible.serving import FrontOptions, rate_of
 
     front = FrontOptions(
@@ -238,7 +238,7 @@ def serve(
         log_level=log,
         log_share=log_share,
     )
-    loop.serve(
+    service.serve(
         open_feature(feature),
         ledger_url=ledger,
         host=host,
