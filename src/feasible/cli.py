@@ -18,12 +18,12 @@ import typer
 from feasible.errors import BadInput, FeasibleError
 from feasible.key_commands import keys_app
 from feasible.ledger_commands import ledger_app
+from feasible.named_feature import open_feature
 from feasible.plan_commands import add_plan_commands
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from feasible.folder import Feature
     from feasible.loop import Progress
     from feasible.schema import BriefFile, PlanReport
 
@@ -228,7 +228,7 @@ def serve(
     ] = 0.001,
 ) -> None:
     """Serve the plan over HTTP; an answer leaves after its decision is in the ledger."""
-    from feasible import loop
+    from feasible import service  # not the loop, which brings a planner along
     from feasible.serving import FrontOptions, rate_of
 
     front = FrontOptions(
@@ -238,7 +238,7 @@ def serve(
         log_level=log,
         log_share=log_share,
     )
-    loop.serve(
+    service.serve(
         open_feature(feature),
         ledger_url=ledger,
         host=host,
@@ -323,13 +323,6 @@ def main() -> None:
     except FeasibleError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-
-
-def open_feature(name: str) -> Feature:
-    """Open a feature folder or a reference system by name."""
-    from feasible.systems import open_feature as opened
-
-    return opened(name)
 
 
 def _verdict(report: PlanReport) -> int:
