@@ -21,11 +21,14 @@ from feasible.cascade.rows import (
     Passed,
     Routed,
     Table,
+    accepted_all,
+    entered_all,
     groups_of,
     judged_all,
     past_rows,
     route_rows,
     table_of,
+    until_rows,
 )
 from feasible.cascade.timing import Until, longest_ms, over, over_all, until_all, until_of
 
@@ -45,8 +48,10 @@ __all__ = [
     "Step",
     "Table",
     "Until",
+    "accepted_all",
     "calibrate",
     "calibrate_all",
+    "entered_all",
     "foresee",
     "foresee_all",
     "groups_of",
@@ -64,5 +69,6 @@ __all__ = [
     "term_of",
     "until_all",
     "until_of",
+    "until_rows",
     "words_of",
 ]

@@ -21,11 +21,14 @@ __all__ = [
     "Passed",
     "Routed",
     "Table",
+    "accepted_all",
+    "entered_all",
     "groups_of",
     "judged_all",
     "past_rows",
     "route_rows",
     "table_of",
+    "until_rows",
 ]
 
 FELL_BACK = -1
@@ -188,26 +191,31 @@ def route_rows(policy: Policy, table: Table) -> Routed:
     latency, cost = np.zeros(n_rows), np.zeros(n_rows)
     asked = np.zeros((n_rows, n_steps), dtype=np.bool_)
     walking = np.ones(n_rows, dtype=np.bool_)
-    until = _until(policy, table)
+    until = until_rows(policy, table)
     for k, step in enumerate(policy.steps):
         wanted = walking
         if step.gated:
             wanted = walking & (table.probability[:, k] >= table.threshold[:, k])
-        entered, too_late = _entered(policy, step, wanted, latency, cost, until)
+        entered, too_late = entered_all(policy, step, wanted, latency, cost, until)
         if too_late is not None:
             walking &= ~too_late
         asked[:, k] = entered
         ends, in_time = over_all(step, latency, table.latency_ms[:, k], until)
         np.copyto(latency, ends, where=entered)
         np.add(cost, table.cost_usd[:, k], out=cost, where=entered)
-        accepted = entered & table.answered[:, k]
+        accepted = entered & accepted_all(step, table, k)
         if in_time is not None:
             accepted &= in_time
-        if step.kind is not TierKind.PERSON and not step.gated:
-            accepted &= table.probability[:, k] >= table.threshold[:, k]
         position[accepted] = k
         walking &= ~accepted
     return Routed(position=position, latency_ms=latency, cost_usd=cost, asked=asked)
+
+
+def accepted_all(step: Step, table: Table, k: int) -> BoolArray:
+    """Say which rows' answers a step gives when it is asked and in time, shape (n_rows,)."""
+    if step.kind is TierKind.PERSON or step.gated:
+        return table.answered[:, k]
+    return table.answered[:, k] & (table.probability[:, k] >= table.threshold[:, k])
 
 
 def past_rows(policy: Policy, table: Table, *, gates: BoolArray | None = None) -> Passed:
@@ -224,10 +232,10 @@ def past_rows(policy: Policy, table: Table, *, gates: BoolArray | None = None) -
     asked = np.zeros((n_rows, n_steps), dtype=np.bool_)
     kept, at_ms, at_usd = asked.copy(), np.zeros(asked.shape), np.zeros(asked.shape)
     walking = np.ones(n_rows, dtype=np.bool_)
-    until = _until(policy, table)
+    until = until_rows(policy, table)
     for k, step in enumerate(policy.steps):
         wanted = walking & gates[:, k] if step.gated and gates is not None else walking
-        entered, too_late = _entered(policy, step, wanted, latency, cost, until)
+        entered, too_late = entered_all(policy, step, wanted, latency, cost, until)
         if too_late is not None:
             walking &= ~too_late
         ends, in_time = over_all(step, latency, table.latency_ms[:, k], until)
@@ -247,13 +255,14 @@ def past_rows(policy: Policy, table: Table, *, gates: BoolArray | None = None) -
     return Passed(asked, kept, at_ms, at_usd, latency, cost)
 
 
-def _until(policy: Policy, table: Table) -> float | FloatArray | None:
+def until_rows(policy: Policy, table: Table) -> float | FloatArray | None:
+    """Give when the steps' time is up, in milliseconds: for all rows, or shape (n_rows,)."""
     if table.until_ms is not None or policy.deadline_ms is None:
         return table.until_ms
     return until_of(policy, policy.fallback.get("default"), policy.deadline_ms).tiers_ms
 
 
-def _entered(
+def entered_all(
     policy: Policy,
     step: Step,
     wanted: BoolArray,
@@ -261,7 +270,19 @@ def _entered(
     cost: FloatArray,
     until: float | FloatArray | None,
 ) -> tuple[BoolArray, BoolArray | None]:
-    """Say which of some rows a step is asked for, and for which there is no time left for it."""
+    """Say which of some rows a step is asked for, and for which there is no time left for it.
+
+    Args:
+        policy: The table of tiers.
+        step: The step.
+        wanted: shape (n_rows,). Rows that got as far, and that its gate lets through.
+        latency: shape (n_rows,). Milliseconds that each has behind it.
+        cost: shape (n_rows,). Dollars that each has spent.
+        until: When the tiers' time is up, in milliseconds, for all or shape (n_rows,).
+
+    Returns:
+        shape (n_rows,) each; None for the second without a deadline.
+    """
     entered = wanted.copy()
     if policy.cost_each_usd is not None:
         left_usd = policy.cost_each_usd - cost
