@@ -27,6 +27,14 @@ from feasible.simulation.engine import run
 from feasible.simulation.event_calendar import run_calendar
 from feasible.simulation.moves import Moves
 from feasible.simulation.outcome import CACHED, FELL_BACK, NOBODY, Outcome, TierUse
+from feasible.simulation.promises import (
+    Promise,
+    answered_share,
+    cost_each,
+    latency,
+    quality,
+    share_of,
+)
 from feasible.simulation.sweep import feedback_of, sweep
 from feasible.simulation.synthetic import declared_cases
 
@@ -46,6 +54,7 @@ __all__ = [
     "Outage",
     "Outcome",
     "People",
+    "Promise",
     "Quota",
     "Retrying",
     "Scaling",
@@ -54,10 +63,15 @@ __all__ = [
     "TierLoad",
     "TierUse",
     "Tokens",
+    "answered_share",
+    "cost_each",
     "declared_cases",
     "draw",
     "feedback_of",
+    "latency",
+    "quality",
     "run",
     "run_calendar",
+    "share_of",
     "sweep",
 ]

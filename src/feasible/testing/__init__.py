@@ -2,10 +2,11 @@
 
 `MemoryLedger` keeps the promises of a ledger except surviving its process; `ScriptedTier` answers,
 raises, hangs or misbehaves exactly as a script says; `running_service` starts a real
-service and `send_load` asks it in bursts; `one_tier` and `three_tiers` are designs to simulate.
+service and `send_load` asks it in bursts; `one_tier`, `three_tiers` and `worked_case` are
+designs to simulate.
 """
 
-from feasible.testing.designs import one_tier, three_tiers
+from feasible.testing.designs import one_tier, three_tiers, worked_case
 from feasible.testing.load import Load, send_load
 from feasible.testing.memory_ledger import MemoryLedger
 from feasible.testing.scripted_tier import AsyncScriptedTier, Hang, ScriptedTier, WrongLength
@@ -23,4 +24,5 @@ __all__ = [
     "running_service",
     "send_load",
     "three_tiers",
+    "worked_case",
 ]

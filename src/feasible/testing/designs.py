@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 from feasible.cascade import Policy, Step
 from feasible.schema import TierKind
-from feasible.simulation import Arrivals, Design, Service, TierLoad, declared_cases
+from feasible.simulation import (
+    Arrivals,
+    CacheFront,
+    Design,
+    People,
+    Promise,
+    Quota,
+    Service,
+    TierLoad,
+    cost_each,
+    declared_cases,
+    latency,
+    share_of,
+)
 
-__all__ = ["one_tier", "three_tiers"]
+__all__ = ["one_tier", "three_tiers", "worked_case"]
 
 
 def one_tier(
@@ -59,4 +73,43 @@ def three_tiers(
         declared_cases(policy),
         Arrivals(rate),
         after_failure=after_failure,
+    )
+
+
+def worked_case() -> tuple[Design, tuple[Promise, ...]]:
+    """Give a design whose breaks are known, with its limits.
+
+    60 requests a second, 30 % of which a cache answers; rules, a small model and a language model
+    of 24 slots behind them; $12,000 a day; people who take 1,500 cases an hour.
+    """
+    base = three_tiers(60.0, llm_slots=24, quota=Quota(calls=4800.0))
+    design = replace(
+        base,
+        name="worked case",
+        cache=CacheFront(hit=0.30),
+        people=People(per_hour=1500.0, share=0.002),
+        budget_usd_day=12_000.0,
+    )
+    return design, (
+        Promise("latency_p95", latency(0.95), 0.700, "s"),
+        Promise("latency_p99", latency(0.99), 1.100, "s"),
+        Promise("degraded_share", share_of("degraded"), 0.01, "ratio"),
+        Promise("cost_mean", cost_each(), 0.002, "usd"),
+        Promise(
+            "cost_day",
+            cost_each(per_day=True),
+            12_000.0,
+            "usd",
+            scales=True,
+            limit_knob="budget.day",
+        ),
+        Promise("over_quota_share", share_of("over_quota"), 0.001, "ratio"),
+        Promise(
+            "people_per_hour",
+            share_of("handed", per="hour"),
+            1500.0,
+            "/ h",
+            scales=True,
+            limit_knob="people.per_hour",
+        ),
     )
