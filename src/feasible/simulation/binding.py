@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from feasible.simulation.design import Design
-from feasible.simulation.headroom import Bench, search
+from feasible.simulation.headroom import Bench, refine, search
 from feasible.simulation.knobs import knobs_of
 from feasible.simulation.promises import Promise
 from feasible.simulation.screen import screen
@@ -32,15 +32,22 @@ class Effect:
     elasticity: float
 
 
-def headroom_of(bench: Bench, promise: Promise, start: float) -> float:
-    """Give the load that a promise bears: by its closed form where that is exact, else searched.
+def headroom_of(
+    bench: Bench, promise: Promise, start: float, slope: float = 1.0
+) -> tuple[float, float]:
+    """Give the load that a promise bears, and how fast it uses its limit up there.
 
     Args:
         bench: The design with its seeds.
         promise: Which promise.
         start: First guess.
+        slope: First guess of how fast.
     """
-    return search(lambda multiple: bench.mean(multiple, promise.id), start)
+
+    def used(multiple: float) -> float:
+        return bench.mean(multiple, promise.id)
+
+    return refine(used, start, slope) or (search(used, start), slope)
 
 
 def headroom_effects(
@@ -66,10 +73,10 @@ def headroom_effects(
         The headroom as it is, and every knob's elasticity, the largest first.
     """
 
-    def headroom(of: Design, near: float) -> float:
-        return headroom_of(Bench(of, (promise,), seeds=seeds, n=n), promise, near)
+    def headroom(of: Design, near: float, steep: float) -> tuple[float, float]:
+        return headroom_of(Bench(of, (promise,), seeds=seeds, n=n), promise, near, steep)
 
-    before = headroom(design, start)
+    before, slope = headroom(design, start, 1.0)
     screened = screen(design).headroom
     effects = []
     for knob in knobs_of(design).values():
@@ -77,7 +84,8 @@ def headroom_effects(
         if found is None:
             continue
         relaxed, by = found
-        after = headroom(relaxed, before * _guess(screened, screen(relaxed).headroom, promise))
+        guess = before * _guess(screened, screen(relaxed).headroom, promise)
+        after, _ = headroom(relaxed, guess, slope)
         effects.append(Effect(knob.name, _elasticity(after / before, by)))
         if told is not None:
             told()

@@ -14,9 +14,10 @@ from feasible.schema import FloatArray
 from feasible.simulation.design import Design
 from feasible.simulation.engine import run
 from feasible.simulation.moves import Moves
+from feasible.simulation.outcome import Outcome
 from feasible.simulation.promises import Promise
 
-__all__ = ["Bench", "Ramp", "crossing", "interval", "ramp", "search"]
+__all__ = ["Bench", "Ramp", "crossing", "interval", "ramp", "refine", "search"]
 
 _LOW, _HIGH, _LOADS = 0.5, 20.0, 14
 
@@ -53,6 +54,9 @@ class Bench:
         self.seeds, self.n = tuple(seeds), n
         self._moves = Moves(design.policy, design.cases)
         self._kept: dict[tuple[float, int], dict[str, float]] = {}
+        self.kept_runs: dict[float, Outcome] = {}
+        self.keeps_runs = False
+        """Whether the runs of the first seed are kept whole, by multiple."""
 
     def used(self, multiple: float, seed: int) -> dict[str, float]:
         """Give what each promise uses of its limit at a multiple of the load."""
@@ -61,6 +65,8 @@ class Bench:
             design = at_load(self.design, multiple)
             outcome = run(design, self.n, seed=seed, moves=self._moves)
             self._kept[key] = {p.id: p.used(design, outcome) for p in self.promises}
+            if self.keeps_runs and seed == self.seeds[0]:
+                self.kept_runs[multiple] = outcome
         return self._kept[key]
 
     def mean(self, multiple: float, promise: str) -> float:
@@ -154,6 +160,40 @@ def interval(of_seeds: Sequence[float], *, level: float = 0.95) -> tuple[float, 
 
 _STEPS: Final = 10
 _NEAR: Final = 2e-3
+_FLAT: Final = 0.2
+_FURTHEST: Final = 0.7
+_TRIES: Final = 6
+
+
+def refine(
+    used: Callable[[float], float], start: float, slope: float
+) -> tuple[float, float] | None:
+    """Find a crossing from a good first guess in a few runs; None where that does not work.
+
+    Args:
+        used: Gives the share of the limit that is used at a load.
+        start: First guess.
+        slope: How fast that share grows there, both on logarithmic scales.
+
+    Returns:
+        The load, and the slope found on the way.
+    """
+    at, before = math.log(start), None
+    for _ in range(_TRIES):
+        share = used(math.exp(at))
+        if not 0 < share < math.inf:
+            return None
+        value = math.log(share)
+        if before is not None and abs(at - before[0]) > _NEAR:
+            found = (value - before[1]) / (at - before[0])
+            slope = found if found > _FLAT else slope
+        if slope <= _FLAT:
+            return None
+        step = min(max(-value / slope, -_FURTHEST), _FURTHEST)
+        before, at = (at, value), at + step
+        if abs(step) < _NEAR * 2:
+            return math.exp(at), slope
+    return None
 
 
 def search(
