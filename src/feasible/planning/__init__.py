@@ -11,6 +11,7 @@ from feasible.planning.before import plan_brief, too_few_labels
 from feasible.planning.checks import check_promises
 from feasible.planning.constraints import Constraint, Exits, percentile_of
 from feasible.planning.evidence import minimum_evidence
+from feasible.planning.exit_losses import exit_losses
 from feasible.planning.expiry import check_plan, expired_versions
 from feasible.planning.formats import FormatComparison, compare_formats, formats_of
 from feasible.planning.joint import person_ms, within_ms
@@ -34,6 +35,7 @@ __all__ = [
     "check_promises",
     "compare_formats",
     "constraints",
+    "exit_losses",
     "expired_versions",
     "explained",
     "formats_of",

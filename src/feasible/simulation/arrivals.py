@@ -33,17 +33,18 @@ class Arrivals:
     Attributes:
         rate_per_s: Mean arrivals outside of spikes.
         kind: `poisson`; `diurnal`: the rate follows a sine over `period_s`; `bursty`: it changes
-            between calm and burst at random (MMPP); `trace`: as in `trace_s`.
-        peak: Peak over mean, for `diurnal` and `bursty`.
+            between calm and burst at random (MMPP); `waves`: a burst at even intervals; `trace`: as
+            in `trace_s`.
+        peak: Peak over mean, for `diurnal`, `bursty` and `waves`.
         period_s: Length of a day, for `diurnal`. Seconds.
-        burst_share: Share of the time that is burst, for `bursty`.
-        burst_s: Mean length of a burst. Seconds.
+        burst_share: Share of the time that is burst, for `bursty` and `waves`.
+        burst_s: Length of a burst, its mean for `bursty`. Seconds.
         spikes: Stretches with more load, on top of any kind.
         trace_s: Times of a recorded stretch of traffic, rising, from 0. Seconds.
     """
 
     rate_per_s: float
-    kind: Literal["poisson", "diurnal", "bursty", "trace"] = "poisson"
+    kind: Literal["poisson", "diurnal", "bursty", "waves", "trace"] = "poisson"
     peak: float = 2.0
     period_s: float = _DAY_S
     burst_share: float = 0.1
@@ -138,7 +139,19 @@ def _usual_rate(arrivals: Arrivals, rng: np.random.Generator) -> RateAt:
         return lambda times: np.asarray(mean * (1 + swing * np.sin(turn * times)))
     if arrivals.kind == "bursty":
         return _BurstyRate(arrivals, rng)
+    if arrivals.kind == "waves":
+        calm, high = _calm_and_high(arrivals)
+        cycle = arrivals.burst_s / arrivals.burst_share
+        return lambda times: np.where(times % cycle >= cycle - arrivals.burst_s, high, calm)
     return lambda times: np.full(times.shape, mean)
+
+
+def _calm_and_high(arrivals: Arrivals) -> tuple[float, float]:
+    """Give the rates outside and inside of a burst, so that the mean is kept. Per second."""
+    share = arrivals.burst_share
+    high = min(arrivals.peak, 1 / share)
+    calm = (1 - share * high) / (1 - share)
+    return calm * arrivals.rate_per_s, high * arrivals.rate_per_s
 
 
 class _BurstyRate:
@@ -146,9 +159,7 @@ class _BurstyRate:
 
     def __init__(self, arrivals: Arrivals, rng: np.random.Generator) -> None:
         share = arrivals.burst_share
-        high = min(arrivals.peak, 1 / share)
-        calm = (1 - share * high) / (1 - share)
-        self._rates = np.array([calm, high]) * arrivals.rate_per_s
+        self._rates = np.array(_calm_and_high(arrivals))
         self._stays = (arrivals.burst_s * (1 - share) / share, arrivals.burst_s)
         self._rng = rng
         self._turns = np.zeros(1)

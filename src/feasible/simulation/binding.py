@@ -16,7 +16,7 @@ from feasible.simulation.screen import screen
 __all__ = ["Effect", "headroom_effects", "headroom_of", "margin_effects"]
 
 RELAXED: Final = 1.25
-_NOTHING: Final = 0.005
+_NOTHING: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)

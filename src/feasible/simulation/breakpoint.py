@@ -13,7 +13,16 @@ import numpy as np
 from feasible.simulation.binding import Effect, headroom_effects, headroom_of, margin_effects
 from feasible.simulation.design import Design
 from feasible.simulation.engine import run
-from feasible.simulation.headroom import Bench, Progress, Ramp, at_load, crossing, interval, ramp
+from feasible.simulation.headroom import (
+    Bench,
+    Progress,
+    Ramp,
+    at_load,
+    crossing,
+    fitted,
+    interval,
+    ramp,
+)
 from feasible.simulation.knobs import knobs_of
 from feasible.simulation.outcome import CACHED, NOBODY, Outcome
 from feasible.simulation.promises import Promise
@@ -81,7 +90,7 @@ def breakpoints(
         plan=plan,
         design=design_hash(design),
         seeds=numbers,
-        requests=bench.runs * n,
+        requests=bench.requests,
         rate_per_s=design.arrivals.rate_per_s,
         engine="calendar" if feedback_of(design) else "sweep",
         order=lines,
@@ -359,7 +368,7 @@ def _trace(
     if line is None:
         return None
     multiple = 1.0 if broken else (line.headroom[1] or 1.0) * _BEYOND
-    loaded = at_load(design, multiple)
+    loaded, n = fitted(at_load(design, multiple), n)
     outcome = run(loaded, n, seed=seed)
     promise = by_id[line.objective]
     culprits = outcome.degraded.copy()

@@ -17,7 +17,7 @@ from feasible.simulation.moves import Moves
 from feasible.simulation.outcome import Outcome
 from feasible.simulation.promises import Promise
 
-__all__ = ["Bench", "Ramp", "crossing", "interval", "ramp", "refine", "search"]
+__all__ = ["Bench", "Ramp", "at_load", "crossing", "fitted", "interval", "ramp", "refine", "search"]
 
 _LOW, _HIGH, _LOADS = 0.5, 20.0, 14
 
@@ -55,6 +55,7 @@ class Bench:
         self._moves = Moves(design.policy, design.cases)
         self._kept: dict[tuple[float, int], dict[str, float]] = {}
         self.kept_runs: dict[float, Outcome] = {}
+        self.requests = 0
         self.keeps_runs = False
         """Whether the runs of the first seed are kept whole, by multiple."""
 
@@ -62,8 +63,9 @@ class Bench:
         """Give what each promise uses of its limit at a multiple of the load."""
         key = (multiple, seed)
         if key not in self._kept:
-            design = at_load(self.design, multiple)
-            outcome = run(design, self.n, seed=seed, moves=self._moves)
+            design, n = fitted(at_load(self.design, multiple), self.n)
+            outcome = run(design, n, seed=seed, moves=self._moves)
+            self.requests += n
             self._kept[key] = {p.id: p.used(design, outcome) for p in self.promises}
             if self.keeps_runs and seed == self.seeds[0]:
                 self.kept_runs[multiple] = outcome
@@ -73,16 +75,34 @@ class Bench:
         """Give the mean over the seeds of what a promise uses."""
         return float(np.mean([self.used(multiple, seed)[promise] for seed in self.seeds]))
 
-    @property
-    def runs(self) -> int:
-        """Give how many runs were made."""
-        return len(self._kept)
-
 
 def at_load(design: Design, multiple: float) -> Design:
     """Give a design under a multiple of its load."""
     rate = design.arrivals.rate_per_s * multiple
     return replace(design, arrivals=replace(design.arrivals, rate_per_s=rate))
+
+
+def fitted(design: Design, n: int) -> tuple[Design, int]:
+    """Let a run see the whole of what comes: a day in small, or whole waves of bursts.
+
+    What a tier does is over in seconds, so that a day can be run through in less time than it has;
+    bursts keep their length, and a run has as many requests as whole waves of them take.
+
+    Args:
+        design: The design.
+        n: Requests that the run should have at least.
+
+    Returns:
+        The design and the number of requests.
+    """
+    arrivals = design.arrivals
+    if arrivals.kind == "diurnal":
+        day = replace(arrivals, period_s=n / arrivals.rate_per_s)
+        return replace(design, arrivals=day), n
+    if arrivals.kind == "waves":
+        wave = arrivals.rate_per_s * arrivals.burst_s / arrivals.burst_share
+        return design, max(n, math.ceil(math.ceil(n / wave - _NEAR) * wave))
+    return design, n
 
 
 def ramp(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -116,6 +116,21 @@ class Outcome:
     def __len__(self) -> int:
         """Give the number of requests."""
         return len(self.at_s)
+
+    def some(self, which: BoolArray) -> Outcome:
+        """Give what came out for some of the requests; tiers are those of the whole run."""
+        return replace(
+            self,
+            at_s=self.at_s[which],
+            row=self.row[which],
+            exit=self.exit[which],
+            answered_by=self.answered_by[which],
+            latency_ms=self.latency_ms[which],
+            cost_usd=self.cost_usd[which],
+            degraded=self.degraded[which],
+            over_quota=self.over_quota[which],
+            handed=self.handed[which],
+        )
 
 
 def finished(design: Design, draws: Draws, walked: Walked, *, engine: str) -> Outcome:

@@ -8,11 +8,20 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from feasible.schema import BoolArray, TierKind
+from feasible.schema import BoolArray, FloatArray, TierKind
 from feasible.simulation.design import Design
 from feasible.simulation.outcome import NOBODY, Outcome
 
-__all__ = ["Promise", "Value", "answered_share", "cost_each", "latency", "quality", "share_of"]
+__all__ = [
+    "Promise",
+    "Value",
+    "answered_share",
+    "cost_each",
+    "latency",
+    "on_slice",
+    "quality",
+    "share_of",
+]
 
 _DAY_S: Final = 86_400.0
 _HOUR_S: Final = 3600.0
@@ -94,7 +103,10 @@ def cost_each(*, per_day: bool = False, by: Literal["all", "machines"] = "all") 
     """Give the mean dollars of a decision, or the dollars of a day at the run's load."""
 
     def value(design: Design, outcome: Outcome) -> float:
-        each = float(outcome.cost_usd.sum()) / len(outcome)
+        spent = outcome.cost_usd
+        if by == "machines":
+            spent = spent - _paid_to_people(design, outcome)
+        each = float(spent.sum()) / max(len(outcome), 1)
         people = design.people
         if by == "all" and people is not None and people.usd_each:
             each += people.usd_each * float(outcome.handed.mean())
@@ -155,6 +167,28 @@ def quality(objective: str, *, within_s: float | None = None) -> Value:
         return float(1 - miss[known].mean()) if known.any() else float("nan")
 
     return value
+
+
+def on_slice(value: Value, name: str) -> Value:
+    """Give the same value over the requests of one slice; not known where no row is in it."""
+
+    def on(design: Design, outcome: Outcome) -> float:
+        member = design.cases.slices.get(name)
+        if member is None or not member[outcome.row].any():
+            return float("nan")
+        return value(design, outcome.some(member[outcome.row]))
+
+    return on
+
+
+def _paid_to_people(design: Design, outcome: Outcome) -> FloatArray:
+    paid = np.zeros(len(outcome))
+    for k, step in enumerate(design.policy.steps):
+        if step.kind is TierKind.PERSON:
+            usd = design.tiers[k].usd
+            theirs = design.cases.table.cost_usd[outcome.row, k] if usd is None else usd
+            paid += np.where(outcome.answered_by == k, theirs, 0.0)
+    return paid
 
 
 def _by_people(design: Design, outcome: Outcome) -> BoolArray:

@@ -1,0 +1,100 @@
+"""Whether a load is survived: stable, vulnerable, or unstable by its own retries.
+
+Every load is run with the fault, without it, and without retries, with the same luck: a storm that
+retries cause alone is not blamed on the fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Final, Literal
+
+import numpy as np
+
+from feasible.simulation.design import Design, Outage, Retrying, TierLoad
+from feasible.simulation.disturbance import with_outage
+from feasible.simulation.engine import run
+from feasible.simulation.headroom import at_load
+from feasible.simulation.outcome import Outcome
+from feasible.simulation.records import Regime
+
+__all__ = ["regimes"]
+
+_START_S, _END_S, _FROM_S, _UNTIL_S = 200.0, 260.0, 300.0, 600.0
+_MORE: Final = 0.02
+"""Degraded answers beyond what the design has anyway that make a load unstable or vulnerable."""
+
+
+def regimes(
+    design: Design,
+    k: int,
+    multiples: Sequence[float],
+    *,
+    seeds: Sequence[int],
+    factor: float = 4.0,
+    retrying: Retrying | None = None,
+    told: Callable[[], None] | None = None,
+) -> tuple[Regime, ...]:
+    """Say of each load whether a tier that is slow for a minute outlives its cause.
+
+    Args:
+        design: The design.
+        k: Position of the tier that becomes slow.
+        multiples: Loads, as multiples of the design's own.
+        seeds: Luck of the runs, the same for every load.
+        factor: How many times as long its calls take meanwhile.
+        retrying: How it is asked again; as the design says when absent.
+        told: Called after each run.
+    """
+    load = design.tiers[k]
+    trying = replace(load, retrying=retrying or load.retrying)
+    calm = replace(load, retrying=None)
+    slow = Outage(_START_S, _END_S, "slow", factor)
+    out = []
+    for multiple in multiples:
+        loaded = at_load(design, multiple)
+        n = round(loaded.arrivals.rate_per_s * _UNTIL_S)
+        without, after, utilisation, base = [], [], [], []
+        for seed in seeds:
+            retried = _with(loaded, k, trying)
+            twin = run(retried, n, seed=seed)
+            faulty = run(with_outage(retried, k, slow), n, seed=seed)
+            base.append(_late(run(_with(loaded, k, calm), n, seed=seed)))
+            without.append(_late(twin))
+            after.append(_late(faulty))
+            utilisation.append(twin.tiers[k].utilisation)
+            if told is not None:
+                told()
+        out.append(
+            Regime(
+                multiple=multiple,
+                rate_per_s=loaded.arrivals.rate_per_s,
+                regime=_regime(base, without, after),
+                utilisation=float(np.mean(utilisation)),
+                degraded_without_fault=tuple(without),
+                degraded_after_fault=tuple(after),
+            )
+        )
+    return tuple(out)
+
+
+def _regime(
+    base: Sequence[float], without: Sequence[float], after: Sequence[float]
+) -> Literal["stable", "vulnerable", "unstable"]:
+    if any(w > b + _MORE for w, b in zip(without, base, strict=True)):
+        return "unstable"
+    if any(a > w + _MORE for a, w in zip(after, without, strict=True)):
+        return "vulnerable"
+    return "stable"
+
+
+def _with(design: Design, k: int, load: TierLoad) -> Design:
+    tiers = (*design.tiers[:k], load, *design.tiers[k + 1 :])
+    return replace(design, tiers=tiers)
+
+
+def _late(outcome: Outcome) -> float:
+    """Give the share that is degraded well after the fault has ended."""
+    late = (outcome.at_s >= _FROM_S) & (outcome.at_s < _UNTIL_S)
+    return float(outcome.degraded[late].mean()) if late.any() else 0.0
