@@ -194,6 +194,48 @@ def backtest(
 
 
 @app.command()
+def simulate(
+    feature: FeatureName,
+    scenario: Annotated[
+        str,
+        typer.Option(
+            help="breakpoint, spike, soak, outage, demand-shift, stale, labels-late, budget, "
+            "retry-storm, or a file such as storm.yaml."
+        ),
+    ] = "breakpoint",
+    knobs: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Turn a knob, for example --set llm.usd=$0.006; repeatable."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Makes every random choice repeatable.", min=0)] = 0,
+    as_json: AsJson = False,
+    page: Annotated[
+        Path | None, typer.Option("--html", help="Also write the report as an HTML page here.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Say what breaks first under load and faults, before it does; nothing real is called."""
+    from feasible import loop
+    from feasible.report import simulated_page, simulated_parts
+
+    turned = dict(_knob(text) for text in knobs or ())
+    with _progress(enabled=not quiet) as progress:
+        found = loop.simulate(
+            open_feature(feature), scenario=scenario, knobs=turned, seed=seed, progress=progress
+        )
+    if page is not None:
+        page.write_text(simulated_page(found), encoding="utf-8")
+    if as_json:
+        _print_json(found)
+    else:
+        console = _console()
+        for part in simulated_parts(found):
+            console.print(part)
+    if any(line.verdict == "broken" for line in found.order):
+        raise typer.Exit(INFEASIBLE)
+
+
+@app.command()
 def serve(
     feature: FeatureName,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -323,6 +365,18 @@ def open_feature(name: str) -> Feature:
         found=f"reference systems: {', '.join(system_names())}",
         attempt=f"`{close}`?" if close else f"feasible new {name}",
     )
+
+
+def _knob(text: str) -> tuple[str, str]:
+    """Read `knob=value`."""
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise BadInput(
+            "a knob is turned by its name and a value",
+            asked=f"--set {text}",
+            attempt="--set cache.hit=50% or --set llm.usd=$0.006",
+        )
+    return name.strip(), value.strip()
 
 
 def _verdict(report: PlanReport) -> int:

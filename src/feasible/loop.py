@@ -62,6 +62,7 @@ from feasible.schema import (
     write_json,
 )
 from feasible.serving import Runtime, build_app, keys_from_environment, listen, run
+from feasible.simulating import simulate_feature as simulate
 from feasible.tiers import FittableTier, Tier
 
 __all__ = [
@@ -77,6 +78,7 @@ __all__ = [
     "plan_from_profile",
     "review",
     "serve",
+    "simulate",
     "verify_ledger",
 ]
 

@@ -10,11 +10,12 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from feasible.cascade import Step, accepted_all
-from feasible.errors import BadInput, nearest
+from feasible.errors import KnobError, nearest
 from feasible.schema import TierKind
 from feasible.simulation.design import UNLIMITED, Design, TierLoad
+from feasible.units import Quantity
 
-__all__ = ["Knob", "KnobError", "knobs_of", "turned"]
+__all__ = ["Knob", "knob_typed", "knobs_of", "turned"]
 
 _MORE: Final = True
 _LESS: Final = False
@@ -22,10 +23,6 @@ _HAIR: Final = 1e-9
 """Which way of turning a knob relaxes a design."""
 
 Turn: TypeAlias = Callable[[Design, float], Design]
-
-
-class KnobError(BadInput):
-    """A knob that a design does not have, or a value that it cannot take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +84,39 @@ def knobs_of(design: Design) -> dict[str, Knob]:
         if people.share:
             found.append(Knob("people.share", people.share, _LESS, _share, 0.0, 1.0, "ratio"))
     return {knob.name: knob for knob in found}
+
+
+def knob_typed(name: str, raw: str, dimension: str) -> float:
+    """Read the value of a knob as somebody typed it.
+
+    Args:
+        name: The knob.
+        raw: For example `$0.006`, `300 ms`, `50 %` or `50/s`.
+        dimension: What it must be.
+
+    Raises:
+        KnobError: It is no number, of another unit, or below zero.
+    """
+    allowed = {dimension, "count"} | ({"multiple"} if dimension == "count" else set())
+    try:
+        quantity = Quantity(raw)
+    except ValueError as error:
+        raise KnobError(
+            f"`{name}` cannot be {raw!r}", asked=f"{name}={raw}", found=str(error)
+        ) from error
+    if quantity.dimension not in allowed:
+        raise KnobError(
+            f"`{name}` cannot be {raw!r}",
+            asked=f"{name}={raw}",
+            found=f"that is a {quantity.dimension}; `{name}` is a {dimension}",
+        )
+    if quantity.low < 0 or (dimension == "rate" and quantity.low == 0):
+        raise KnobError(
+            f"`{name}` cannot be {raw!r}",
+            asked=f"{name}={raw}",
+            found="it is a number above 0" if dimension == "rate" else "it is at least 0",
+        )
+    return quantity.mid
 
 
 def turned(design: Design, values: Mapping[str, float]) -> Design:

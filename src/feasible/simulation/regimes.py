@@ -21,7 +21,12 @@ from feasible.simulation.records import Regime
 
 __all__ = ["regimes"]
 
-_START_S, _END_S, _FROM_S, _UNTIL_S = 200.0, 260.0, 300.0, 600.0
+_UNTIL_S: Final = 600.0
+_MOST_REQUESTS: Final = 60_000
+_FAULT: Final = (1 / 3, 13 / 30)
+"""Where in the run the fault begins and ends: from 200 s to 260 s of 600 s."""
+_LATE: Final = 0.5
+"""From where on what is left of the fault counts."""
 _MORE: Final = 0.02
 """Degraded answers beyond what the design has anyway that make a load unstable or vulnerable."""
 
@@ -50,19 +55,20 @@ def regimes(
     load = design.tiers[k]
     trying = replace(load, retrying=retrying or load.retrying)
     calm = replace(load, retrying=None)
-    slow = Outage(_START_S, _END_S, "slow", factor)
     out = []
     for multiple in multiples:
         loaded = at_load(design, multiple)
-        n = round(loaded.arrivals.rate_per_s * _UNTIL_S)
+        length_s = min(_UNTIL_S, _MOST_REQUESTS / loaded.arrivals.rate_per_s)
+        n = round(loaded.arrivals.rate_per_s * length_s)
+        slow = Outage(_FAULT[0] * length_s, _FAULT[1] * length_s, "slow", factor)
         without, after, utilisation, base = [], [], [], []
         for seed in seeds:
             retried = _with(loaded, k, trying)
             twin = run(retried, n, seed=seed)
             faulty = run(with_outage(retried, k, slow), n, seed=seed)
-            base.append(_late(run(_with(loaded, k, calm), n, seed=seed)))
-            without.append(_late(twin))
-            after.append(_late(faulty))
+            base.append(_late(run(_with(loaded, k, calm), n, seed=seed), length_s))
+            without.append(_late(twin, length_s))
+            after.append(_late(faulty, length_s))
             utilisation.append(twin.tiers[k].utilisation)
             if told is not None:
                 told()
@@ -94,7 +100,7 @@ def _with(design: Design, k: int, load: TierLoad) -> Design:
     return replace(design, tiers=tiers)
 
 
-def _late(outcome: Outcome) -> float:
+def _late(outcome: Outcome, length_s: float) -> float:
     """Give the share that is degraded well after the fault has ended."""
-    late = (outcome.at_s >= _FROM_S) & (outcome.at_s < _UNTIL_S)
+    late = (outcome.at_s >= _LATE * length_s) & (outcome.at_s < length_s)
     return float(outcome.degraded[late].mean()) if late.any() else 0.0
