@@ -7,21 +7,27 @@ is infeasible, 4 not enough evidence to say.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import msgspec
 import typer
 
-from feasible.errors import BadInput, BriefError, FeasibleError, nearest
+from feasible.console import (
+    INFEASIBLE,
+    NO_EVIDENCE,
+    AsJson,
+    FeatureName,
+    Quiet,
+    console,
+    open_feature,
+    print_json,
+    progress_bars,
+)
+from feasible.errors import BadInput, FeasibleError
+from feasible.key_commands import keys_app
+from feasible.simulate_command import simulate
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from feasible.folder import Feature
-    from feasible.loop import Progress
     from feasible.schema import BriefFile, PlanReport
 
 __all__ = ["app", "main"]
@@ -36,19 +42,12 @@ brief_app = typer.Typer(no_args_is_help=True, help="The brief's format.")
 ledger_app = typer.Typer(no_args_is_help=True, help="What happened: the decisions' ledger.")
 app.add_typer(brief_app, name="brief")
 app.add_typer(ledger_app, name="ledger")
+app.add_typer(keys_app, name="keys")
 
-HOLDS, INFEASIBLE, NO_EVIDENCE = 0, 3, 4
-
-FeatureName = Annotated[
-    str,
-    typer.Argument(help="A feature folder, or the name of a reference system such as `support`."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 LedgerUrl = Annotated[
     str | None,
     typer.Option(help="Ledger URL, such as sqlite:///decisions.db; the feature's own when absent."),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
 
 
 @app.command()
@@ -59,7 +58,7 @@ def demo(
     """Run the whole loop on a reference system, from its brief to its headroom table."""
     from feasible.demo import run_demo
 
-    report = run_demo(open_feature(system), _console(), n_requests=requests)
+    report = run_demo(open_feature(system), console(), n_requests=requests)
     if report.plan is None:
         raise typer.Exit(_verdict(report))
 
@@ -94,7 +93,7 @@ def review(
 
     judged = loop.review(_found_brief(feature))
     if as_json:
-        _print_json(judged)
+        print_json(judged)
     else:
         print(review_markdown(judged) if as_markdown else review_text(judged))
     if any(finding.risk == "HIGH" for finding in judged.findings):
@@ -162,7 +161,7 @@ def plan(
         out.replace(aside)  # what was shown before does not hold on the rows of today
         print(f"no plan holds: the older {out} was put aside as {aside}", file=sys.stderr)
     if as_json:
-        _print_json(report)
+        print_json(report)
     else:
         _show_plan(report)
         if report.plan is not None and feature is not None:
@@ -183,9 +182,9 @@ def backtest(
 
     result = loop.backtest(plan_file, profile)
     if as_json:
-        _print_json(result)
+        print_json(result)
     else:
-        _console().print(backtest_table(result))
+        console().print(backtest_table(result))
     held = [promise.held for promise in result.promises]
     if "false" in held:
         raise typer.Exit(INFEASIBLE)
@@ -193,46 +192,7 @@ def backtest(
         raise typer.Exit(NO_EVIDENCE)
 
 
-@app.command()
-def simulate(
-    feature: FeatureName,
-    scenario: Annotated[
-        str,
-        typer.Option(
-            help="breakpoint, spike, soak, outage, demand-shift, stale, labels-late, budget, "
-            "retry-storm, or a file such as storm.yaml."
-        ),
-    ] = "breakpoint",
-    knobs: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Turn a knob, for example --set llm.usd=$0.006; repeatable."),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Makes every random choice repeatable.", min=0)] = 0,
-    as_json: AsJson = False,
-    page: Annotated[
-        Path | None, typer.Option("--html", help="Also write the report as an HTML page here.")
-    ] = None,
-    quiet: Quiet = False,
-) -> None:
-    """Say what breaks first under load and faults, before it does; nothing real is called."""
-    from feasible import loop
-    from feasible.report import simulated_page, simulated_parts
-
-    turned = dict(_knob(text) for text in knobs or ())
-    with _progress(enabled=not quiet) as progress:
-        found = loop.simulate(
-            open_feature(feature), scenario=scenario, knobs=turned, seed=seed, progress=progress
-        )
-    if page is not None:
-        page.write_text(simulated_page(found), encoding="utf-8")
-    if as_json:
-        _print_json(found)
-    else:
-        console = _console()
-        for part in simulated_parts(found):
-            console.print(part)
-    if any(line.verdict == "broken" for line in found.order):
-        raise typer.Exit(INFEASIBLE)
+app.command()(simulate)
 
 
 @app.command()
@@ -242,19 +202,37 @@ def serve(
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8000,
     ledger: LedgerUrl = None,
     workers: Annotated[
-        int, typer.Option(help="Worker processes; this version has one.", min=1)
+        int, typer.Option(help="Processes that answer, on one ledger.", min=1, max=64)
     ] = 1,
+    keys: Annotated[
+        Path | None,
+        typer.Option(help="File of API keys; what `feasible keys` uses when absent."),
+    ] = None,
+    rate: Annotated[
+        str | None, typer.Option(help="Requests that each key may send, such as 100/s.")
+    ] = None,
+    in_flight: Annotated[
+        int, typer.Option(help="Requests answered at once; more are refused.", min=2)
+    ] = 1024,
 ) -> None:
     """Serve the plan over HTTP; an answer leaves after its decision is in the ledger."""
     from feasible import loop
+    from feasible.serving import FrontOptions, rate_of
 
-    if workers != 1:
-        raise BadInput(
-            "this version serves with one worker process",
-            asked=f"--workers {workers}",
-            attempt="leave --workers out",
-        )
-    loop.serve(open_feature(feature), ledger_url=ledger, host=host, port=port, say=_say)
+    front = FrontOptions(
+        keys_file=None if keys is None else str(keys),
+        rate_per_s=None if rate is None else rate_of(rate),
+        max_in_flight=in_flight,
+    )
+    loop.serve(
+        open_feature(feature),
+        ledger_url=ledger,
+        host=host,
+        port=port,
+        workers=workers,
+        say=_say,
+        front=front,
+    )
 
 
 @app.command()
@@ -265,9 +243,9 @@ def watch(feature: FeatureName, ledger: LedgerUrl = None, as_json: AsJson = Fals
 
     rows = loop.headroom(open_feature(feature), ledger_url=ledger)
     if as_json:
-        _print_json({"objectives": rows, "drift": [], "estimates": [], "triggers": []})
+        print_json({"objectives": rows, "drift": [], "estimates": [], "triggers": []})
     else:
-        _console().print(headroom_table(rows))
+        console().print(headroom_table(rows))
     if any(row.holds is False for row in rows):
         raise typer.Exit(INFEASIBLE)
     if any(row.holds is None for row in rows):
@@ -292,7 +270,7 @@ def label(
 
     outcome = loop.add_labels(open_feature(feature), file, ledger_url=ledger)
     if as_json:
-        _print_json(outcome)
+        print_json(outcome)
     else:
         print(", ".join(f"{name} {count:,}" for name, count in outcome.items()))
     unknown, conflict = outcome.get("unknown_decision", 0), outcome.get("conflict", 0)
@@ -319,7 +297,7 @@ def ledger_verify(
 
     found = loop.verify_ledger(ledger, anchor=anchor)
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         print(found)
     if not found.whole:
@@ -331,7 +309,7 @@ def brief_schema() -> None:
     """Print the JSON Schema of brief.yaml, for editors."""
     from feasible.schema import brief_schema as schema
 
-    _print_json(schema())
+    print_json(schema())
 
 
 def main() -> None:
@@ -341,42 +319,6 @@ def main() -> None:
     except FeasibleError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-
-
-def open_feature(name: str) -> Feature:
-    """Open a feature folder or a reference system by name.
-
-    Raises:
-        BriefError: It is neither.
-    """
-    from feasible.folder import open_folder
-    from feasible.systems import system_folder, system_names
-
-    path = Path(name)
-    if (path / "brief.yaml").is_file():
-        return open_folder(path)
-    folder = system_folder(name)
-    if folder is not None:
-        return open_folder(folder, work=Path(".feasible") / name)
-    close = nearest(name, system_names())
-    raise BriefError(
-        f"no feature {name!r}",
-        asked=f"{path / 'brief.yaml'}, or a reference system of that name",
-        found=f"reference systems: {', '.join(system_names())}",
-        attempt=f"`{close}`?" if close else f"feasible new {name}",
-    )
-
-
-def _knob(text: str) -> tuple[str, str]:
-    """Read `knob=value`."""
-    name, equals, value = text.partition("=")
-    if not (name and equals and value):
-        raise BadInput(
-            "a knob is turned by its name and a value",
-            asked=f"--set {text}",
-            attempt="--set cache.hit=50% or --set llm.usd=$0.006",
-        )
-    return name.strip(), value.strip()
 
 
 def _verdict(report: PlanReport) -> int:
@@ -416,7 +358,7 @@ def _check(
     else:
         raise BadInput("check which plan?", asked="--check", attempt=again)
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         print(check_text(found))
         if not found.stands:
@@ -442,7 +384,7 @@ def _planned(
 
     if feature is not None:
         opened = open_feature(feature)
-        with _progress(enabled=not quiet) as progress:
+        with progress_bars(enabled=not quiet) as progress:
             return loop.plan(
                 opened,
                 data=data,
@@ -488,41 +430,9 @@ def _warn(line: str) -> None:
 def _show_plan(report: PlanReport) -> None:
     from feasible.report import plan_parts
 
-    console = _console()
+    screen = console()
     for part in plan_parts(report):
-        console.print(part)
-
-
-def _print_json(value: Any) -> None:
-    text = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2)
-    sys.stdout.buffer.write(text + b"\n")
-    sys.stdout.buffer.flush()
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console()
-
-
-@contextmanager
-def _progress(*, enabled: bool) -> Iterator[Progress | None]:
-    """Show one bar per stage on standard error, with the time left."""
-    if not enabled:
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bars
-
-    with Bars(console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, Any] = {}
-
-        def report(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done, total=total)
-
-        yield report
+        screen.print(part)
 
 
 if __name__ == "__main__":

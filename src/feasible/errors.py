@@ -13,9 +13,11 @@
     │   ├── KnobError             a knob that a design does not have, or a value it cannot take
     │   └── RequestError          one HTTP request
     ├── TierError                 a tier raised, hung, or answered what it may not
+    │   └── TierUnavailable       what a tier asks cannot be reached or is busy: ask again later
     ├── LedgerError               decisions cannot be written or read
     │   ├── LedgerLocked          another service writes this ledger
     │   └── LedgerDamaged         the file is not a whole ledger
+    ├── StateError                what workers share cannot be written or read
     └── EngineMissing             an extra or a weights archive is not installed
 
 An error tells what was asked, what was found and what to try, and carries its numbers as
@@ -45,7 +47,9 @@ __all__ = [
     "PlanError",
     "RequestError",
     "ScenarioError",
+    "StateError",
     "TierError",
+    "TierUnavailable",
     "nearest",
 ]
 
@@ -131,6 +135,36 @@ class TierError(FeasibleError):
     exit_code = 2
 
 
+class TierUnavailable(TierError):
+    """What a tier asks cannot be reached or is busy; the same call may succeed later.
+
+    Your own tiers may raise it: a call is made again after this error and after no other.
+
+    Args:
+        message: The headline, one sentence.
+        asked: As for every error; so are `found` and `attempt`.
+        found: What is the case instead.
+        attempt: What to try next.
+        retry_after_s: Seconds during which it does not want to be asked; None when it did not say.
+        was_sent: The call may have reached it; one that was not sent cost nothing.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        asked: str | None = None,
+        found: str | None = None,
+        attempt: str | None = None,
+        retry_after_s: float | None = None,
+        was_sent: bool = True,
+    ) -> None:
+        """Keep the parts."""
+        super().__init__(message, asked=asked, found=found, attempt=attempt)
+        self.retry_after_s = retry_after_s
+        self.was_sent = was_sent
+
+
 class LedgerError(FeasibleError):
     """Decisions cannot be written or read."""
 
@@ -143,6 +177,10 @@ class LedgerLocked(LedgerError):
 
 class LedgerDamaged(LedgerError):
     """The file is not a whole ledger."""
+
+
+class StateError(FeasibleError):
+    """What workers share cannot be written or read."""
 
 
 class EngineMissing(FeasibleError):

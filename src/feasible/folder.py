@@ -26,9 +26,9 @@ from feasible.schema import (
     load_brief,
     zero_one_loss,
 )
-from feasible.tiers import ExactCache, PersonQueue, Tier, as_tier
+from feasible.tiers import BoundTier, ExactCache, PersonQueue, Recipe, Tier, as_tier
 
-__all__ = ["Feature", "open_folder"]
+__all__ = ["Feature", "open_folder", "tier_of"]
 
 _WORK: Final = ".feasible"
 
@@ -145,10 +145,33 @@ class Feature:
                 where=self.found.where("layers"),
                 attempt="add `layers: {tiers: [...]}`, or plan from logs with --profile",
             )
-        return {
-            spec.name: self._tier(spec, f"layers.tiers[{index}]", tuple(labels))
-            for index, spec in enumerate(specs)
-        }
+        return {spec.name: self.tier(spec.name, labels) for spec in specs}
+
+    def tier(self, name: str, labels: Iterable[str] = ()) -> Tier:
+        """Build one tier of the brief.
+
+        Args:
+            name: The tier.
+            labels: The closed set of answers, handed to a tier that wants one.
+
+        Raises:
+            FeatureError: Its `use:` names nothing, or the thing it names cannot be built.
+        """
+        names = [spec.name for spec in self.brief.layers.tiers]
+        known, at = tuple(labels), f"layers.tiers[{names.index(name)}]"
+        made = self._tier(self.brief.tier(name), at, known)
+        if isinstance(made, BoundTier):
+            made.recipe = Recipe(
+                make="feasible.folder:tier_of",
+                arguments={
+                    "folder": str(self.folder.resolve()),
+                    "work": str(self.work.resolve()),
+                    "name": name,
+                    "labels": known,
+                },
+                labels=known,
+            )
+        return made
 
     def _tier(self, spec: TierSpec, at: str, labels: tuple[str, ...]) -> Tier:
         if spec.use is None:
@@ -270,6 +293,11 @@ def open_folder(folder: Path, *, work: Path | None = None) -> Feature:
     """
     found = load_brief(folder)
     return Feature(folder=folder, work=work or folder / _WORK, found=found)
+
+
+def tier_of(folder: str, work: str, name: str, labels: Iterable[str]) -> Tier:
+    """Build one tier of a feature folder: what a process of its own begins with."""
+    return open_folder(Path(folder), work=Path(work)).tier(name, labels)
 
 
 def _line_in(path: Path, error: BaseException) -> str | None:

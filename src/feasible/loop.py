@@ -18,15 +18,14 @@ from typing import Literal
 import msgspec
 
 from feasible.clock import SystemClock
-from feasible.errors import LedgerError, LedgerLocked, PlanError
-from feasible.feedback import HeadroomTracker, read_labels
+from feasible.errors import LedgerError, LedgerLocked
+from feasible.feedback import read_labels
 from feasible.folder import Feature
-from feasible.ledger import Ledger, Verification, open_ledger
+from feasible.ledger import Verification, open_ledger
 from feasible.planning import (
     agreed,
     check_plan,
     check_promises,
-    expired_versions,
     explained,
     hourly_prices,
     plan_brief,
@@ -38,7 +37,7 @@ from feasible.planning import (
     write_profile,
 )
 from feasible.planning import backtest as replay
-from feasible.registry import store, verify
+from feasible.registry import store
 from feasible.rubric import Review
 from feasible.rubric import review as review_brief
 from feasible.schema import (
@@ -61,7 +60,14 @@ from feasible.schema import (
     read_plan,
     write_json,
 )
-from feasible.serving import Runtime, build_app, keys_from_environment, listen, run
+from feasible.service import (
+    serve_alone,
+    serve_by_workers,
+    tiers_now,
+    tracker_of,
+    versions_now,
+)
+from feasible.serving import FrontOptions
 from feasible.simulating import simulate_feature as simulate
 from feasible.tiers import FittableTier, Tier
 
@@ -221,7 +227,7 @@ def check(feature: Feature) -> PlanCheck:
         ModelFileError: A stored model is not the file that the plan names.
     """
     made = read_plan(feature.plan_path)
-    versions = _versions_now(_tiers_now(feature, made), made)
+    versions = versions_now(tiers_now(feature, made), made)
     return check_plan(made, feature.brief, versions, now=SystemClock().now())
 
 
@@ -242,7 +248,14 @@ def backtest(plan_path: Path, profile_path: Path) -> Backtest:
 
 
 def serve(
-    feature: Feature, *, ledger_url: str | None, host: str, port: int, say: Callable[[str], None]
+    feature: Feature,
+    *,
+    ledger_url: str | None,
+    host: str,
+    port: int,
+    workers: int = 1,
+    say: Callable[[str], None],
+    front: FrontOptions | None = None,
 ) -> None:
     """Serve a feature's plan over HTTP until told to stop; everything accepted is answered first.
 
@@ -251,40 +264,25 @@ def serve(
         ledger_url: Where decisions go; the feature's own ledger when absent.
         host: Address to listen on.
         port: Port; 0 takes a free one.
+        workers: Processes that answer; with more than one, another process looks after them.
         say: Told the address once requests are answered.
+        front: Keys, rates and limits; nobody needs a key when absent and none is declared.
 
     Raises:
+        BadInput: The keys cannot be read, or the address cannot be taken.
         PlanError: There is no plan, it was made for another brief, or a tier has changed since.
         ModelFileError: A stored model is not the file that the plan names.
         LedgerError: The ledger cannot be written, or another service writes it.
+        FeasibleError: A worker dies again and again as it starts.
     """
-    made = read_plan(feature.plan_path)
-    tiers = _planned_tiers(feature, made)
     url = ledger_url or feature.ledger_url
-    ledger = open_ledger(url)
-    try:
-        tracker = _tracker(feature, made, ledger)
-        slices = (*feature.brief.traffic.slices, *_promised_slices(feature.brief))
-        runtime = Runtime(
-            made,
-            tiers,
-            ledger,
-            specs=feature.brief.layers.tiers,
-            slices=slices,
-            on_decision=tracker.add_decision,
+    options = front or FrontOptions()
+    if workers == 1:
+        serve_alone(feature, ledger_url=url, host=host, port=port, say=say, front=options)
+    else:
+        serve_by_workers(
+            feature, ledger_url=url, host=host, port=port, workers=workers, say=say, front=options
         )
-        runtime.warm_up()
-        keys = keys_from_environment()
-        app = build_app(runtime, headroom=tracker.rows, on_label=tracker.add_label, keys=keys)
-
-        def ready(address: str) -> None:
-            say(f"serving {feature.brief.name} on {address} (plan {made.id}, ledger {url})")
-            say("keys: needed" if keys else "keys: none, so that whoever reaches this may ask")
-
-        run(app, listen(host, port), on_ready=ready)
-        runtime.close()
-    finally:
-        ledger.close()
 
 
 def headroom(feature: Feature, *, ledger_url: str | None = None) -> list[HeadroomRow]:
@@ -298,7 +296,7 @@ def headroom(feature: Feature, *, ledger_url: str | None = None) -> list[Headroo
         )
     ledger = open_ledger(ledger_url or feature.ledger_url, write=False)
     try:
-        return _tracker(feature, made, ledger).rows()
+        return tracker_of(feature, made, ledger).rows()
     finally:
         ledger.close()
 
@@ -349,75 +347,12 @@ def label_set(rows: DataSet) -> tuple[str, ...]:
     return tuple(sorted(values)) if all(isinstance(value, str) for value in values) else ()
 
 
-def _planned_tiers(feature: Feature, made: Plan) -> dict[str, Tier]:
-    """Build the tiers of a plan as they were when it was made, their models loaded."""
-    again = f"feasible plan {feature.brief.name}"
-    if made.brief_fingerprint != brief_fingerprint(feature.brief):
-        raise PlanError(
-            f"the plan of {feature.brief.name} was made for another brief",
-            asked=f"brief {brief_fingerprint(feature.brief)}",
-            found=f"plan {made.id} for brief {made.brief_fingerprint}",
-            attempt=again,
-        )
-    tiers = _tiers_now(feature, made)
-    for changed in expired_versions(made, _versions_now(tiers, made)):
-        raise PlanError(
-            f"tier {changed.name!r} has changed since the plan was made: its certificate expired",
-            asked=f"version {changed.was}",
-            found=f"version {changed.now}",
-            attempt=again,
-        )
-    planned = {step.name for step in made.tiers}
-    for name in set(made.fallback.values()) - planned:
-        if isinstance(tiers[name], FittableTier):
-            raise PlanError(
-                f"the fallback {name!r} learns from rows, and the plan holds no model of it",
-                attempt="declare rules or a person as the fallback, then plan again",
-            )
-    return tiers
-
-
 def _enforced_usd(tiers: dict[str, Tier]) -> dict[str, float | None]:
     """Give the most that one call can cost by the tiers themselves, whatever the brief declares."""
     return {
         name: getattr(tier, "enforced_usd_per_call", tier.worst_usd_per_call)
         for name, tier in tiers.items()
     }
-
-
-def _tiers_now(feature: Feature, made: Plan) -> dict[str, Tier]:
-    """Build the tiers of the brief, with the models that a plan stored loaded."""
-    tiers = feature.tiers(made.labels)
-    for step in made.tiers:
-        tier = tiers.get(step.name)
-        if step.model is not None and isinstance(tier, FittableTier):
-            tier.load(verify(step.model, feature.work))
-    return tiers
-
-
-def _versions_now(tiers: dict[str, Tier], made: Plan) -> dict[str, str]:
-    return {step.name: tiers[step.name].version for step in made.tiers if step.name in tiers}
-
-
-def _promised_slices(brief: Brief) -> set[str]:
-    return {objective.on for objective in brief.envelope if objective.on is not None}
-
-
-def _tracker(feature: Feature, made: Plan, ledger: Ledger) -> HeadroomTracker:
-    """Tell a new tracker everything that the ledger holds."""
-    tracker = HeadroomTracker(
-        feature.brief,
-        made,
-        slices_of=feature.slices_of(),
-        clock=SystemClock(),
-        loss=feature.loss(),
-        find=ledger.decision,
-    )
-    for decision in ledger.decisions():
-        tracker.add_decision(decision)
-    for label in ledger.labels():
-        tracker.add_label(label)
-    return tracker
 
 
 def _complete(

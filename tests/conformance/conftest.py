@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +105,7 @@ class Server:
 Start = Callable[..., Server]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def cli() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Give the function that runs the command line."""
     return feasible
@@ -138,11 +138,21 @@ def start(odd_feature: Path, tmp_path: Path) -> Iterator[Start]:
     with ExitStack() as running:
 
         def starting(
-            *, ledger: str | None = None, environment: dict[str, str] | None = None
+            *,
+            ledger: str | None = None,
+            workers: int = 1,
+            environment: dict[str, str] | None = None,
+            options: Sequence[str] = (),
         ) -> Server:
             url = ledger or f"sqlite:///{tmp_path / 'decisions.db'}"
             service = running.enter_context(
-                running_service(str(odd_feature), ledger=url, environment=environment)
+                running_service(
+                    str(odd_feature),
+                    ledger=url,
+                    workers=workers,
+                    environment=environment,
+                    options=options,
+                )
             )
             return Server(service.url, url, service)
 

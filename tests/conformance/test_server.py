@@ -53,13 +53,14 @@ def label(decision_id: str, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_an_answer_is_found_again_after_a_restart(start: Start) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_answer_is_found_again_after_a_restart(start: Start, workers: int) -> None:
     """What was acknowledged is in the ledger, with its price and its path."""
-    server = start()
+    server = start(workers=workers)
     answer = decide(server, "colour of the sky").json()
     assert server.stop() == 0
 
-    again = start(ledger=server.ledger)
+    again = start(ledger=server.ledger, workers=workers)
     found = httpx.get(f"{again.url}/v1/decisions/{answer['decision_id']}").json()
 
     assert (answer["answer"], answer["tier"]) == ("red", "odd")
@@ -71,9 +72,10 @@ def test_an_answer_is_found_again_after_a_restart(start: Start) -> None:
 
 
 @pytest.mark.parametrize("how", ["sleep", "spin"])
-def test_a_hung_tier_never_makes_an_answer_late(start: Start, how: str) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_hung_tier_never_makes_an_answer_late(start: Start, how: str, workers: int) -> None:
     """The fallback answers inside the deadline, whether the tier sleeps or holds the processor."""
-    server = start()
+    server = start(workers=workers)
     decide(server, "colour first")
 
     hung = decide(server, f"{how} for ever").json()
@@ -188,14 +190,15 @@ def test_a_bad_label_is_refused(server: Any, body: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
-def test_the_same_key_is_the_same_decision_even_after_a_restart(start: Start) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_same_key_is_the_same_decision_even_after_a_restart(start: Start, workers: int) -> None:
     """A client that retries is neither answered nor billed twice."""
-    server = start()
+    server = start(workers=workers)
     first = decide(server, "colour", idempotency_key="k").json()
     second = decide(server, "colour", idempotency_key="k").json()
     other = decide(server, "shape", idempotency_key="k")
     server.stop()
-    again = start(ledger=server.ledger)
+    again = start(ledger=server.ledger, workers=workers)
     third = decide(again, "colour", idempotency_key="k").json()
 
     assert first["decision_id"] == second["decision_id"] == third["decision_id"]
@@ -262,9 +265,10 @@ def test_what_a_server_says_about_itself(server: Any) -> None:
     assert get("/v1/decisions/nothing").json()["try"]
 
 
-def test_a_server_that_is_told_to_stop_answers_what_it_accepted(start: Start) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_server_that_is_told_to_stop_answers_what_it_accepted(start: Start, workers: int) -> None:
     """Nothing that was accepted is lost, and the exit code is 0."""
-    server = start()
+    server = start(workers=workers)
     questions = [{"text": f"colour {i}"} for i in range(3000)]
 
     async def load_and_stop() -> Any:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from feasible.cascade.calibrate import calibrate, calibrate_all
@@ -37,8 +38,7 @@ _LOGISTIC: Final = Calibrator(method="platt", x=tuple(_Z.tolist()), y=tuple(_P.t
 _LOG_ODDS: Final = Calibrator(method="platt", x=tuple(_P.tolist()), y=tuple(_Z.tolist()), n=0)
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(msgspec.Struct, frozen=True):
     """What one tier said of one case.
 
     Attributes:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from feasible.cascade.policy import Policy, Step
@@ -31,8 +31,7 @@ _COMMIT_MS: Final = 25.0
 """What is kept back for a commit as long as no commit was slower."""
 
 
-@dataclass(frozen=True, slots=True)
-class Until:
+class Until(msgspec.Struct, frozen=True):
     """When time is up, in milliseconds since the request came in.
 
     Attributes:

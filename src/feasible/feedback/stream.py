@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 
 from feasible.schema import BoolArray, Decision, FloatArray, IntArray
@@ -18,8 +19,7 @@ UNKNOWN: Final = -1
 """Nano-dollars of a decision whose price is not known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(msgspec.Struct, frozen=True):
     """What judging one decision takes.
 
     Attributes:

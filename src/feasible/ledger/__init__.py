@@ -6,16 +6,29 @@ it. This room stores and finds again: it never judges a decision, joins a label 
 brief promises.
 """
 
-from feasible.ledger.base import LabelOutcome, Ledger, LedgerCounts, Verification
-from feasible.ledger.decision_id import new_decision_id
+from feasible.ledger.base import (
+    LabelOutcome,
+    Ledger,
+    LedgerCounts,
+    LedgerNews,
+    LedgerPosition,
+    Verification,
+)
+from feasible.ledger.decision_id import decision_id_at, new_decision_id
+from feasible.ledger.opening import ServiceLock, ledger_path
 from feasible.ledger.sqlite import SqliteLedger, open_ledger
 
 __all__ = [
     "LabelOutcome",
     "Ledger",
     "LedgerCounts",
+    "LedgerNews",
+    "LedgerPosition",
+    "ServiceLock",
     "SqliteLedger",
     "Verification",
+    "decision_id_at",
+    "ledger_path",
     "new_decision_id",
     "open_ledger",
 ]

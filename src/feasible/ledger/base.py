@@ -10,7 +10,14 @@ import msgspec
 
 from feasible.schema import Decision, Label
 
-__all__ = ["LabelOutcome", "Ledger", "LedgerCounts", "Verification"]
+__all__ = [
+    "LabelOutcome",
+    "Ledger",
+    "LedgerCounts",
+    "LedgerNews",
+    "LedgerPosition",
+    "Verification",
+]
 
 LabelOutcome: TypeAlias = Literal["stored", "duplicate", "unknown_decision", "conflict"]
 """What became of one label.
@@ -69,6 +76,22 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
         return "\n".join([*lines, f"  head  {self.head or 'none yet'}"])
 
 
+class LedgerPosition(msgspec.Struct, frozen=True):
+    """How far somebody has read: the rows up to these. The default is before everything."""
+
+    decision: int = 0
+    label: int = 0
+
+
+class LedgerNews(msgspec.Struct, frozen=True, kw_only=True):
+    """What was written after a position."""
+
+    decisions: tuple[Decision, ...]
+    labels: tuple[Label, ...]
+    position: LedgerPosition
+    """Up to where this goes."""
+
+
 class Ledger(Protocol):
     """Decisions and labels, appended and found again."""
 
@@ -119,6 +142,16 @@ class Ledger(Protocol):
 
         Args:
             known_by: Only those whose truth was known at that instant.
+        """
+        ...
+
+    def news(self, since: LedgerPosition, *, plan: str, most: int) -> LedgerNews:
+        """Give what was written next after a position, by whichever process.
+
+        Args:
+            since: How far was read before.
+            plan: Only decisions of the plan with this id.
+            most: Decisions that are looked at, whatever their plan, and labels.
         """
         ...
 

@@ -2,17 +2,46 @@
 
 from __future__ import annotations
 
-import secrets
-import uuid
+import os
+from array import array
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from feasible.clock import Clock
 
-__all__ = ["micros", "moment", "new_decision_id"]
+__all__ = ["decision_id_at", "micros", "moment", "new_decision_id"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_DRAWN_AT_ONCE: Final = 512
+
+
+class _RandomBits:
+    """Random bits of the operating system, drawn many at a time.
+
+    Every draw gives up Python's interpreter lock, and beside a busy ledger getting it back can cost
+    an event loop more than everything else about an id.
+    """
+
+    def __init__(self) -> None:
+        self._left: list[int] = []
+        os.register_at_fork(after_in_child=self._forget)  # parent and child must not share them
+
+    def draw(self) -> int:
+        """Give 62 random bits."""
+        try:
+            return self._left.pop()
+        except IndexError:
+            fresh = [bits >> 2 for bits in array("Q", os.urandom(8 * _DRAWN_AT_ONCE))]
+            drawn = fresh.pop()
+            self._left = fresh
+            return drawn
+
+    def _forget(self) -> None:
+        self._left = []
+
+
+_RANDOM: Final = _RandomBits()
 
 
 def new_decision_id(clock: Clock) -> str:
@@ -28,13 +57,27 @@ def new_decision_id(clock: Clock) -> str:
         >>> clock.advance(0.000_001)
         >>> first < new_decision_id(clock)
         True
-        >>> uuid.UUID(first).version
-        7
     """
-    ms, us = divmod(micros(clock.now()), 1000)
-    fraction = us * 4096 // 1000
-    value = ms << 80 | 0x7 << 76 | fraction << 64 | 0b10 << 62 | secrets.randbits(62)
-    return str(uuid.UUID(int=value))
+    return decision_id_at(clock.now())
+
+
+def decision_id_at(at: datetime) -> str:
+    """Give a new id, as `new_decision_id` does, for a decision that is made at this instant.
+
+    Examples:
+        >>> decision_id_at(datetime(2026, 11, 23, tzinfo=UTC))[:18]
+        '01a205b3-d000-7000'
+
+    Raises:
+        ValueError: The time has no zone.
+    """
+    ms, us = divmod(micros(at), 1000)
+    fraction, random = us * 4096 // 1000, _RANDOM.draw()
+    # Text from small numbers: one of 128 bits takes twice as long to build and to print.
+    return (
+        f"{ms >> 16:08x}-{ms & 0xFFFF:04x}-7{fraction:03x}-"
+        f"{0x8000 | random >> 48:04x}-{random & 0xFFFF_FFFF_FFFF:012x}"
+    )
 
 
 def micros(at: datetime) -> int:

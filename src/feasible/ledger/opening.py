@@ -139,6 +139,10 @@ class ServiceLock:
             note = f"process {os.getpid()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n"
             self._file.write(note.encode())
 
+    def fileno(self) -> int:
+        """Give its descriptor, which a worker inherits."""
+        return self._file.fileno()
+
     def release(self) -> None:
         """Let others write. The file stays: removing it would let two services hold two locks."""
         self._file.close()

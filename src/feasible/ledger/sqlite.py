@@ -13,7 +13,13 @@ from typing import Any, Final
 
 from feasible.clock import Clock, SystemClock
 from feasible.errors import LedgerDamaged, LedgerError
-from feasible.ledger.base import LabelOutcome, LedgerCounts, Verification
+from feasible.ledger.base import (
+    LabelOutcome,
+    LedgerCounts,
+    LedgerNews,
+    LedgerPosition,
+    Verification,
+)
 from feasible.ledger.chain import Chain, verify_chain
 from feasible.ledger.decision_id import micros
 from feasible.ledger.faults import reading
@@ -36,7 +42,7 @@ _PAGE: Final = 1000
 _KEY_NAME: Final = "FEASIBLE_LEDGER_KEY"
 
 
-def open_ledger(url: str, *, write: bool = True) -> SqliteLedger:
+def open_ledger(url: str, *, write: bool = True, lock: int | None = None) -> SqliteLedger:
     """Open the ledger that a URL names; for writing, it is made when it is not there.
 
     With the environment variable FEASIBLE_LEDGER_KEY set, a new ledger's chain is keyed with it;
@@ -45,6 +51,8 @@ def open_ledger(url: str, *, write: bool = True) -> SqliteLedger:
     Args:
         url: `sqlite:///relative.db` or `sqlite:////absolute.db`.
         write: Take the service lock and append. False reads, also beside a live service.
+        lock: Descriptor of the service lock that whoever began the service holds, for one of its
+            worker processes; None to take the lock.
 
     Raises:
         BadInput: The URL names no file.
@@ -54,7 +62,7 @@ def open_ledger(url: str, *, write: bool = True) -> SqliteLedger:
         LedgerError: It cannot be opened, or is not there to be read.
     """
     key = os.environ.get(_KEY_NAME)
-    return SqliteLedger(ledger_path(url), write=write, key=key.encode() if key else None)
+    return SqliteLedger(ledger_path(url), write=write, key=key.encode() if key else None, lock=lock)
 
 
 class SqliteLedger:
@@ -65,6 +73,7 @@ class SqliteLedger:
         write: Take the service lock and append; False only reads.
         key: Secret of the chain; None for plain hashes.
         clock: Gives the time at which a label was received.
+        lock: Descriptor of a service lock that is held already; None to take it.
 
     Raises:
         BadInput: The path is that of a folder or a device.
@@ -80,6 +89,7 @@ class SqliteLedger:
         write: bool = True,
         key: bytes | None = None,
         clock: Clock | None = None,
+        lock: int | None = None,
     ) -> None:
         # A link to the file and the file itself are one ledger with one lock.
         self.path = path.resolve()
@@ -90,7 +100,7 @@ class SqliteLedger:
         self._is_open = True
         with ExitStack() as opened:
             writing: sqlite3.Connection | None = None
-            if write:
+            if write and lock is None:
                 opened.callback(ServiceLock(self.path).release)
             if not look_over(self.path):
                 self._make(write=write)
@@ -105,6 +115,7 @@ class SqliteLedger:
             if writing is not None:
                 self._check_key()
                 self._writer = GroupCommit(writing, self._chain, self.path)
+                self._writer.several = lock is not None
                 opened.callback(self._writer.close)
             self._opened = opened.pop_all()
 
@@ -194,6 +205,30 @@ class SqliteLedger:
             for row in rows:
                 yield label_of(row)
             after = rows[-1][0]
+
+    def news(self, since: LedgerPosition, *, plan: str, most: int) -> LedgerNews:
+        """Give what was written next after a position, by whichever process.
+
+        Args:
+            since: How far was read before.
+            plan: Only decisions of the plan with this id.
+            most: Decisions that are looked at, whatever their plan, and labels.
+        """
+        rows = self._scans.query(
+            "SELECT row_id, CASE WHEN plan = ? THEN body END FROM decisions WHERE row_id > ? "
+            "ORDER BY row_id LIMIT ?",
+            (plan, since.decision, most),
+        )
+        labels = self._scans.query(
+            "SELECT * FROM labels WHERE row_id > ? ORDER BY row_id LIMIT ?", (since.label, most)
+        )
+        return LedgerNews(
+            decisions=tuple(decision_of(row[1]) for row in rows if row[1] is not None),
+            labels=tuple(label_of(row) for row in labels),
+            position=LedgerPosition(
+                rows[-1][0] if rows else since.decision, labels[-1][0] if labels else since.label
+            ),
+        )
 
     def counts(self) -> LedgerCounts:
         """Say how much is there, from the ends of the tables and not by counting."""

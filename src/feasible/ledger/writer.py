@@ -8,6 +8,7 @@ import os
 import queue
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,53 +80,58 @@ class GroupCommit:
         self._path = path
         self._files = [(name, os.stat(name).st_ino) for name in (path, wal_of(path))]  # noqa: PTH116  as below
         self._heads: _Heads | None = None
-        self._queue: queue.SimpleQueue[_Append | _Labels | None] = queue.SimpleQueue()
+        self._waiting: deque[_Append | _Labels] = deque()
+        self._woken: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._waker: asyncio.AbstractEventLoop | None = None
         self._guard = threading.Lock()
         self._closed = False
+        self.several = False
         self._thread = threading.Thread(target=self._run, name="feasible-ledger", daemon=True)
         self._thread.start()
 
     def append(self, row: Row) -> asyncio.Future[None]:
         """Queue a decision; the future is done once it is durable."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._put(_Append(row, future))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        self._put(_Append(row, future), loop)
         return future
 
     def add_labels(self, rows: Sequence[Row]) -> asyncio.Future[list[LabelOutcome]]:
         """Queue labels; the future gives one outcome per label once they are durable."""
-        future: asyncio.Future[list[LabelOutcome]] = asyncio.get_running_loop().create_future()
-        self._put(_Labels(rows, future))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[LabelOutcome]] = loop.create_future()
+        self._put(_Labels(rows, future), loop)
         return future
 
     def close(self) -> None:
         """Write what is queued and end the thread."""
         with self._guard:
             self._closed = True
-            self._queue.put(None)
+            self._woken.put(False)
         self._thread.join()
 
-    def _put(self, item: _Append | _Labels) -> None:
+    def _put(self, item: _Append | _Labels, loop: asyncio.AbstractEventLoop) -> None:
         with self._guard:  # nothing may be queued behind the end, where nobody would answer it
             if self._closed:
                 raise LedgerError(f"the ledger {self._path} is closed", attempt="open it again")
-            self._queue.put(item)
+            self._waiting.append(item)
+            # The writer is woken once for all that one turn of the loop brings: woken by the first,
+            # it takes that alone, and both threads then fight for the interpreter.
+            if self._waker is not loop:
+                self._waker = loop
+                loop.call_soon(self._wake)
+
+    def _wake(self) -> None:
+        self._waker = None
+        self._woken.put(True)
 
     def _run(self) -> None:
-        while (first := self._queue.get()) is not None:
-            batch = [first]
-            ending = False
-            while len(batch) < _LARGEST_BATCH and not ending:
-                try:
-                    item = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if item is None:
-                    ending = True
-                else:
-                    batch.append(item)
-            _resolve(self._commit(batch))
-            if ending:
-                break
+        is_ending = False
+        while not is_ending:
+            is_ending = not self._woken.get()
+            while self._waiting:
+                most = min(len(self._waiting), _LARGEST_BATCH)
+                _resolve(self._commit([self._waiting.popleft() for _ in range(most)]))
 
     def _commit(self, batch: list[_Append | _Labels]) -> list[_Settled]:
         """Write a batch in one transaction and say what becomes of every part of it."""
@@ -182,7 +188,7 @@ class GroupCommit:
             if self._connection.in_transaction:  # SQLite ends it by itself when the disk is full
                 self._connection.rollback()
             raise
-        self._heads = heads
+        self._heads = None if self.several else heads
         done: list[_Settled] = [(item.future, None) for item in appends]
         done += [(item.future, out) for item, out in zip(labels, outcomes, strict=True)]
         return done + refused

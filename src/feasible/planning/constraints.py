@@ -320,7 +320,7 @@ def _quality(
     counts = counts & exits.labelled[:, None] & ~np.isnan(loss)
     limit_value = objective.limit.mid if objective.limit is not None else 0.0
     limit = limit_value if objective.is_ceiling else 1.0 - limit_value
-    loss, by_person = np.clip(np.nan_to_num(loss), 0.0, 1.0), exits.is_person
+    loss, by_person = np.fmin(np.fmax(loss, 0.0), 1.0), exits.is_person
     if objective.kind == "joint":
         late = late_answers(brief, objective, latency_ms=exits.latency_ms, is_person=by_person)
         loss, by_person = np.where(late, 1.0, loss), by_person & ~late
@@ -379,10 +379,10 @@ def _latency(
     counts = counts & ~np.isnan(exits.latency_ms)
     if q is None:
         cap = max(float(np.nanmax(exits.latency_ms, initial=0.0)), _ROOM * limit_ms)
-        loss = np.nan_to_num(exits.latency_ms) / cap
+        loss = np.fmax(exits.latency_ms, 0.0) / cap
         found = _made(objective, loss, counts, limit_ms / cap, weight, is_binary=False)
         return replace(found, scale=cap, unit="ms", is_bounded=False)
-    loss = (np.nan_to_num(exits.latency_ms) > limit_ms).astype(np.float64)
+    loss = (exits.latency_ms > limit_ms).astype(np.float64)
     return _made(objective, loss, counts, 1.0 - q, weight, is_binary=True)
 
 
@@ -423,7 +423,7 @@ def _cost(
         limit_usd /= decisions
     counts = counts & ~np.isnan(usd)
     if objective.measure == "each":
-        loss = (np.nan_to_num(usd) > limit_usd).astype(np.float64)
+        loss = (usd > limit_usd).astype(np.float64)
         return _made(objective, loss, counts, 0.0, weight, is_binary=True)
     seen = float(np.nanmax(usd, initial=0.0))
     # A price above what was declared bounds nothing any more: there may be dearer ones.
@@ -431,7 +431,7 @@ def _cost(
     cap = max(seen, (worst or 0.0) if is_known else _ROOM * limit_usd, 1e-12)
     is_enforced = exits.is_machine_enforced if machines else exits.is_enforced
     found = _made(
-        objective, np.nan_to_num(usd) / cap, counts, limit_usd / cap, weight, is_binary=False
+        objective, np.fmax(usd, 0.0) / cap, counts, limit_usd / cap, weight, is_binary=False
     )
     return replace(
         found,

@@ -67,7 +67,7 @@ class Solver:
         n, count = len(sheet), len(self.constraints)
         self.places = [sheet.places(chain, place) for place in range(self.k)]
         self.groups = [sheet.groups(chain, place) for place in range(self.k)]
-        cost = np.nan_to_num(exits.cost_usd) * sheet.mix[:, None] / n
+        cost = np.fmax(exits.cost_usd, 0.0) * sheet.mix[:, None] / n
         shape = (count, n, self.k + 1)
         mass, expected = np.empty(shape), np.empty(shape)
         limits = np.empty((count, 1, 1))

@@ -66,13 +66,12 @@ class Yardstick:
 
     def constraints(self, exits: Exits) -> tuple[Constraint, ...]:
         """Turn every objective that rows can judge into losses at the exits of one chain."""
-        return tuple(
-            self._of_traffic(
-                self._by_chance(self._in_blocks(objective, self._constraint(objective, exits)))
-            )
+        found = [
+            self._constraint(objective, exits)
             for objective in self.brief.envelope
             if objective.kind in _JUDGED_KINDS
-        )
+        ]
+        return tuple(self._of_traffic(self._by_chance(self._in_blocks(one))) for one in found)
 
     def _constraint(self, objective: Objective, exits: Exits) -> Constraint:
         mix = self.labelled if objective.needs_labels else self.every
@@ -97,14 +96,17 @@ class Yardstick:
         if found.objective.on is not None:
             return found
         if found.objective.needs_labels:
-            mix = self.mix_labelled
-            return replace(found, unseen=(*mix.missing, *mix.unknown))
+            missing = (*self.mix_labelled.missing, *self.mix_labelled.unknown)
+            return replace(found, unseen=missing) if missing else found
+        if not self.mix.missing and not self.mix.unknown:
+            return found
         return replace(found, unseen=self.mix.missing, without=self.mix.unknown)
 
-    def _in_blocks(self, objective: Objective, found: Constraint) -> Constraint:
+    def _in_blocks(self, found: Constraint) -> Constraint:
         """Put rows of one entity together, at most as many as an entity may have."""
+        objective = found.objective
         if objective.id not in self.kept:
-            return replace(found, block=self.block)
+            return found if self.block is None else replace(found, block=self.block)
         kept, size = self.kept[objective.id]
         counts, weight = found.counts & kept[:, None], found.weight
         if size.larger and objective.on is None:

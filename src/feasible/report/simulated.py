@@ -125,9 +125,7 @@ def _curve(found: Simulated) -> Table:
     table = _table("what happens as load grows")
     for name in ("load", "/ s", "p50", "p95", "p99", "p99 useful", "degraded", "$ each"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("who answers")
     for point in found.curve:
-        shares = ", ".join(f"{name} {share * 100:.0f} %" for name, share in point.tiers.items())
         table.add_row(
             f"{point.multiple:.2f}x",
             f"{point.rate_per_s:,.3g}",
@@ -135,7 +133,6 @@ def _curve(found: Simulated) -> Table:
             f"{point.p99_useful_ms:,.0f} ms",
             format_ratio(point.degraded),
             format_usd(point.usd_each),
-            shares,
         )
     return table
 

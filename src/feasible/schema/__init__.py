@@ -30,6 +30,7 @@ from feasible.schema.brief import (
     Traffic,
 )
 from feasible.schema.brief_file import BriefFile, brief_schema, dump_brief, load_brief, parse_brief
+from feasible.schema.calling import BreakerRule, breaker_rule, hedge_delay_s
 from feasible.schema.decision import (
     Decision,
     HeadroomRow,
@@ -38,6 +39,7 @@ from feasible.schema.decision import (
     LabelSource,
     PathStep,
 )
+from feasible.schema.live import LivePlans, PlanAct, PlanChange, PlanShare, changed
 from feasible.schema.looks import Look, Schedule, add_look, read_looks, sample_of
 from feasible.schema.plan import (
     DEFAULT_GROUP,
@@ -96,6 +98,7 @@ __all__ = [
     "Backtest",
     "BoolArray",
     "Bottleneck",
+    "BreakerRule",
     "Brief",
     "BriefFile",
     "Calibrator",
@@ -128,6 +131,7 @@ __all__ = [
     "LatencyForecast",
     "Layers",
     "LeftOut",
+    "LivePlans",
     "Look",
     "Loss",
     "Metric",
@@ -136,8 +140,11 @@ __all__ = [
     "ObjectiveRule",
     "PathStep",
     "Plan",
+    "PlanAct",
+    "PlanChange",
     "PlanCheck",
     "PlanReport",
+    "PlanShare",
     "PlanTier",
     "Posterior",
     "Profile",
@@ -161,10 +168,13 @@ __all__ = [
     "ValueLine",
     "ValueReport",
     "add_look",
+    "breaker_rule",
     "brief_fingerprint",
     "brief_of",
     "brief_schema",
+    "changed",
     "dump_brief",
+    "hedge_delay_s",
     "load_brief",
     "parse_brief",
     "read_looks",

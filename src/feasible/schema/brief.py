@@ -306,11 +306,16 @@ class TierSpec(_Record, frozen=True, kw_only=True, omit_defaults=True):
     concurrency: int | None = None
     """Calls it can have in flight."""
     timeout: Duration | None = None
+    """For one call with all of its attempts."""
     retries: int = 0
     retry_budget: Ratio | None = None
-    """Largest share of calls that may be retries."""
+    """Largest share of calls that may be second attempts: retries and hedges."""
+    hedge_after: str | None = None
+    """When a call that is slow is made a second time: `p95`, or a duration such as `200 ms`."""
     breaker: str | None = None
     """When calls stop being made, for example `5 failures in 10 s`."""
+    isolate: Literal["process", "none"] | None = None
+    """`process`: it runs in processes of its own, which are killed when they take too long."""
     ttl: Duration | None = None
     size: int | None = None
     """Most entries a cache may hold."""

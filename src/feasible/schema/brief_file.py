@@ -16,6 +16,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from feasible.errors import BriefError, nearest
 from feasible.schema.brief import OBJECTIVE_RULES, SECTIONS, Brief, Objective
+from feasible.schema.calling import tier_faults
 from feasible.units import Amount, Count, Quantity, Ratio
 
 __all__ = ["BriefFile", "brief_schema", "dump_brief", "load_brief", "parse_brief"]
@@ -426,14 +427,8 @@ def _check_tiers(found: BriefFile) -> None:
         if name in names[:index]:
             raise _at(found, f"layers.tiers[{index}].name", f"two tiers are named {name!r}")
     for index, tier in enumerate(tiers):
-        for field_name in ("usd", "usd_hour"):
-            price = getattr(tier, field_name)
-            if price is not None and price.low < 0:
-                raise _at(
-                    found,
-                    f"layers.tiers[{index}].{field_name}",
-                    f"a price is at least $0; found {price.raw!r}",
-                )
+        for key, reason, attempt in tier_faults(tier):
+            raise _at(found, f"layers.tiers[{index}].{key}", reason, attempt=attempt)
     serving = found.brief.layers.serving
     if serving is None or not names:
         return

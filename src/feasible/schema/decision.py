@@ -22,13 +22,23 @@ class PathStep(_Noun, frozen=True, kw_only=True):
 
     tier: str
     outcome: Literal[
-        "answered", "deferred", "abstained", "failed", "timed_out", "skipped", "handed_off"
+        "answered",
+        "deferred",
+        "abstained",
+        "failed",
+        "timed_out",
+        "skipped",
+        "handed_off",
+        "retried",
+        "cancelled",
     ]
+    """`retried`: the call failed and was made again; `cancelled`: a second call was faster."""
     latency_ms: float
     cost_usd: float | None
     """None when the call's price is unknown."""
     why: str | None = None
-    """For failed and skipped: what happened."""
+    """For failed and skipped: what happened; for an answer: which attempt gave it, or that another
+    request paid for it."""
 
 
 class Decision(_Noun, frozen=True, kw_only=True):

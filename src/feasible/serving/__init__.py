@@ -5,22 +5,41 @@ the ledger. This room never chooses a threshold, judges a promise or joins a lab
 """
 
 from feasible.serving.asgi import Service, build_app
-from feasible.serving.keys import ApiKeys, keys_from_environment
+from feasible.serving.channel import send_failure
+from feasible.serving.gate import Gate
+from feasible.serving.key_file import KeyScope, default_key_file, new_key, read_keys, revoke_key
+from feasible.serving.keys import ApiKeys, keys_from_environment, keys_from_file
 from feasible.serving.messages import DecideRequest, DecisionReply, LabelsReply, Problem
+from feasible.serving.options import FrontOptions, gate_of
+from feasible.serving.rates import rate_of
 from feasible.serving.runtime import Decided, Runtime
-from feasible.serving.server import listen, run
+from feasible.serving.server import Control, listen, run
+from feasible.serving.supervisor import Supervisor
 
 __all__ = [
     "ApiKeys",
+    "Control",
     "DecideRequest",
     "Decided",
     "DecisionReply",
+    "FrontOptions",
+    "Gate",
+    "KeyScope",
     "LabelsReply",
     "Problem",
     "Runtime",
     "Service",
+    "Supervisor",
     "build_app",
+    "default_key_file",
+    "gate_of",
     "keys_from_environment",
+    "keys_from_file",
     "listen",
+    "new_key",
+    "rate_of",
+    "read_keys",
+    "revoke_key",
     "run",
+    "send_failure",
 ]

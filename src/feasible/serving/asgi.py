@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
-from collections import Counter as Tally
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -15,50 +12,53 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from feasible.errors import FeasibleError
 from feasible.schema import HeadroomRow, Label
-from feasible.serving.incoming import MOST_DEPTH, is_deeper
-from feasible.serving.keys import ApiKeys
-from feasible.serving.messages import (
-    DecideRequest,
-    DecisionReply,
-    HeadroomReply,
-    LabelIn,
-    LabelsReply,
-    LabelsRequest,
-    Problem,
+from feasible.serving.batch import decide_batch
+from feasible.serving.bodies import (
+    MAX_DECIDE_BYTES,
+    MAX_LABELS_BYTES,
+    MAX_TEXTS_BYTES,
+    Gone,
+    LargeBodies,
+    body,
 )
+from feasible.serving.chat import ChatFront, chat_error, speaks_chat
+from feasible.serving.gate import ANY_KEY, ANYBODY, Gate, Headers
+from feasible.serving.key_file import KeyScope
+from feasible.serving.keys import ApiKeys
+from feasible.serving.label_intake import LabelIntake
+from feasible.serving.messages import DecideRequest, Problem
 from feasible.serving.metrics import Metrics
 from feasible.serving.openapi import openapi
-from feasible.serving.problems import TOO_LARGE, UNAVAILABLE, Refused, bad_body, problem_of
+from feasible.serving.pages import Pages
+from feasible.serving.pressure import MOST_IN_FLIGHT, Pressure
+from feasible.serving.problems import (
+    BAD_BODY,
+    NOT_FOUND,
+    OUR_FAULT,
+    Refused,
+    bad_body,
+    headers_of,
+    problem_of,
+)
+from feasible.serving.replies import reply_of, shortened
 from feasible.serving.runtime import Decided, Runtime
 
 __all__ = ["Service", "build_app"]
 
 _JSON: Final = b"application/json"
 _PROBLEM: Final = b"application/problem+json"
-_MOST_IN_FLIGHT: Final = 1024
-_MAX_DECIDE_BYTES: Final = 64 * 1024
-_MAX_LABELS_BYTES: Final = 4 * 1024 * 1024
-_HEADROOM_EVERY_S: Final = 1.0
-_LABELS_AT_ONCE: Final = 250
-_BAD_BODY: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _LOG: Final = logging.getLogger(__name__)
-_UNAUTHORIZED: Final = 401
-_NOT_FOUND: Final = 404
-_OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
+_DECIDE: Final[frozenset[KeyScope]] = frozenset({"decide"})
+_LABEL: Final[frozenset[KeyScope]] = frozenset({"label"})
+_FIND: Final[frozenset[KeyScope]] = frozenset({"decide", "review"})
+_WATCH: Final[frozenset[KeyScope]] = frozenset({"review", "admin"})
 _DECIDE_EXAMPLE: Final = '{"request": {"text": "..."}}'
-_LABELS_EXAMPLE: Final = (
-    '{"labels": [{"decision_id": "...", "value": ..., "source": "human", "known_at": "..."}]}'
-)
 
 _Handler = Callable[[Request], Awaitable[Response]]
-
-
-class _Gone(Exception):
-    """The client went away before its body was whole."""
 
 
 class Service:
@@ -68,7 +68,7 @@ class Service:
         runtime: Answers requests.
         headroom: Gives how each promise stands.
         on_label: Told each label once it is durable.
-        keys: Who may call.
+        gate: Says who may come in.
         max_in_flight: Requests answered at once; more are refused with Retry-After.
     """
 
@@ -78,23 +78,29 @@ class Service:
         *,
         headroom: Callable[[], Sequence[HeadroomRow]],
         on_label: Callable[[Label], None],
-        keys: ApiKeys,
-        max_in_flight: int = _MOST_IN_FLIGHT,
+        gate: Gate,
+        max_in_flight: int = MOST_IN_FLIGHT,
     ) -> None:
         self.runtime = runtime
         self.draining = False
         self.last_request_s = time.monotonic()
-        self._headroom = headroom
-        self._headroom_seen: tuple[float, bytes] | None = None
-        self._on_label = on_label
-        self._keys = keys
-        self._max_in_flight = max_in_flight
+        self._gate = gate
+        self._pressure = Pressure(lambda: runtime.in_flight, most=max_in_flight)
+        runtime.high_mark = self._pressure.high_mark
         self._metrics = Metrics(
             in_flight=lambda: runtime.in_flight,
             open_breakers=lambda: len(runtime.open_breakers()),
+            call_figures=runtime.call_figures,
         )
+        self._labels = LabelIntake(runtime, on_label=on_label, metrics=self._metrics)
+        self._large = LargeBodies()
+        self._chat = ChatFront(
+            lambda: runtime.plan, lambda asked, at_s: self.answer(asked, arrived_s=at_s)
+        )
+        self._pages = Pages(runtime, headroom=headroom)
         self._encoder = msgspec.json.Encoder()
         self._decode = msgspec.json.Decoder(DecideRequest).decode
+        self._needs: dict[str, frozenset[KeyScope]] = {}
         self._rest = self._router()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -102,105 +108,153 @@ class Service:
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
             return
-        self.last_request_s = time.monotonic()
-        if scope["path"] not in _OPEN_PATHS and not self._allowed(scope):
-            problem = Problem(
-                title="this service needs an API key",
-                status=_UNAUTHORIZED,
-                attempt="Authorization: Bearer KEY",
-            )
-            await self._send_problem(send, problem)
-        elif scope["path"] == "/v1/decide" and scope["method"] == "POST":
-            await self._decide(scope, receive, send)
-        else:
-            await self._rest(scope, receive, send)
-
-    async def _decide(self, scope: Scope, receive: Receive, send: Send) -> None:
-        arrived_s = time.monotonic()
-        try:
-            self._check_load()
-            body = await _body(scope, receive, _MAX_DECIDE_BYTES)
-            self._check_load()  # others came in while it arrived
+        arrived_s = self.last_request_s = time.monotonic()
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        told: Headers = ()
+        if not self._gate.is_open:
             try:
-                asked = self._decode(body)
-            except _BAD_BODY as error:
+                told = self._let_in(scope, headers, arrived_s)
+            except FeasibleError as error:
+                await self._send_error(send, error, as_chat=speaks_chat(scope["path"]))
+                return
+        if scope["path"] == "/v1/decide" and scope["method"] == "POST":
+            await self._decide(headers, receive, send, arrived_s, told)
+        else:
+            await self._rest(scope, receive, self._dressed(send, told))
+
+    def _let_in(self, scope: Scope, headers: Mapping[bytes, bytes], now_s: float) -> Headers:
+        """Ask the gate; whoever it lets in is named in the scope's state."""
+        client = scope.get("client")
+        came = self._gate.admit(
+            headers.get(b"authorization"),
+            client[0] if client else "local",
+            self._needs_of(scope["path"]),
+            now_s,
+        )
+        scope.setdefault("state", {})["caller"] = came.name
+        return came.headers
+
+    def _needs_of(self, path: str) -> frozenset[KeyScope]:
+        """Give the scopes that open an address; one that is nowhere needs any key."""
+        found = self._needs.get(path)
+        if found is not None:
+            return found
+        return self._needs.get(path.rpartition("/")[0] + "/", ANY_KEY)
+
+    async def _decide(
+        self,
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+        send: Send,
+        arrived_s: float,
+        told: Headers,
+    ) -> None:
+        try:
+            self._pressure.check()
+            content = await body(headers, receive, MAX_DECIDE_BYTES)
+            self._pressure.check()  # others came in while it arrived
+            try:
+                asked = self._decode(content)
+            except BAD_BODY as error:
                 raise bad_body(error, asked=_DECIDE_EXAMPLE) from error
+            if b"x-deadline-ms" in headers:
+                asked = shortened(asked, headers[b"x-deadline-ms"])
             decided = await self.runtime.decide(asked, arrived_s=arrived_s)
-        except _Gone:
+        except Gone:
             return
         except FeasibleError as error:
-            await self._send_problem(send, problem_of(error))
+            await self._send_error(send, error, told)
             return
+        except Exception:  # noqa: BLE001  the edge of the process: whoever asked hears of it
+            _LOG.exception("a request could not be answered")
+            await self._send_error(send, _our_fault(), told)
+            return
+        self._count(decided)
+        await self._send(send, 200, _JSON, self._encoder.encode(reply_of(decided)), told)
+
+    async def answer(self, asked: DecideRequest, *, arrived_s: float) -> Decided:
+        """Decide one request of a batch or a chat, as `/v1/decide` would.
+
+        Raises:
+            FeasibleError: There is no decision.
+        """
+        self._pressure.check()
+        decided = await self.runtime.decide(asked, arrived_s=arrived_s)
+        self._count(decided)
+        return decided
+
+    def _count(self, decided: Decided) -> None:
+        self._pressure.answered += 1
         if not decided.is_repeat:
             self._metrics.decided(
                 decided.decision,
                 latency_ms=decided.latency_ms,
                 in_time=decided.within.get("deadline"),
             )
-        await self._send(send, 200, _JSON, self._encoder.encode(_reply(decided)))
 
-    def _check_load(self) -> None:
-        if self.runtime.in_flight >= self._max_in_flight:
-            raise Refused(
-                "too many requests are being answered",
-                status=UNAVAILABLE,
-                found=f"{self.runtime.in_flight:,} in flight",
-                attempt="send it again after the time in Retry-After",
-            )
-
-    def _allowed(self, scope: Scope) -> bool:
-        if not self._keys:
-            return True
-        headers: list[tuple[bytes, bytes]] = scope["headers"]
-        sent = next((value for name, value in headers if name == b"authorization"), None)
-        return self._keys.allow(sent)
-
-    async def _send_problem(self, send: Send, problem: Problem) -> None:
+    async def _send_error(
+        self, send: Send, error: FeasibleError, told: Headers = (), *, as_chat: bool = False
+    ) -> None:
+        problem = problem_of(error)
         self._metrics.refused(problem.status)
-        await self._send(
-            send,
-            problem.status,
-            _PROBLEM,
-            self._encoder.encode(problem),
-            extra=_extra_headers(problem.status),
-        )
+        content = self._encoder.encode(chat_error(problem) if as_chat else problem)
+        kind = _JSON if as_chat else _PROBLEM
+        await self._send(send, problem.status, kind, content, [*headers_of(error), *told])
 
     async def _send(
-        self,
-        send: Send,
-        status: int,
-        content_type: bytes,
-        body: bytes,
-        *,
-        extra: Sequence[tuple[bytes, bytes]] = (),
+        self, send: Send, status: int, content_type: bytes, content: bytes, more: Headers = ()
     ) -> None:
         headers = [
             (b"content-type", content_type),
-            (b"content-length", str(len(body)).encode()),
-            *extra,
+            (b"content-length", str(len(content)).encode()),
+            *more,
         ]
         if self.draining:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send({"type": "http.response.body", "body": content})
+
+    def _dressed(self, send: Send, told: Headers) -> Send:
+        """Let the answers of the other addresses say what those of `/v1/decide` say."""
+        if not told and not self.draining:
+            return send
+
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *told]
+                if self.draining:
+                    message["headers"].append((b"connection", b"close"))
+            await send(message)
+
+        return dressed
 
     def _router(self) -> ASGIApp:
+        """Give the other addresses, and note which scopes each of them needs."""
+        pages = self._pages
+        table: list[tuple[str, str, _Handler, frozenset[KeyScope]]] = [
+            ("POST", "/v1/decide", self._decide_is_above, _DECIDE),
+            ("POST", "/v1/decide/batch", self._batch, _DECIDE),
+            ("POST", "/v1/chat/completions", self._complete, _DECIDE),
+            ("GET", "/v1/models", self._chat.models, _DECIDE),
+            ("GET", "/v1/models/{model}", self._chat.model, _DECIDE),
+            ("POST", "/v1/labels", self._take_labels, _LABEL),
+            ("GET", "/v1/decisions/{decision_id}", pages.decision, _FIND),
+            ("GET", "/v1/plan", pages.plan, _WATCH),
+            ("GET", "/v1/headroom", pages.headroom, _WATCH),
+            ("GET", "/healthz", pages.health, ANYBODY),
+            ("GET", "/readyz", self._ready, ANYBODY),
+            ("GET", "/metrics", self._metrics_text, _WATCH),
+            ("GET", "/openapi.json", self._openapi, ANY_KEY),
+        ]
+        self._needs = {path.partition("{")[0]: needs for _, path, _, needs in table}
         app = Starlette(
             routes=[
-                Route("/v1/decide", self._guarded(self._decide_is_above), methods=["POST"]),
-                Route("/v1/labels", self._guarded(self._labels), methods=["POST"]),
-                Route(
-                    "/v1/decisions/{decision_id}", self._guarded(self._decision), methods=["GET"]
-                ),
-                Route("/v1/plan", self._guarded(self._plan), methods=["GET"]),
-                Route("/v1/headroom", self._guarded(self._headroom_now), methods=["GET"]),
-                Route("/healthz", self._guarded(self._health), methods=["GET"]),
-                Route("/readyz", self._guarded(self._ready), methods=["GET"]),
-                Route("/metrics", self._guarded(self._metrics_text), methods=["GET"]),
-                Route("/openapi.json", self._guarded(self._openapi), methods=["GET"]),
+                Route(path, self._guarded(handler), methods=[method])
+                for method, path, handler, _ in table
             ],
             exception_handlers={404: self._no_such_address, 405: self._no_such_method},
         )
+        app.router.redirect_slashes = False
         app.state.service = self
         return app
 
@@ -209,23 +263,27 @@ class Service:
 
         async def handled(request: Request) -> Response:
             try:
-                response = await handler(request)
-            except _Gone:
-                response = Response(status_code=400)
+                return await handler(request)
+            except Gone:
+                return Response(status_code=400)
             except FeasibleError as error:
-                response = self._problem(problem_of(error))
-            if self.draining:
-                response.headers["connection"] = "close"
-            return response
+                return self._refusal(request, error)
+            except Exception:  # noqa: BLE001  the edge of the process: whoever asked hears of it
+                _LOG.exception("a request could not be answered")
+                return self._refusal(request, _our_fault())
 
         return handled
 
-    def _problem(self, problem: Problem) -> Response:
-        self._metrics.refused(problem.status)
-        response = self._json(problem, status=problem.status, media_type=_PROBLEM.decode())
-        if problem.status == UNAVAILABLE:
-            response.headers["retry-after"] = "1"
+    def _refusal(self, request: Request, error: FeasibleError) -> Response:
+        response = self._problem(request, problem_of(error))
+        response.raw_headers.extend(headers_of(error))
         return response
+
+    def _problem(self, request: Request, problem: Problem) -> Response:
+        self._metrics.refused(problem.status)
+        if speaks_chat(request.url.path):
+            return self._json(chat_error(problem), status=problem.status)
+        return self._json(problem, status=problem.status, media_type=_PROBLEM.decode())
 
     def _json(self, value: Any, *, status: int = 200, media_type: str = _JSON.decode()) -> Response:
         return Response(self._encoder.encode(value), status_code=status, media_type=media_type)
@@ -234,101 +292,59 @@ class Service:
         """Hold the address, so that another method there is told so; `__call__` takes its POST."""
         raise AssertionError("a POST of /v1/decide is answered by `_decide`")
 
-    async def _labels(self, request: Request) -> Response:
-        body = await _body(request.scope, request.receive, _MAX_LABELS_BYTES)
-        try:
-            # Thousands of labels take longer to read than a decision may wait.
-            is_long = len(body) > _MAX_DECIDE_BYTES
-            labels = await asyncio.to_thread(_labels_in, body) if is_long else _labels_in(body)
-        except _BAD_BODY as error:
-            raise bad_body(error, asked=_LABELS_EXAMPLE) from error
-        outcomes: list[str] = []
-        for start in range(0, len(labels), _LABELS_AT_ONCE):  # so that decisions get their turn
-            outcomes += await self._take(labels[start : start + _LABELS_AT_ONCE])
-            await asyncio.sleep(0)
-        counts = Tally[str](outcomes)
-        refused = counts["unknown_decision"] + counts["conflict"]
-        if not refused:
-            return self._json(
-                LabelsReply(
-                    stored=counts["stored"],
-                    duplicate=counts["duplicate"],
-                    unknown_decision=0,
-                    conflict=0,
-                    outcomes=tuple(outcomes),
-                )
+    async def _batch(self, request: Request) -> Response:
+        arrived_s = time.monotonic()
+        headers = dict(request.scope["headers"])
+        with self._large.one():
+            content = await body(headers, request.receive, MAX_TEXTS_BYTES)
+            caller = request.scope.get("state", {}).get("caller")
+            reply = await decide_batch(
+                content,
+                headers.get(b"x-deadline-ms"),
+                answer=lambda asked: self.answer(asked, arrived_s=arrived_s),
+                # The first is paid for at the gate.
+                charge=lambda: self._gate.charge(caller, time.monotonic()) if caller else None,
             )
-        return self._problem(_refused_labels(labels, outcomes, counts))
+        return self._json(reply)
 
-    async def _take(self, labels: Sequence[Label]) -> Sequence[str]:
-        """Write labels, then tell of those that were new; no fault of a listener loses them."""
-        outcomes = await self.runtime.ledger.add_labels(labels)
-        for label, outcome in zip(labels, outcomes, strict=True):
-            self._metrics.labelled(outcome)
-            if outcome == "stored":
-                try:
-                    self._on_label(label)
-                except Exception:  # noqa: BLE001  it is on record: whoever sent it must hear so
-                    _LOG.exception("a durable label could not be told to everybody")
-        return outcomes
+    async def _complete(self, request: Request) -> Response:
+        return await self._chat.complete(request, arrived_s=time.monotonic())
 
-    async def _decision(self, request: Request) -> Response:
-        decision_id = request.path_params["decision_id"]
-        found = self.runtime.ledger.decision(decision_id)
-        if found is None:
-            raise Refused(
-                f"no decision {decision_id[:100]!r} in this ledger",
-                status=_NOT_FOUND,
-                attempt="use the `decision_id` of an answer of this service",
-            )
-        return self._json(found)
-
-    async def _plan(self, _request: Request) -> Response:
-        return self._json(self.runtime.plan)
-
-    async def _headroom_now(self, _request: Request) -> Response:
-        now_s = time.monotonic()
-        if self._headroom_seen is None or now_s - self._headroom_seen[0] > _HEADROOM_EVERY_S:
-            reply = HeadroomReply(
-                plan=self.runtime.plan.id,
-                at=datetime.now(UTC),
-                objectives=tuple(self._headroom()),
-            )
-            self._headroom_seen = (now_s, self._encoder.encode(reply))
-        return Response(self._headroom_seen[1], media_type=_JSON.decode())
-
-    async def _health(self, _request: Request) -> Response:
-        return self._json({"status": "alive", "failing": self.runtime.open_breakers()})
+    async def _take_labels(self, request: Request) -> Response:
+        with self._large.one():
+            content = await body(dict(request.scope["headers"]), request.receive, MAX_LABELS_BYTES)
+            taken = await self._labels.take(content)
+        return self._problem(request, taken) if isinstance(taken, Problem) else self._json(taken)
 
     async def _ready(self, _request: Request) -> Response:
-        if self.draining:
-            raise Refused("this service is stopping", status=UNAVAILABLE)
-        return self._json({"status": "ready", "plan": self.runtime.plan.id})
+        return self._pages.ready(draining=self.draining)
 
     async def _metrics_text(self, _request: Request) -> Response:
         return Response(self._metrics.text(), media_type=self._metrics.content_type)
 
     async def _openapi(self, _request: Request) -> Response:
-        return self._json(openapi())
+        return self._json(openapi((self.runtime.plan.feature, self.runtime.plan.id)))
 
     async def _no_such_address(self, request: Request, _error: Exception) -> Response:
         return self._problem(
+            request,
             Problem(
                 title="there is no such address",
-                status=_NOT_FOUND,
+                status=NOT_FOUND,
                 asked=f"{request.method} {request.url.path[:200]}",
                 attempt="GET /openapi.json lists the addresses",
-            )
+            ),
         )
 
     async def _no_such_method(self, request: Request, error: Exception) -> Response:
         response = self._problem(
+            request,
             Problem(
                 title="this address takes another method",
                 status=405,
                 asked=f"{request.method} {request.url.path[:200]}",
                 attempt="GET /openapi.json lists the addresses",
-            )
+            ),
         )
         allowed = (getattr(error, "headers", None) or {}).get("Allow", "POST")
         response.headers["allow"] = allowed
@@ -340,7 +356,8 @@ def build_app(
     *,
     headroom: Callable[[], Sequence[HeadroomRow]] = tuple,
     on_label: Callable[[Label], None] = lambda _label: None,
-    keys: ApiKeys | None = None,
+    gate: Gate | None = None,
+    max_in_flight: int = MOST_IN_FLIGHT,
 ) -> Service:
     """Build the ASGI application of a runtime.
 
@@ -348,109 +365,22 @@ def build_app(
         runtime: Answers requests.
         headroom: Gives how each promise stands; it is asked once a second at most.
         on_label: Told each label once it is durable.
-        keys: Who may call; everybody when absent.
+        gate: Says who may come in; everybody when absent.
+        max_in_flight: Requests answered at once; more are refused with Retry-After.
     """
-    return Service(runtime, headroom=headroom, on_label=on_label, keys=keys or ApiKeys())
-
-
-def _reply(decided: Decided) -> DecisionReply:
-    decision = decided.decision
-    cost = decision.cost_nusd
-    return DecisionReply(
-        decision_id=decision.decision_id,
-        answer=decision.answer,
-        probability=decision.probability,
-        tier=decision.tier,
-        path=decision.path,
-        cost_usd=None if cost is None else cost / 1e9,
-        latency_ms=decided.latency_ms,
-        plan=decision.plan,
-        within=decided.within,
-        handed_off=decision.handed_off,
-        fell_back=decision.fell_back,
+    return Service(
+        runtime,
+        headroom=headroom,
+        on_label=on_label,
+        gate=gate or Gate(ApiKeys()),
+        max_in_flight=max_in_flight,
     )
 
 
-def _labels_in(body: bytes) -> list[Label]:
-    """Read `{"labels": [...]}`, or one label alone."""
-    found = msgspec.json.decode(body)
-    if isinstance(found, dict) and "labels" in found and "decision_id" not in found:
-        many = msgspec.convert(found, LabelsRequest).labels
-    else:
-        many = (msgspec.convert(found, LabelIn),)
-    for label in many:
-        if is_deeper([label.value], MOST_DEPTH):
-            raise msgspec.ValidationError(f"a label's value is nested more than {MOST_DEPTH} deep")
-    return [label.label() for label in many]
-
-
-def _refused_labels(
-    labels: Sequence[Label], outcomes: Sequence[str], counts: Tally[str]
-) -> Problem:
-    """Say which labels were not taken, and that the others were."""
-    taken = counts["stored"] + counts["duplicate"]
-    unknown = counts["unknown_decision"]
-    first = next(
-        label.decision_id
-        for label, outcome in zip(labels, outcomes, strict=True)
-        if outcome in {"unknown_decision", "conflict"}
-    )
-    what = (
-        f"{unknown:,} of {len(labels):,} labels name decisions that this ledger does not have"
-        if unknown
-        else f"{counts['conflict']:,} of {len(labels):,} labels use the id of another label"
-    )
-    return Problem(
-        title=what,
-        status=_NOT_FOUND if unknown else 409,
-        asked=f"the first of them: decision {first}",
-        found=f"the other {taken:,} were taken",
-        attempt="send those in `outcomes` that are `unknown_decision` to the service that decided"
-        if unknown
-        else "give every label an id of its own",
-        outcomes=tuple(outcomes),
-    )
-
-
-async def _body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """Read a body of bounded size.
-
-    Raises:
-        Refused: It is larger.
-        _Gone: The client went away.
-    """
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value) > limit:
-            raise _too_large(limit, found=f"{int(value):,} bytes")
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Gone
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit:
-            raise _too_large(limit, found=f"more than {limit:,} bytes")
-        parts.append(part)
-        if not message.get("more_body", False):
-            return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _too_large(limit: int, *, found: str) -> Refused:
+def _our_fault() -> Refused:
+    """Say that something broke here, and nothing of what it was."""
     return Refused(
-        "the body is too large",
-        status=TOO_LARGE,
-        asked=f"at most {limit:,} bytes",
-        found=found,
-        attempt="send less text, or fewer labels at a time",
+        "this request could not be answered: the fault is ours",
+        status=OUR_FAULT,
+        attempt="tell whoever runs this service; its log says more",
     )
-
-
-def _extra_headers(status: int) -> list[tuple[bytes, bytes]]:
-    """Give what a client needs to know beside the problem itself."""
-    return {
-        UNAVAILABLE: [(b"retry-after", b"1")],
-        TOO_LARGE: [(b"connection", b"close")],  # the rest of the body is not read
-        _UNAUTHORIZED: [(b"www-authenticate", b"Bearer")],
-    }.get(status, [])

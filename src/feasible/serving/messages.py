@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from feasible.schema import HeadroomRow, Label, LabelSelection, LabelSource, PathStep
 
 __all__ = [
+    "MAX_BATCH",
     "MAX_LABELS",
+    "BatchItem",
+    "BatchReply",
+    "BatchRequest",
     "DecideRequest",
     "DecisionReply",
     "HeadroomReply",
+    "HealthReply",
     "LabelIn",
     "LabelsReply",
     "LabelsRequest",
     "Problem",
+    "ReadyReply",
+    "ShortText",
 ]
 
 MAX_LABELS = 10_000
 """Most labels of one call."""
 
-_ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+MAX_BATCH = 100
+"""Most requests of one batch."""
+
+ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 
 class DecideRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,11 +41,11 @@ class DecideRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     request: dict[str, Any]
     """The request as the tiers see it; a text feature's is `{"text": "..."}`."""
-    idempotency_key: _ShortText | None = None
+    idempotency_key: ShortText | None = None
     """The same key with the same request gives the same decision, for as long as the ledger."""
     deadline_ms: Annotated[float, msgspec.Meta(gt=0)] | None = None
     """Time that this caller has. Milliseconds; it can shorten the plan's deadline only."""
-    slices: Annotated[tuple[_ShortText, ...], msgspec.Meta(max_length=50)] = ()
+    slices: Annotated[tuple[ShortText, ...], msgspec.Meta(max_length=50)] = ()
     """Slices that the caller knows the request to be in: they choose the fallback."""
 
 
@@ -65,19 +75,75 @@ class DecisionReply(msgspec.Struct, frozen=True, kw_only=True):
     """Why the declared fallback answered; None when it did not."""
 
 
+class HealthReply(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the process lives."""
+
+    status: Literal["alive"] = "alive"
+    failing: tuple[str, ...]
+    """Tiers that are not asked now, since they failed too often."""
+
+
+class ReadyReply(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether requests are taken."""
+
+    status: Literal["ready"] = "ready"
+    plan: str
+    """Id of the plan that is served."""
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What went wrong (RFC 9457): what was asked, what was found, what to try."""
+
+    title: str
+    status: int
+    type: str = "about:blank"
+    asked: str | None = None
+    found: str | None = None
+    attempt: str | None = msgspec.field(default=None, name="try")
+    outcomes: tuple[str, ...] | None = None
+    """For labels: what became of each, in order."""
+
+
+class BatchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Several requests at once; each is decided, refused and written by itself."""
+
+    requests: Annotated[tuple[msgspec.Raw, ...], msgspec.Meta(min_length=1, max_length=MAX_BATCH)]
+    """Each as `/v1/decide` takes it."""
+    deadline_ms: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    """For all of them. Milliseconds; one with a shorter deadline of its own keeps that."""
+
+
+class BatchItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one request of a batch: a decision or a problem."""
+
+    status: int
+    """The HTTP status that the request alone would have had."""
+    decision: DecisionReply | None = None
+    problem: Problem | None = None
+
+
+class BatchReply(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of each."""
+
+    decided: int
+    failed: int
+    results: tuple[BatchItem, ...]
+    """One per request, in order."""
+
+
 class LabelIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The truth about one decision."""
 
-    decision_id: _ShortText
+    decision_id: ShortText
     value: Any
     source: LabelSource
     known_at: Annotated[datetime, msgspec.Meta(tz=True)]
     """When the truth became known, with its time zone."""
     selection: LabelSelection = "organic"
     """Why this decision was looked at."""
-    label_id: _ShortText | None = None
+    label_id: ShortText | None = None
     """The sender's own id: the same id twice is the same label."""
-    reviewer: _ShortText | None = None
+    reviewer: ShortText | None = None
 
     def label(self) -> Label:
         """Give the noun."""
@@ -118,16 +184,3 @@ class HeadroomReply(msgspec.Struct, frozen=True, kw_only=True):
     plan: str
     at: datetime
     objectives: tuple[HeadroomRow, ...]
-
-
-class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What went wrong (RFC 9457): what was asked, what was found, what to try."""
-
-    title: str
-    status: int
-    type: str = "about:blank"
-    asked: str | None = None
-    found: str | None = None
-    attempt: str | None = msgspec.field(default=None, name="try")
-    outcomes: tuple[str, ...] | None = None
-    """For labels: what became of each, in order."""

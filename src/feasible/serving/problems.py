@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -9,13 +11,38 @@ import msgspec
 from feasible.errors import BadInput, FeasibleError, LedgerError, RequestError
 from feasible.serving.messages import Problem
 
-__all__ = ["CONFLICT", "TOO_LARGE", "UNAVAILABLE", "Refused", "bad_body", "problem_of"]
+__all__ = [
+    "BAD_BODY",
+    "BAD_REQUEST",
+    "CONFLICT",
+    "FORBIDDEN",
+    "NOT_FOUND",
+    "OUR_FAULT",
+    "TOO_LARGE",
+    "TOO_MANY",
+    "TOO_SLOW",
+    "UNAUTHORIZED",
+    "UNAVAILABLE",
+    "Refused",
+    "bad_body",
+    "headers_of",
+    "problem_of",
+]
 
+BAD_BODY: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises."""
+
+BAD_REQUEST: Final = 400
+UNAUTHORIZED: Final = 401
+FORBIDDEN: Final = 403
+NOT_FOUND: Final = 404
+TOO_SLOW: Final = 408
 CONFLICT: Final = 409
 TOO_LARGE: Final = 413
+TOO_MANY: Final = 429
+OUR_FAULT: Final = 500
 UNAVAILABLE: Final = 503
-_BAD_REQUEST: Final = 400
-_OUR_FAULT: Final = 500
+_LONGEST_RETRY_S: Final = 600
 
 
 class Refused(RequestError):
@@ -27,6 +54,9 @@ class Refused(RequestError):
         asked: What was asked.
         found: What is the case instead.
         attempt: What to try next.
+        retry_after_s: Seconds after which the same request may be answered; None when waiting does
+            not help, or nobody knows.
+        headers: What the answer says beside.
     """
 
     def __init__(
@@ -37,9 +67,13 @@ class Refused(RequestError):
         asked: str | None = None,
         found: str | None = None,
         attempt: str | None = None,
+        retry_after_s: float | None = None,
+        headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> None:
         super().__init__(message, asked=asked, found=found, attempt=attempt)
         self.status = status
+        self.retry_after_s = retry_after_s
+        self.headers = headers
 
 
 def problem_of(error: FeasibleError) -> Problem:
@@ -49,9 +83,9 @@ def problem_of(error: FeasibleError) -> Problem:
     elif isinstance(error, LedgerError):
         status = UNAVAILABLE  # nothing was acknowledged; the same request may succeed later
     elif isinstance(error, BadInput):
-        status = _BAD_REQUEST
+        status = BAD_REQUEST
     else:
-        status = _OUR_FAULT
+        status = OUR_FAULT
     return Problem(
         title=error.message,
         status=status,
@@ -59,6 +93,19 @@ def problem_of(error: FeasibleError) -> Problem:
         found=error.found,
         attempt=error.attempt,
     )
+
+
+def headers_of(error: FeasibleError) -> list[tuple[bytes, bytes]]:
+    """Give what a client needs to know beside the problem itself: above all, when to come again."""
+    status = problem_of(error).status
+    headers = list(error.headers) if isinstance(error, Refused) else []
+    wait_s = error.retry_after_s if isinstance(error, Refused) else None
+    if wait_s is not None or status in {TOO_MANY, UNAVAILABLE}:
+        whole_s = min(max(1, math.ceil(wait_s or 1)), _LONGEST_RETRY_S)
+        headers.append((b"retry-after", b"%d" % whole_s))
+    if status == TOO_LARGE:
+        headers.append((b"connection", b"close"))  # the rest of the body is not read
+    return headers
 
 
 def bad_body(
@@ -73,14 +120,14 @@ def bad_body(
     if isinstance(error, msgspec.ValidationError):
         return Refused(
             "the body is JSON, but not what this address takes",
-            status=_BAD_REQUEST,
+            status=BAD_REQUEST,
             asked=asked,
             found=str(error),
             attempt="GET /openapi.json describes every field",
         )
     return Refused(
         "the body is not JSON in UTF-8",
-        status=_BAD_REQUEST,
+        status=BAD_REQUEST,
         asked=asked,
         found=str(error),
         attempt="send application/json, encoded as UTF-8",

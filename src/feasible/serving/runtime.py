@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
 from feasible.clock import Clock, SystemClock
 from feasible.errors import RequestError, nearest
-from feasible.ledger import Ledger, new_decision_id
+from feasible.ledger import Ledger, decision_id_at
 from feasible.schema import Decision, Plan, TierSpec
 from feasible.serving.commit_time import CommitTime
 from feasible.serving.incoming import MOST_DEPTH, content_of, is_deeper
@@ -27,8 +26,7 @@ __all__ = ["Decided", "Runtime"]
 _LOG: Final = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(msgspec.Struct, frozen=True):
     """A durable decision as its caller hears of it.
 
     Attributes:
@@ -52,11 +50,17 @@ class Runtime:
         tiers: Every tier of the feature by name, fitted; those of the plan and its fallbacks are
             used.
         ledger: Where decisions go before anybody is told.
-        specs: What the brief declares about tiers: their `timeout` and `concurrency` are kept.
+        specs: What the brief declares about tiers: how they are to be called.
         slices: Slices that a caller may name, beside those of the plan's fallbacks.
         clock: Where time comes from.
         on_decision: Called with each decision once it is durable; its latency then includes the
             commit.
+        under_way: Idempotency key -> what is being decided for it; runtimes of several plans of one
+            service share it.
+
+    Attributes:
+        in_flight: Requests that are being answered.
+        high_mark: Requests in flight from which dear tiers are passed over; None for never.
 
     Raises:
         PlanError: The plan names a tier that is not there.
@@ -72,20 +76,29 @@ class Runtime:
         slices: Iterable[str] = (),
         clock: Clock | None = None,
         on_decision: Callable[[Decision], None] = lambda _decision: None,
+        under_way: dict[str, tuple[bytes, asyncio.Future[Decided]]] | None = None,
     ) -> None:
         self.plan = plan
+        self.clock = clock or SystemClock()
         self.ledger = ledger
         self.in_flight = 0
+        self.high_mark: int | None = None
         self._slices = (frozenset(slices) | frozenset(plan.fallback)) - {"default"}
-        self._clock = clock or SystemClock()
+        self._clock = self.clock
         self._on_decision = on_decision
-        self._walker = Walker(plan, tiers, specs=specs, clock=self._clock)
+        self._walker = Walker(
+            plan, tiers, specs=specs, clock=self._clock, is_pressed=self._is_pressed
+        )
         self._remembering = self._walker.caches()
         self.warm_up = self._walker.warm_up
         self.open_breakers = self._walker.open_breakers
+        self.call_figures = self._walker.figures
         self.close = self._walker.close
         self._commit = CommitTime()
-        self._by_key: dict[str, tuple[bytes, asyncio.Future[Decided]]] = {}
+        self._by_key = {} if under_way is None else under_way
+
+    def _is_pressed(self) -> bool:
+        return self.high_mark is not None and self.in_flight >= self.high_mark
 
     async def decide(self, asked: DecideRequest, *, arrived_s: float | None = None) -> Decided:
         """Answer one request; returns once its decision is durable.
@@ -141,6 +154,15 @@ class Runtime:
         self._tell(walk, msgspec.structs.replace(decision, latency_ms=decided.latency_ms))
         return decided
 
+    async def rehearse(self, asked: DecideRequest) -> Decision:
+        """Say what would be decided; nothing is written, remembered or told to anybody.
+
+        Raises:
+            RequestError: No tier can read it.
+        """
+        walk = self._walker.start(asked, self._clock.monotonic(), commit_s=self._commit.needs_s)
+        return self._decision(walk, await self._walker.go(walk))
+
     def _tell(self, walk: Walk, decision: Decision) -> None:
         """Tell caches and listeners; the decision is on record, and no fault of theirs loses it."""
         try:
@@ -152,10 +174,10 @@ class Runtime:
             _LOG.exception("a durable decision could not be told to everybody")
 
     def _decision(self, walk: Walk, given: Given) -> Decision:
-        cost = walk.cost_usd
+        cost, at = walk.cost_usd, self._clock.now()
         return Decision(
-            decision_id=new_decision_id(self._clock),
-            at=self._clock.now(),
+            decision_id=decision_id_at(at),
+            at=at,
             plan=self.plan.id,
             answer=given.answer,
             probability=given.probability,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 
@@ -24,9 +24,18 @@ from feasible.cascade import (
 )
 from feasible.clock import Clock
 from feasible.errors import FeasibleError, PlanError, RequestError
-from feasible.schema import Answer, PathStep, Plan, TierKind, TierSpec
+from feasible.schema import Answer, PathStep, Plan, TierKind, TierSpec, breaker_rule
 from feasible.serving.breaker import Breaker
-from feasible.serving.calls import Calls, CallTimedOut, calls_of
+from feasible.serving.calls import (
+    CallFigures,
+    CallTimedOut,
+    IsolatedCalls,
+    Told,
+    calls_of,
+    cost_of_failure,
+    words_of,
+)
+from feasible.serving.guarded_tier import NO_TIERS, BlockedTiers, GuardedTier, dear_tiers
 from feasible.serving.incoming import own_copy
 from feasible.serving.messages import DecideRequest
 from feasible.tiers import RememberingTier, Tier
@@ -36,29 +45,19 @@ __all__ = ["NOBODY", "Given", "Walk", "Walker"]
 NOBODY: Final = "nobody"
 """Who answered when no tier could and no fallback did."""
 
-_LONGEST_TEXT: Final = 500
 _WARM_UP: Final = {"text": "warm up"}
 
 _Outcome: TypeAlias = Literal[
-    "answered", "deferred", "abstained", "failed", "timed_out", "skipped", "handed_off"
+    "answered",
+    "deferred",
+    "abstained",
+    "failed",
+    "timed_out",
+    "skipped",
+    "handed_off",
+    "retried",
+    "cancelled",
 ]
-
-
-@dataclass(slots=True)
-class _Tier:
-    """One tier with what guards it.
-
-    Attributes:
-        tier: Whom to ask.
-        calls: How it is asked.
-        breaker: Whether it is asked.
-        step: How long it may take.
-    """
-
-    tier: Tier
-    calls: Calls
-    breaker: Breaker
-    step: Step
 
 
 @dataclass(slots=True)
@@ -116,8 +115,7 @@ class Walk:
             self.cost_usd += cost_usd
 
 
-@dataclass(frozen=True, slots=True)
-class Given:
+class Given(msgspec.Struct, frozen=True):
     """The answer that a walk ended with."""
 
     tier: str
@@ -133,15 +131,22 @@ class Walker:
     Args:
         plan: The plan.
         tiers: Every tier of the feature by name, fitted.
-        specs: What the brief declares about tiers: their `timeout` and `concurrency` are kept.
+        specs: what the brief declares about tiers: how they are to be called.
         clock: Where time comes from.
+        is_pressed: Claims that there is so much to do that dear tiers are passed over.
 
     Raises:
         PlanError: The plan names a tier that is not there.
     """
 
     def __init__(
-        self, plan: Plan, tiers: Mapping[str, Tier], *, specs: Iterable[TierSpec], clock: Clock
+        self,
+        plan: Plan,
+        tiers: Mapping[str, Tier],
+        *,
+        specs: Iterable[TierSpec],
+        clock: Clock,
+        is_pressed: Callable[[], bool] = lambda: False,
     ) -> None:
         self._plan = plan
         declared = {spec.name: spec for spec in specs}
@@ -150,6 +155,8 @@ class Walker:
         self._tiers = {
             name: self._guarded(tiers[name], declared.get(name)) for name in _needed(plan, tiers)
         }
+        self._is_pressed = is_pressed
+        self._dear = dear_tiers(plan, tiers)
         self._person = next(
             (name for name, held in self._tiers.items() if held.tier.kind is TierKind.PERSON), None
         )
@@ -160,9 +167,17 @@ class Walker:
         return [tier for tier in tiers if isinstance(tier, RememberingTier)]
 
     def warm_up(self) -> None:
-        """Ask every tier but people and language models something, so that models are loaded."""
+        """Ask every tier but people and language models something, so that models are loaded.
+
+        Raises:
+            TierError: A process of a tier does not start.
+        """
         for held in self._tiers.values():
-            if held.tier.kind in {TierKind.RULES, TierKind.MODEL}:
+            if isinstance(held.calls.base, IsolatedCalls):
+                held.calls.base.warm_up()
+            elif callable(warm_up := getattr(held.tier, "warm_up", None)):
+                warm_up()
+            elif held.tier.kind in {TierKind.RULES, TierKind.MODEL}:
                 try:
                     held.tier.answer([_WARM_UP])
                 except Exception:  # noqa: BLE001, S112  a tier may want other fields; it is only a warm-up
@@ -172,8 +187,12 @@ class Walker:
         """Name the tiers that are not asked now because they failed too often."""
         return [name for name, held in self._tiers.items() if held.breaker.is_open]
 
+    def figures(self) -> dict[str, CallFigures]:
+        """Say what the calls of each tier do."""
+        return {name: held.calls.figures() for name, held in self._tiers.items()}
+
     def close(self) -> None:
-        """Let the tiers' threads go."""
+        """Let the tiers' threads and processes go."""
         for held in self._tiers.values():
             held.calls.close()
 
@@ -205,15 +224,6 @@ class Walker:
         cap = self._policy.cost_each_usd
         return None if cap is None else cap - walk.spent_usd
 
-    def _blocked(self, left_ms: float | None) -> frozenset[str]:
-        """Name the tiers that would not answer in the time that is left."""
-        return frozenset(
-            name
-            for name, held in self._tiers.items()
-            if held.breaker.is_open
-            or held.calls.is_full(within_s=longest_ms(held.step, left_ms) / 1e3)
-        )
-
     async def go(self, walk: Walk) -> Given:
         """Go from tier to tier until one answers or the fallback must."""
         policy, at, seen, last = self._policy, -1, None, None
@@ -221,19 +231,22 @@ class Walker:
             walk.foreseen = foresee(self._plan.router, str(walk.asked.request.get("text", "")))
         while True:
             left_ms = self._left_ms(walk.until_s)
+            shed = self._dear if self._is_pressed() else NO_TIERS
             state = State(
                 at=at,
                 seen=seen,
                 remaining_ms=left_ms,
                 remaining_usd=self._left_usd(walk),
-                blocked=self._blocked(left_ms),
+                blocked=BlockedTiers(self._tiers, left_ms, shed),
                 foreseen=walk.foreseen,
             )
             move = route(policy, state)
             if isinstance(move, Finish):
                 return self._finish(walk, policy.steps[move.position], last, seen)
+            if last is not None:
+                self._retell(walk, "deferred")
             for name, why in move.skipped:
-                walk.note(name, "skipped", why=why)
+                walk.note(name, "skipped", why="load" if name in shed else why)
             if isinstance(move, Fallback):
                 self._refuse_unreadable(walk)
                 return await self._fall_back(walk, move.why)
@@ -265,55 +278,86 @@ class Walker:
         own = Heard(str(answer.value), step.probability(answer.score, group))
         probability = own.probability if step.gated else step.judged(own, walk.heard)
         walk.heard[step.name] = own
-        self._retell(walk, "deferred")  # unless the policy accepts it
         return Seen("answered", group, probability), answer
 
     async def _call(self, walk: Walk, name: str, left_ms: float | None) -> Answer | None:
-        """Call one tier, note its time and price, and keep its breaker; None when it failed."""
+        """Call one tier and note its time and price; None when it failed."""
         held = self._tiers[name]
         tier = held.tier
-        held.breaker.entered()
-        reserved_usd = tier.worst_usd_per_call or 0.0
+        told = Told(self._affordable(walk, held)) if held.calls.tells else None
+        reserved_usd = (tier.worst_usd_per_call or 0.0) * (1 if told is None else told.most_calls)
         walk.spent_usd += reserved_usd
         began_s = self._clock.monotonic()
         try:
             answer = await held.calls.ask(
-                own_copy(walk.asked.request), within_s=longest_ms(held.step, left_ms) / 1e3
+                own_copy(walk.asked.request),
+                within_s=longest_ms(held.step, left_ms) / 1e3,
+                told=told,
             )
         except FeasibleError as error:
             took_ms = (self._clock.monotonic() - began_s) * 1e3
-            self._note_failure(walk, held, error, took_ms=took_ms)
+            self._note_failure(walk, held, error, took_ms=took_ms, told=told)
             return None
-        held.breaker.succeeded()
         cost = tier.usd_per_call if answer.cost_usd is None else answer.cost_usd
+        took_ms = (self._clock.monotonic() - began_s) * 1e3
+        why = None
+        if told is not None:
+            self._note_attempts(walk, held, told)
+            why = told.why
         if cost is not None:
             walk.spent_usd += cost - reserved_usd
-        took_ms = (self._clock.monotonic() - began_s) * 1e3
-        walk.note(name, "answered", latency_ms=took_ms, cost_usd=cost)
+        walk.note(name, "answered", latency_ms=took_ms, cost_usd=cost, why=why)
         return answer
 
+    def _affordable(self, walk: Walk, held: GuardedTier) -> int:
+        """Give how many calls of a tier the cap allows, of those that it may need."""
+        most, worst_usd = held.calls.most_calls, held.tier.worst_usd_per_call
+        left_usd = self._left_usd(walk)
+        if left_usd is None or not worst_usd:
+            return most
+        return max(1, min(most, int(left_usd / worst_usd)))
+
     @staticmethod
-    def _note_failure(walk: Walk, held: _Tier, error: FeasibleError, *, took_ms: float) -> None:
+    def _note_attempts(walk: Walk, held: GuardedTier, told: Told) -> None:
+        """Note the calls that were made before the one that decided."""
+        for attempt in told.attempts:
+            walk.note(
+                held.tier.name,
+                attempt.outcome,
+                latency_ms=attempt.latency_ms,
+                cost_usd=attempt.cost_usd,
+                why=attempt.why,
+            )
+            unknown_usd = held.tier.worst_usd_per_call or 0.0
+            walk.spent_usd += unknown_usd if attempt.cost_usd is None else attempt.cost_usd
+
+    def _note_failure(
+        self,
+        walk: Walk,
+        held: GuardedTier,
+        error: FeasibleError,
+        *,
+        took_ms: float,
+        told: Told | None,
+    ) -> None:
         """Note a call that gave no answer: whose fault it was, and what it may have cost."""
-        worst_usd = held.tier.worst_usd_per_call
-        # Whether a call that failed is billed, nobody told us; one that costs nothing is free.
-        cost = 0.0 if worst_usd == 0 else None
+        worst_usd = held.tier.worst_usd_per_call or 0.0
         late = isinstance(error, CallTimedOut)
-        if isinstance(error, CallTimedOut) and error.waited:
-            cost = 0.0
-            walk.spent_usd -= worst_usd or 0.0
+        cost = cost_of_failure(held.tier, error)
+        if told is not None:
+            self._note_attempts(walk, held, told)
+            walk.spent_usd -= (told.most_calls - 1) * worst_usd
+            cost = 0.0 if told.is_shared else cost
+        if cost == 0:
+            walk.spent_usd -= worst_usd
         if isinstance(error, RequestError):
             walk.unreadable = walk.unreadable or error
-            held.breaker.succeeded()
-        elif not isinstance(error, CallTimedOut) or error.counts:
-            held.breaker.failed()
-        why = error.message if error.found is None else f"{error.message}: {error.found}"
         walk.note(
             held.tier.name,
             "timed_out" if late else "failed",
             latency_ms=took_ms,
             cost_usd=cost,
-            why=why[:_LONGEST_TEXT],
+            why=words_of(error),
         )
 
     @staticmethod
@@ -328,7 +372,6 @@ class Walker:
         if step.kind is TierKind.PERSON:
             self._retell(walk, "handed_off")
             return Given(step.name, None, None, handed_off=True)
-        self._retell(walk, "answered")
         if step.kind is not TierKind.CACHE:
             walk.accepted = (answer.value, seen.probability)
         return Given(step.name, answer.value, seen.probability)
@@ -383,21 +426,25 @@ class Walker:
             return None
         return await self._call(walk, name, left_ms)
 
-    def _guarded(self, tier: Tier, spec: TierSpec | None) -> _Tier:
+    def _guarded(self, tier: Tier, spec: TierSpec | None) -> GuardedTier:
         planned = next((step for step in self._plan.tiers if step.name == tier.name), None)
         p50_ms = None if planned is None else planned.latency_p50_ms
+        p95_ms = None if planned is None else planned.latency_p95_ms
+        breaker = Breaker(self._clock, rule=None if spec is None else breaker_rule(spec.breaker))
         calls = calls_of(
             tier,
             labels=frozenset(self._plan.labels) or None,
-            most=None if spec is None else spec.concurrency,
+            breaker=breaker,
+            spec=spec,
             typical_s=None if p50_ms is None else p50_ms / 1e3,
+            p95_s=None if p95_ms is None else p95_ms / 1e3,
             deadline_s=None if self._plan.deadline_ms is None else self._plan.deadline_ms / 1e3,
         )
         timeout = None if spec is None else spec.timeout
         timeout_ms = None if timeout is None else timeout.ms
         step = next((step for step in self._policy.steps if step.name == tier.name), None)
         step = step or Step(tier.name, tier.kind, {}, timeout_ms=timeout_ms)
-        return _Tier(tier, calls, Breaker(self._clock), step)
+        return GuardedTier(tier, calls, breaker, step)
 
 
 def _needed(plan: Plan, tiers: Mapping[str, Tier]) -> list[str]:

@@ -45,6 +45,8 @@ _REQUESTS: Final = 10_000
 _EFFECT_REQUESTS: Final = 8_000
 _MARGIN_REQUESTS: Final = 20_000
 _BEYOND: Final = 1.05
+_NEAR_FIRST: Final = 1.5
+"""Headrooms up to so many times the smallest are searched for between the loads of the ramp."""
 _LEAST_EFFECT: Final = 0.15
 """Below this elasticity no knob is worth turning: the promise or the structure must change."""
 
@@ -134,17 +136,26 @@ def promise_lines(bench: Bench, found: Ramp, screened: Screen) -> tuple[PromiseL
 
 
 def _sharpened(bench: Bench, lines: list[PromiseLine]) -> list[PromiseLine]:
-    """Search for the smallest headroom that the ramp found, between its loads."""
-    found = [line for line in lines if line.verdict == "breaks" and line.method == "simulated"]
-    if not found:
-        return lines
-    first = min(found, key=lambda line: line.headroom[1] or math.inf)
-    low, middle, high = first.headroom
-    promise = next(p for p in bench.promises if p.id == first.objective)
-    sharper, _ = headroom_of(bench, promise, middle or 1.0)
-    sharper = min(max(sharper, low or sharper), high or sharper)
-    better = msgspec.structs.replace(first, headroom=(low, sharper, high))
-    return [better if line is first else line for line in lines]
+    """Search for the headrooms that could be the first, seed by seed, between the ramp's loads."""
+    found = [line for line in lines if line.verdict == "breaks" and line.headroom[1] is not None]
+    first = min((line.headroom[1] or math.inf for line in found), default=math.inf)
+    near = {
+        line.objective
+        for line in found
+        if line.method == "simulated" and (line.headroom[1] or math.inf) < _NEAR_FIRST * first
+    }
+    return [_searched(bench, line) if line.objective in near else line for line in lines]
+
+
+def _searched(bench: Bench, line: PromiseLine) -> PromiseLine:
+    promise = next(p for p in bench.promises if p.id == line.objective)
+    start, slope, found = line.headroom[1] or 1.0, 1.0, []
+    for seed in bench.seeds:
+        start, slope = headroom_of(bench.alone(seed), promise, start, slope)
+        found.append(start)
+    low, high = interval(found)
+    middle = math.exp(float(np.mean(np.log(found))))
+    return msgspec.structs.replace(line, headroom=(_known(low), middle, _known(high)))
 
 
 def _line(bench: Bench, found: Ramp, screened: Screen, promise: Promise) -> PromiseLine:

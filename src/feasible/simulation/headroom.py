@@ -71,6 +71,12 @@ class Bench:
                 self.kept_runs[multiple] = outcome
         return self._kept[key]
 
+    def alone(self, seed: int) -> Bench:
+        """Give the same runs with one seed."""
+        other = Bench(self.design, self.promises, seeds=(seed,), n=self.n)
+        other._moves, other._kept = self._moves, self._kept
+        return other
+
     def mean(self, multiple: float, promise: str) -> float:
         """Give the mean over the seeds of what a promise uses."""
         return float(np.mean([self.used(multiple, seed)[promise] for seed in self.seeds]))

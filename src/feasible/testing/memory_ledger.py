@@ -10,7 +10,13 @@ from typing import Final
 import msgspec
 
 from feasible.errors import DataError, LedgerError
-from feasible.ledger import LabelOutcome, LedgerCounts, Verification
+from feasible.ledger import (
+    LabelOutcome,
+    LedgerCounts,
+    LedgerNews,
+    LedgerPosition,
+    Verification,
+)
 from feasible.schema import Decision, Label
 
 __all__ = ["MemoryLedger"]
@@ -146,6 +152,23 @@ class MemoryLedger:
         """
         self._check_open()
         yield from [x for x in self._labels if known_by is None or x.known_at <= known_by]
+
+    def news(self, since: LedgerPosition, *, plan: str, most: int) -> LedgerNews:
+        """Give what was written next after a position, by whichever process.
+
+        Args:
+            since: How far was read before.
+            plan: Only decisions of the plan with this id.
+            most: Decisions that are looked at, whatever their plan, and labels.
+        """
+        self._check_open()
+        new = list(self._decisions.values())[since.decision : since.decision + most]
+        labels = self._labels[since.label : since.label + most]
+        return LedgerNews(
+            decisions=tuple(decision for decision in new if decision.plan == plan),
+            labels=tuple(labels),
+            position=LedgerPosition(since.decision + len(new), since.label + len(labels)),
+        )
 
     def counts(self) -> LedgerCounts:
         """Say how much is there."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,22 +42,28 @@ def running_service(
     feature: str,
     *,
     ledger: str | None = None,
+    workers: int = 1,
     folder: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    options: Sequence[str] = (),
 ) -> Iterator[Service]:
     """Start a service on a free port; when the block ends it is told to stop, or else killed.
 
     Args:
         feature: Folder of a feature that has a plan, or the name of a reference system.
         ledger: URL of its ledger; the feature's own when absent.
+        workers: Processes that answer.
         folder: Where it starts; here when absent.
         environment: Its environment; ours when absent.
+        options: More options of `feasible serve`.
 
     Raises:
         FeasibleError: It ended before it listened.
     """
     command = [sys.executable, "-m", "feasible", "serve", feature, "--port", "0"]
+    command += options
     command += [] if ledger is None else ["--ledger", ledger]
+    command += [] if workers == 1 else ["--workers", str(workers)]
     process = subprocess.Popen(  # noqa: S603  our own command line
         command,
         stdout=subprocess.PIPE,

@@ -23,9 +23,10 @@ from feasible.tiers.base import (
 )
 from feasible.tiers.bound import BoundTier, as_tier
 from feasible.tiers.cache import ExactCache, request_key
-from feasible.tiers.checks import check_answers, checked_answers
+from feasible.tiers.checks import as_json, check_answers, checked_answers
 from feasible.tiers.fingerprint import code_version, version_of
 from feasible.tiers.person import PersonQueue
+from feasible.tiers.process import HEAD, Question, Recipe, Reply, TierProcess, frame, length_of
 from feasible.tiers.rules import Rule, RulesTier, pattern
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from feasible.tiers.tfidf import TfidfModel
 
 __all__ = [
+    "HEAD",
     "AsyncTier",
     "BoundTier",
     "CallPrice",
@@ -45,18 +47,25 @@ __all__ = [
     "LocalSmolLM2",
     "MiniLMHead",
     "PersonQueue",
+    "Question",
+    "Recipe",
     "RememberingTier",
+    "Reply",
     "Rule",
     "RulesTier",
     "SimulatedLLM",
     "TfidfModel",
     "Tier",
+    "TierProcess",
     "Weights",
+    "as_json",
     "as_tier",
     "call_price",
     "check_answers",
     "checked_answers",
     "code_version",
+    "frame",
+    "length_of",
     "pattern",
     "request_key",
     "version_of",

@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 
+import msgspec
+
 from feasible.errors import FeatureError
 from feasible.schema import Answer, Example, Request, TierKind, TierSpec
 from feasible.tiers.base import Tier, Weights, call_price
 from feasible.tiers.cache import ExactCache
 from feasible.tiers.fingerprint import code_version, content_of, version_of
 from feasible.tiers.person import PersonQueue
+from feasible.tiers.process import Recipe
 from feasible.tiers.rules import RulesTier
 
 __all__ = ["BoundTier", "as_tier"]
@@ -32,7 +35,10 @@ class BoundTier:
         target: The object that answers.
         enforced_usd_per_call: Most dollars of one call by the object itself, whatever the brief
             declares; None when it does not say.
+        recipe: How another process makes the same tier; None when nobody can.
     """
+
+    recipe: Recipe | None = None
 
     def __init__(self, target: Any, spec: TierSpec) -> None:
         """Bind; `as_tier` has checked that they fit."""
@@ -90,6 +96,8 @@ class BoundTier:
     def _load(self, folder: Path) -> None:
         self.target.load(folder)
         self._learnt = content_of(folder)
+        if self.recipe is not None:
+            self.recipe = msgspec.structs.replace(self.recipe, model=str(folder))
 
 
 def as_tier(target: object, spec: TierSpec, *, weights: Weights | None = None) -> Tier:

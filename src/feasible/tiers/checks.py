@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from typing import Final
@@ -10,10 +11,11 @@ from feasible.errors import FeasibleError, TierError
 from feasible.schema import Answer, Request, TierKind
 from feasible.tiers.base import Tier
 
-__all__ = ["check_answers", "checked_answers"]
+__all__ = ["as_json", "check_answers", "checked_answers"]
 
 _SHOWN: Final = 5
 _LONGEST: Final = 60
+_LONGEST_TEXT: Final = 500
 _DEAREST_USD: Final = 1e6
 """A call that says it cost more than that is a mistake, and would not fit into a ledger's sum."""
 
@@ -81,6 +83,28 @@ def check_answers(
                 attempt=_remedy(known),
             )
     return list(answers)
+
+
+def as_json(tier: Tier, answer: Answer) -> Answer:
+    """Give an answer as everybody will read it: plain JSON that nobody else can change.
+
+    Raises:
+        TierError: Its value is not JSON.
+    """
+    value, score, cost = answer.value, answer.score, answer.cost_usd
+    if type(value) is not str or not value.isascii():
+        try:
+            text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+            value = json.loads(text.encode())
+        except (TypeError, ValueError, RecursionError) as error:
+            raise TierError(
+                f"tier {tier.name!r} gave an answer that is not JSON",
+                found=f"{type(error).__name__}: {error}"[:_LONGEST_TEXT],
+                attempt="text, numbers, true, false, null, lists and objects of these",
+            ) from error
+    return Answer(
+        value, None if score is None else float(score), None if cost is None else float(cost)
+    )
 
 
 def _requests(count: int) -> str:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
+import math
 import os
+import ssl
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from email.utils import parsedate_to_datetime
 from typing import Final
 from weakref import WeakKeyDictionary
 
 import httpx
 
-from feasible.errors import EngineMissing, TierError
+from feasible.errors import EngineMissing, TierError, TierUnavailable
 from feasible.schema import Answer, Request, TierKind
 from feasible.tiers.chat_format import ChatReply, Usage, label_in, read_reply, request_body
 from feasible.tiers.fingerprint import version_of
@@ -20,6 +26,12 @@ from feasible.tiers.text import texts_of
 __all__ = ["ChatModel"]
 
 _CODE: Final = "chat-1"
+_BUSY: Final = frozenset({408, 425, 429, 500, 502, 503, 504, 529})
+"""Statuses after which the same call may succeed."""
+_NOBODY: Final = "http://127.0.0.1:9"
+"""The port that discards, where machines have long had no service."""
+_KEPT_OPEN: Final = 64
+"""Idle connections of a service: opening one takes as long as some answers."""
 # Marks that a chat template puts around two messages; 24 in ChatML, the longest we know.
 _TEMPLATE_TOKENS: Final = 64
 _SYSTEM: Final = 'Answer with exactly one of these labels, as JSON {"answer": LABEL}: {labels}'
@@ -106,6 +118,7 @@ class ChatModel:
         self._timeout_s = timeout_s
         self._concurrency = concurrency
         self._json_schema = json_schema
+        _tls()  # now, and not while the first requests wait
         # A connection belongs to the event loop that opened it.
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = (
             WeakKeyDictionary()
@@ -153,14 +166,27 @@ class ChatModel:
         """Answer one request; when it is cancelled, the call to the server ends too.
 
         Raises:
+            TierUnavailable: The server could not be reached, or is too busy now.
             TierError: The call failed or took longer than `timeout_s`.
             RequestError: The request has no text.
         """
         loop = asyncio.get_running_loop()
         client = self._clients.get(loop)
         if client is None:
-            client = self._clients[loop] = _new_client(self._concurrency)
+            client = self._clients[loop] = _new_client(max(self._concurrency, _KEPT_OPEN))
         return await self._ask(client, request, timeout_s)
+
+    def warm_up(self) -> None:
+        """Load what the first call needs, by calling an address where nobody is, for nothing."""
+
+        async def call_nobody() -> None:
+            async with _new_client(1) as client:
+                with contextlib.suppress(httpx.HTTPError, TimeoutError):
+                    async with asyncio.timeout(1.0):
+                        await client.get(_NOBODY)
+
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            pool.submit(asyncio.run, call_nobody()).result()
 
     async def aclose(self) -> None:
         """Close the connections that this event loop opened."""
@@ -190,17 +216,19 @@ class ChatModel:
         except TimeoutError as error:
             raise self._fault("did not answer in time", f"nothing after {timeout_s:g} s") from error
         except httpx.HTTPError as error:
-            what = f"{type(error).__name__}: {error}"
-            raise self._fault("cannot be reached", _hidden(what, key)) from error
+            found = _hidden(f"{type(error).__name__}: {error}", key)
+            is_unsent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            raise self._busy("cannot be reached", found, was_sent=not is_unsent) from error
         return self._read(response, key)
 
     def _read(self, response: httpx.Response, key: str | None) -> Answer:
         """Turn what came back into an answer with its price."""
         if response.status_code != httpx.codes.OK:
-            wait = response.headers.get("retry-after")
-            advice = f"ask again after {wait} s" if wait else None
-            found = f"HTTP {response.status_code}: {response.text[:200]}"
-            raise self._fault("refused", _hidden(found, key), advice)
+            found = _hidden(f"HTTP {response.status_code}: {response.text[:200]}", key)
+            if response.status_code not in _BUSY:
+                raise self._fault("refused", found)
+            wait_s = _retry_after_s(response.headers.get("retry-after"))
+            raise self._busy("refused", found, retry_after_s=wait_s)
         try:
             reply = read_reply(response.content)
         except ValueError as error:
@@ -243,12 +271,24 @@ class ChatModel:
             )
         return key
 
-    def _fault(self, what: str, found: str, advice: str | None = None) -> TierError:
+    def _fault(self, what: str, found: str) -> TierError:
         return TierError(
             f"tier {self.name!r}: the language model at {self._endpoint.host} {what}",
             asked=f"a chat completion of {self._model}",
             found=found,
-            attempt=advice,
+        )
+
+    def _busy(
+        self, what: str, found: str, *, retry_after_s: float | None = None, was_sent: bool = True
+    ) -> TierUnavailable:
+        """Give a fault after which the same call may succeed."""
+        return TierUnavailable(
+            f"tier {self.name!r}: the language model at {self._endpoint.host} {what}",
+            asked=f"a chat completion of {self._model}",
+            found=found,
+            attempt=None if retry_after_s is None else f"ask again after {retry_after_s:g} s",
+            retry_after_s=retry_after_s,
+            was_sent=was_sent,
         )
 
 
@@ -260,10 +300,30 @@ def _check_address(url: str) -> None:
         raise ValueError("url carries a password; name an environment variable in api_key_env")
 
 
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Read the machine's certificates once: that takes longer than many a call."""
+    return httpx.create_ssl_context()
+
+
 def _new_client(connections: int) -> httpx.AsyncClient:
     # No time limit of its own: each call brings what is left of its deadline.
     limits = httpx.Limits(max_keepalive_connections=connections)
-    return httpx.AsyncClient(timeout=None, limits=limits)  # noqa: S113  as above
+    return httpx.AsyncClient(timeout=None, limits=limits, verify=_tls())  # noqa: S113  as above
+
+
+def _retry_after_s(value: str | None) -> float | None:
+    """Read seconds or a date; None when there is neither."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+        except (TypeError, ValueError):
+            return None
+    return max(seconds, 0.0) if math.isfinite(seconds) else None
 
 
 def _hidden(text: str, key: str | None) -> str:

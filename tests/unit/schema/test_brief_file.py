@@ -104,6 +104,23 @@ def test_objectives_have_ids_that_other_parts_cite() -> None:
             "between 0 and 1",
         ),
         ("usd: $0.00001", "usd: $-1", 25, "a price is at least $0"),
+        ("usd: $0.00001", "concurrency: 0", 25, "at least 1 call in flight; found 0"),
+        ("usd: $0.00001", "timeout: 0 ms", 25, "a time above 0"),
+        ("usd: $0.00001", "retries: -1", 25, "0 to 10 times; found -1"),
+        ("usd: $0.00001", "breaker: when it is down", 25, "`5 failures in a row`"),
+        ("usd: $0.00001", "breaker: 0 failures in 10 s", 25, "counts from 1 to 10,000"),
+        ("usd: $0.00001", "breaker: 5 failures in 10", 25, "has no unit"),
+        ("usd: $0.00001", "breaker: 120 % of 20 calls", 25, "at most 100 %"),
+        ("usd: $0.00001", "hedge_after: p98", 25, "p95, or a length of time"),
+        ("usd: $0.00001", "hedge_after: 0 s", 25, "a time above 0"),
+        (
+            "usd: $0.00001",
+            "hedge_after: 200 ms, timeout: 200 ms",
+            25,
+            "200 ms is not before the timeout of 200 ms",
+        ),
+        ("usd: $0.00001", "isolate: thread", 25, "layers.tiers[0].isolate"),
+        ("kind: person", "kind: person, isolate: process", 26, "the service's own memory"),
         ("default: person", "default: persn", 27, "unknown tier 'persn'; did you mean 'person'?"),
         ("fallback: {default", "fallback: {high_rsk", 27, "unknown slice 'high_rsk'"),
         ("keeps: [latency_p99]", "keeps: [latency_p9]", 25, "unknown objective 'latency_p9'"),
@@ -228,6 +245,25 @@ def test_the_schema_comes_from_the_same_definition() -> None:
     assert {"required": ["abstention"]} in objective["oneOf"]
     assert objective["dependentRequired"]["joint"] == ["within"]
     assert set(brief["required"]) == {"feasible", "name", "goal", "envelope"}
+
+
+def test_how_a_tier_is_called_survives_write_and_read() -> None:
+    """Isolation, hedging, retries and the breaker come back as they were written."""
+    called = (
+        "usd: $0.00001, isolate: process, hedge_after: p95, retries: 2, retry_budget: 10 %, "
+        "breaker: half of 20 calls fail, concurrency: 4, timeout: 200 ms"
+    )
+    brief = parse_brief(TEXT.replace("usd: $0.00001", called)).brief
+
+    assert parse_brief(dump_brief(brief)).brief == brief
+    tier = brief.tier("rules")
+    assert (tier.isolate, tier.hedge_after, tier.breaker) == (
+        "process",
+        "p95",
+        "half of 20 calls fail",
+    )
+    properties = brief_schema()["$defs"]["TierSpec"]["properties"]
+    assert {"isolate", "hedge_after"} <= set(properties)
 
 
 def test_a_tier_says_what_it_takes_up() -> None:

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 import pytest
 
+from feasible.clock import SystemClock
 from feasible.errors import RequestError, TierError
 from feasible.schema import Answer, Request, TierKind
+from feasible.serving.breaker import Breaker
 from feasible.serving.calls import (
     AwaitedCalls,
     BatchedCalls,
@@ -177,5 +179,5 @@ def test_an_answer_outside_the_labels_is_refused() -> None:
 def test_memory_is_asked_directly() -> None:
     """A cache and a person's queue need no thread."""
     for tier in (ExactCache(ttl_s=1.0), PersonQueue()):
-        found = calls_of(tier, labels=None, typical_s=None, deadline_s=None)
-        assert isinstance(found, DirectCalls)
+        breaker = Breaker(SystemClock())
+        assert isinstance(calls_of(tier, labels=None, breaker=breaker).base, DirectCalls)

@@ -20,6 +20,7 @@ from feasible.schema import Answer, Decision, Plan, Request, TierKind, TierSpec
 from feasible.serving import Decided, DecideRequest, Runtime
 from feasible.serving.asgi import Service
 from feasible.serving.calls import BatchedCalls, CallTimedOut
+from feasible.serving.gate import Gate
 from feasible.serving.keys import ApiKeys
 from feasible.serving.server import listen
 from feasible.testing import AsyncScriptedTier, Hang, MemoryLedger, ScriptedTier
@@ -393,17 +394,18 @@ def test_a_fallback_is_asked_no_more_often_at_once_than_declared(plan_for: Plans
     """A vendor's limit holds for its tier wherever in the walk it is asked."""
     broken = ScriptedTier([RuntimeError("down")], name="model")
     vendor = AsyncScriptedTier(
-        [Hang(seconds=0.2, then=Answer("a", score=1.0))], name="llm", kind=TierKind.LLM
+        [Hang(seconds=0.6, then=Answer("a", score=1.0))], name="llm", kind=TierKind.LLM
     )
     person = PersonQueue(usd=1.0)
     spec = TierSpec(name="llm", kind=TierKind.LLM, concurrency=2)
     plan = plan_for(
-        [broken], deadline_ms=5_000.0, fallback={"default": "llm", "high_risk": "person"}
+        [broken], deadline_ms=1_500.0, fallback={"default": "llm", "high_risk": "person"}
     )
     runtime = runtime_of(plan, [broken, vendor, person], specs=[spec])
 
     async def together() -> list[Decided]:
-        return await asyncio.gather(*(runtime.decide(ASKED) for _ in range(5)))
+        texts = [DecideRequest(request={"text": f"question {i}"}) for i in range(5)]
+        return await asyncio.gather(*(runtime.decide(one) for one in texts))
 
     decided = asyncio.run(together())
     runtime.close()
@@ -561,7 +563,7 @@ def service_of(plan: Plan, tiers: Sequence[Tier], **more: Any) -> Service:
         runtime_of(plan, tiers),
         headroom=more.pop("headroom", tuple),
         on_label=more.pop("on_label", lambda _label: None),
-        keys=ApiKeys(),
+        gate=Gate(ApiKeys()),
         **more,
     )
 

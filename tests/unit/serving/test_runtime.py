@@ -298,16 +298,17 @@ def test_the_timeout_that_the_plan_was_made_with_is_kept(plan_for: Plans) -> Non
 def test_a_tier_is_asked_no_more_often_at_once_than_declared(plan_for: Plans) -> None:
     """A vendor's limit is kept: what goes beyond it is not sent there."""
     vendor = AsyncScriptedTier(
-        [Hang(seconds=0.2, then=Answer("a", score=1.0))], name="llm", kind=TierKind.LLM
+        [Hang(seconds=0.6, then=Answer("a", score=1.0))], name="llm", kind=TierKind.LLM
     )
     person = PersonQueue(usd=1.0)
     spec = TierSpec(name="llm", kind=TierKind.LLM, concurrency=2)
     runtime = runtime_of(
-        plan_for([vendor, person], deadline_ms=5_000.0), [vendor, person], specs=[spec]
+        plan_for([vendor, person], deadline_ms=1_500.0), [vendor, person], specs=[spec]
     )
 
     async def together() -> list[Decided]:
-        return await asyncio.gather(*(runtime.decide(ASKED) for _ in range(5)))
+        texts = [DecideRequest(request={"text": f"question {i}"}) for i in range(5)]
+        return await asyncio.gather(*(runtime.decide(one) for one in texts))
 
     decided = asyncio.run(together())
     runtime.close()

@@ -1,0 +1,121 @@
+"""How a tier is called, chosen by what it is and by what its brief declares."""
+
+from __future__ import annotations
+
+from feasible.errors import FeatureError
+from feasible.schema import TierKind, TierSpec, hedge_delay_s
+from feasible.serving.breaker import Breaker
+from feasible.serving.calls.awaited import AwaitedCalls
+from feasible.serving.calls.base import Calls, TierCalls
+from feasible.serving.calls.batched import BatchedCalls
+from feasible.serving.calls.direct import DirectCalls
+from feasible.serving.calls.guarded import GuardedCalls
+from feasible.serving.calls.isolated import IsolatedCalls
+from feasible.serving.calls.repeated import RepeatedCalls
+from feasible.serving.calls.shared import SharedCalls
+from feasible.tiers import AsyncTier, ExactCache, PersonQueue, Recipe, Tier
+
+__all__ = ["calls_of"]
+
+
+def calls_of(
+    tier: Tier,
+    *,
+    labels: frozenset[str] | None,
+    breaker: Breaker,
+    spec: TierSpec | None = None,
+    typical_s: float | None = None,
+    p95_s: float | None = None,
+    deadline_s: float | None = None,
+) -> TierCalls:
+    """Choose how a tier is called.
+
+    Args:
+        tier: Whom to ask.
+        labels: The closed set of answers; None when any value will do.
+        breaker: Told how each call ended.
+        spec: What the brief declares about it.
+        typical_s: Seconds of a typical call, one request alone; None when unknown.
+        p95_s: Seconds that most calls take; None when unknown.
+        deadline_s: Seconds for a whole decision; None without a deadline.
+
+    Raises:
+        FeatureError: The brief asks for what this tier cannot do.
+    """
+    base = _base(tier, labels, breaker, spec, typical_s, deadline_s)
+    calls: TierCalls = GuardedCalls(base, breaker)
+    hedge_s = _hedge_s(tier, base, spec, p95_s)
+    retries = 0 if spec is None else spec.retries
+    if spec is not None and (retries or hedge_s is not None):
+        calls = RepeatedCalls(
+            calls,
+            tier,
+            retries=retries,
+            hedge_s=hedge_s,
+            share=None if spec.retry_budget is None else spec.retry_budget.low,
+            typical_s=typical_s,
+            is_shut=lambda: breaker.is_open,
+        )
+    # A question that costs something is asked once when many ask it at the same time.
+    if isinstance(tier, AsyncTier) or tier.kind is TierKind.LLM:
+        calls = SharedCalls(calls, tier)
+    return calls
+
+
+def _base(
+    tier: Tier,
+    labels: frozenset[str] | None,
+    breaker: Breaker,
+    spec: TierSpec | None,
+    typical_s: float | None,
+    deadline_s: float | None,
+) -> Calls:
+    most = None if spec is None else spec.concurrency
+    if isinstance(getattr(tier, "target", tier), ExactCache | PersonQueue):
+        return DirectCalls(tier, labels=labels)
+    recipe = _recipe(tier, spec)
+    if recipe is not None:
+        return IsolatedCalls(
+            tier,
+            recipe,
+            labels=labels,
+            most=most,
+            typical_s=typical_s,
+            is_shut=lambda: breaker.is_open,
+        )
+    if isinstance(tier, AsyncTier):
+        return AwaitedCalls(
+            tier, labels=labels, most=most, typical_s=typical_s, is_shut=lambda: breaker.is_open
+        )
+    return BatchedCalls(tier, labels=labels, typical_s=typical_s, deadline_s=deadline_s, most=most)
+
+
+def _recipe(tier: Tier, spec: TierSpec | None) -> Recipe | None:
+    """Give how a process makes a tier that is to have its own; None for any other."""
+    isolate = None if spec is None else spec.isolate
+    recipe: Recipe | None = getattr(tier, "recipe", None)
+    if isolate == "none" or (isolate is None and not getattr(tier, "may_hold", False)):
+        return None
+    if recipe is None and isolate == "process":
+        raise FeatureError(
+            f"tier {tier.name!r} cannot run in a process of its own",
+            asked="isolate: process",
+            found="an object that no other process can make",
+            attempt="name it with `use: module:object` in a feature folder",
+        )
+    return recipe
+
+
+def _hedge_s(tier: Tier, base: Calls, spec: TierSpec | None, p95_s: float | None) -> float | None:
+    """Give after how many seconds a slow call is made a second time; None: never."""
+    delay = hedge_delay_s(spec)
+    if delay is None:
+        return None
+    if not isinstance(base, AwaitedCalls | IsolatedCalls):
+        raise FeatureError(
+            f"tier {tier.name!r} cannot be asked a second time while it answers",
+            asked=f"hedge_after: {spec.hedge_after if spec is not None else ''}",
+            found="one thread that answers whatever waits",
+            attempt="`isolate: process`, a tier with `answer_async`, or no `hedge_after`",
+        )
+    return p95_s if delay == "p95" else delay
