@@ -45,6 +45,8 @@ _REQUESTS: Final = 10_000
 _EFFECT_REQUESTS: Final = 8_000
 _MARGIN_REQUESTS: Final = 20_000
 _BEYOND: Final = 1.05
+_FAR, _FARTHEST = 20.0, 2000.0
+"""Largest multiple of the load that is run: further where closed forms see room for more."""
 _NEAR_FIRST: Final = 1.5
 """Headrooms up to so many times the smallest are searched for between the loads of the ramp."""
 _LEAST_EFFECT: Final = 0.15
@@ -77,8 +79,9 @@ def breakpoints(
     numbers = tuple(range(seed, seed + seeds))
     bench = Bench(design, promises, seeds=numbers, n=n)
     bench.keeps_runs = True
-    found = ramp(bench, progress=progress)
     screened = screen(design)
+    nearest = min(screened.headroom.values(), default=0.0)
+    found = ramp(bench, high=min(max(_FAR, 2 * nearest), _FARTHEST), progress=progress)
     lines = promise_lines(bench, found, screened)
     by_id = {promise.id: promise for promise in promises}
     first = _first(lines, found, bench)

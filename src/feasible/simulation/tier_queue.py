@@ -231,7 +231,6 @@ class TierQueue:
 
     def _rare(self, now: float, kind: int, what: int) -> None:
         if kind == AGAIN:
-            self.use.again += 1
             self._again(what, self, now)
         elif kind == LATE:
             self.use.cut_off += 1
@@ -372,6 +371,7 @@ class TierQueue:
             if self.buckets is not None:
                 wait = max(wait, self.buckets.ready_in_s())
             self._tries[i] += 1
+            self.use.again += 1
             self._push(now + wait, AGAIN, self, i)
         else:
             self._gave_nothing(i, self, now)
@@ -380,7 +380,7 @@ class TierQueue:
         retrying = self.load.retrying
         if retrying is None or self._tries[i] >= retrying.times:
             return False
-        return retrying.budget is None or self.use.again < retrying.budget * self.use.calls
+        return retrying.budget is None or self.use.again + 1 <= retrying.budget * self.use.calls
 
     def _note(self, i: int, now: float, *, well: bool) -> None:
         if self.load.admits:
