@@ -201,7 +201,9 @@ def _faults(found: Simulated) -> Iterator[RenderableType]:
         if fault.required is not None:
             told += f"; the brief asks for {fault.required:.3g} {fault.unit}"
         if fault.recovers_s is not None:
-            told += f"; over {format_duration(fault.recovers_s)} after its end"
+            after = format_duration(fault.recovers_s)
+            told += f"; all is well {after if fault.recovers_s else 'as soon as it is over'}"
+            told += " after it" if fault.recovers_s else ""
         yield Text(f"{fault.fault}: {told}")
 
 
@@ -230,16 +232,20 @@ def _small_print(found: Simulated) -> Iterator[RenderableType]:
     )
 
 
-def _fact(value: Any) -> str:
+def _fact(value: Any) -> str:  # noqa: PLR0911  one line a kind
     if value is None:
         return "unknown"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:,.4g}"
+    if isinstance(value, dict) and set(value) == {"objective", "after_s"}:
+        return f"{spoken(value['objective'])} after {format_duration(value['after_s'])}"
     if isinstance(value, dict):
         return ", ".join(f"{spoken(str(k))} {_fact(v)}" for k, v in value.items())
     if isinstance(value, list):
         return "; ".join(_fact(v) for v in value)
-    return spoken(value) if isinstance(value, str) else str(value).lower()
+    return spoken(value) if isinstance(value, str) else str(value)
 
 
 def _value(value: float | None, unit: str) -> str:

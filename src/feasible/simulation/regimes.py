@@ -39,6 +39,7 @@ def regimes(
     seeds: Sequence[int],
     factor: float = 4.0,
     retrying: Retrying | None = None,
+    most: int = _MOST_REQUESTS,
     told: Callable[[], None] | None = None,
 ) -> tuple[Regime, ...]:
     """Say of each load whether a tier that is slow for a minute outlives its cause.
@@ -50,6 +51,7 @@ def regimes(
         seeds: Luck of the runs, the same for every load.
         factor: How many times as long its calls take meanwhile.
         retrying: How it is asked again; as the design says when absent.
+        most: Requests of each run; at a high rate a run is shorter than ten minutes then.
         told: Called after each run.
     """
     load = design.tiers[k]
@@ -58,7 +60,7 @@ def regimes(
     out = []
     for multiple in multiples:
         loaded = at_load(design, multiple)
-        length_s = min(_UNTIL_S, _MOST_REQUESTS / loaded.arrivals.rate_per_s)
+        length_s = min(_UNTIL_S, most / loaded.arrivals.rate_per_s)
         n = round(loaded.arrivals.rate_per_s * length_s)
         slow = Outage(_FAULT[0] * length_s, _FAULT[1] * length_s, "slow", factor)
         without, after, utilisation, base = [], [], [], []

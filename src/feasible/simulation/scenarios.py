@@ -15,7 +15,7 @@ from feasible.schema import Brief
 from feasible.simulation.arrivals import Spike
 from feasible.simulation.breakpoint import breakpoints, design_hash, tier_lines
 from feasible.simulation.closed_scenarios import labels_late, stale
-from feasible.simulation.design import Design, Outage, Retrying
+from feasible.simulation.design import Breaking, Design, Outage, Retrying
 from feasible.simulation.disturbance import (
     faulty_tier,
     recovery_s,
@@ -43,6 +43,10 @@ _WINDOW_S: Final = 1800.0
 _CALM_S: Final = 120.0
 _DAY_S: Final = 86_400.0
 _HOURS: Final = 24
+_STORM: Final = 6
+"""Times as many requests for a run that must outlast a fault."""
+_SERVED: Final = Breaking(in_a_row=5, open_s=10.0)
+"""What a service does with a tier that fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +180,8 @@ def _spike(asked: Asked) -> Simulated:
 def _outage(asked: Asked) -> Simulated:
     scenario, design = asked.scenario, asked.design
     k = _tier(design, scenario)
+    design, told = _guarded(design, k)
+    asked = replace(asked, assumed=(*asked.assumed, *told))
     name, lasts = design.tiers[k].name, scenario.lasts_s or 600.0
     rate = design.arrivals.rate_per_s
     start = min(_CALM_S, 0.2 * _WINDOW_REQUESTS / rate)
@@ -211,6 +217,16 @@ def _outage(asked: Asked) -> Simulated:
     }
     windows = windows_of(runs[0], marks)
     return _answer(asked, faulty, runs, windows=windows, faults=(found,), facts=facts)
+
+
+def _guarded(design: Design, k: int) -> tuple[Design, tuple[str, ...]]:
+    """Give a faulty tier the breaker that a service gives every tier, where it declares none."""
+    load = design.tiers[k]
+    if load.breaking is not None:
+        return design, ()
+    guarded = replace(load, breaking=_SERVED)
+    told = f"{load.name}: a breaker of {_SERVED.in_a_row} failures in a row, as a service has it"
+    return replace(design, tiers=(*design.tiers[:k], guarded, *design.tiers[k + 1 :])), (told,)
 
 
 def _breaks_in_time(
@@ -361,6 +377,7 @@ def _retry_storm(asked: Asked) -> Simulated:
         seeds=seeds,
         factor=scenario.factor,
         retrying=retrying,
+        most=_STORM * scenario.requests,
         told=_told(asked, "storms", len(multiples) * len(seeds)),
     )
     runs = [run(design, scenario.requests, seed=s) for s in seeds]
