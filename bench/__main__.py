@@ -22,6 +22,7 @@ from bench import (
     scale,
     semantic_cache,
     serving,
+    simulation,
 )
 from bench.page import Section, write_page
 
@@ -35,6 +36,7 @@ BENCHMARKS: dict[str, Callable[[], Section]] = {
     "formats": formats.run,
     "semantic_cache": semantic_cache.run,
     "serving": serving.run,
+    "simulation": simulation.run,
     "ledger": ledger.run,
     "routing": routing.run,
     "profiles": profiles.run,
