@@ -5,6 +5,7 @@ room never calls a tier, reads a clock or does I/O.
 """
 
 from feasible.cascade.calibrate import calibrate, calibrate_all
+from feasible.cascade.comparisons import reaches
 from feasible.cascade.policy import Policy, Step
 from feasible.cascade.posterior import (
     Heard,
@@ -63,6 +64,7 @@ __all__ = [
     "over_all",
     "past_rows",
     "posterior_all",
+    "reaches",
     "route",
     "route_rows",
     "table_of",

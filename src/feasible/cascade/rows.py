@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from feasible.cascade.calibrate import calibrate_all
+from feasible.cascade.comparisons import is_too_dear, is_too_late, reaches
 from feasible.cascade.policy import Policy, Step
 from feasible.cascade.posterior import HeardAll, posterior_all
 from feasible.cascade.router import foresee_all
@@ -195,7 +196,7 @@ def route_rows(policy: Policy, table: Table) -> Routed:
     for k, step in enumerate(policy.steps):
         wanted = walking
         if step.gated:
-            wanted = walking & (table.probability[:, k] >= table.threshold[:, k])
+            wanted = walking & reaches(table.probability[:, k], table.threshold[:, k])
         entered, too_late = entered_all(policy, step, wanted, latency, cost, until)
         if too_late is not None:
             walking &= ~too_late
@@ -215,7 +216,7 @@ def accepted_all(step: Step, table: Table, k: int) -> BoolArray:
     """Say which rows' answers a step gives when it is asked and in time, shape (n_rows,)."""
     if step.kind is TierKind.PERSON or step.gated:
         return table.answered[:, k]
-    return table.answered[:, k] & (table.probability[:, k] >= table.threshold[:, k])
+    return table.answered[:, k] & reaches(table.probability[:, k], table.threshold[:, k])
 
 
 def past_rows(policy: Policy, table: Table, *, gates: BoolArray | None = None) -> Passed:
@@ -287,9 +288,9 @@ def entered_all(
     if policy.cost_each_usd is not None:
         left_usd = policy.cost_each_usd - cost
         worst_usd = np.inf if step.worst_cost_usd is None else step.worst_cost_usd
-        entered &= ~(worst_usd > left_usd)
+        entered &= ~is_too_dear(worst_usd, left_usd)
     if until is None:
         return entered, None
     left_ms = until - latency
-    too_late = entered & ((left_ms <= 0) | (step.needs_ms > left_ms))
+    too_late = entered & is_too_late(step.needs_ms, left_ms)
     return entered & ~too_late, too_late

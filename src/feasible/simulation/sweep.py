@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from feasible.cascade import Step, accepted_all, entered_all, longest_ms, until_rows
+from feasible.cascade import Step, accepted_all, entered_all, longest_ms, reaches, until_rows
 from feasible.schema import BoolArray, FloatArray, IntArray, TierKind
 from feasible.simulation.design import Design, TierLoad
 from feasible.simulation.draws import Draws
@@ -109,7 +109,7 @@ class _Sweep:
         row = self._draws.row[walking]
         wanted = np.ones(len(walking), dtype=np.bool_)
         if step.gated:
-            wanted = table.probability[row, k] >= table.threshold[row, k]
+            wanted = reaches(table.probability[row, k], table.threshold[row, k])
         until = self._until if not isinstance(self._until, np.ndarray) else self._until[row]
         waited = self._waited[walking]
         entered, too_late = entered_all(policy, step, wanted, waited, self._cost[walking], until)
