@@ -156,7 +156,8 @@ def test_many_at_once_spend_no_more_than_one_after_the_other(
     running = service(rules(), dear)
 
     async def at_once() -> list[Decided]:
-        return await asyncio.gather(*(running.runtime.decide(ASKED) for _ in range(64)))
+        asked = [DecideRequest(request={"text": f"where is {n}"}) for n in range(64)]
+        return await asyncio.gather(*(running.runtime.decide(one) for one in asked))
 
     decisions = [decided.decision for decided in asyncio.run(at_once())]
 
