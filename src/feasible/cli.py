@@ -17,12 +17,13 @@ import typer
 
 from feasible.errors import BadInput, FeasibleError
 from feasible.key_commands import keys_app
+from feasible.ledger_commands import ledger_app
+from feasible.named_feature import open_feature
 from feasible.plan_commands import add_plan_commands
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from feasible.folder import Feature
     from feasible.loop import Progress
     from feasible.schema import BriefFile, PlanReport
 
@@ -35,7 +36,6 @@ app = typer.Typer(
     help="Declare what an AI feature may cost and must achieve. Then keep the promise.",
 )
 brief_app = typer.Typer(no_args_is_help=True, help="The brief's format.")
-ledger_app = typer.Typer(no_args_is_help=True, help="What happened: the decisions' ledger.")
 app.add_typer(brief_app, name="brief")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(keys_app, name="keys")
@@ -228,7 +228,7 @@ def serve(
     ] = 0.001,
 ) -> None:
     """Serve the plan over HTTP; an answer leaves after its decision is in the ledger."""
-    from feasible import loop
+    from feasible import service  # not the loop, which brings a planner along
     from feasible.serving import FrontOptions, rate_of
 
     front = FrontOptions(
@@ -238,7 +238,7 @@ def serve(
         log_level=log,
         log_share=log_share,
     )
-    loop.serve(
+    service.serve(
         open_feature(feature),
         ledger_url=ledger,
         host=host,
@@ -297,27 +297,6 @@ def label(
         )
 
 
-@ledger_app.command("verify")
-def ledger_verify(
-    ledger: Annotated[str, typer.Option(help="Ledger URL, for example sqlite:///decisions.db.")],
-    anchor: Annotated[
-        str | None,
-        typer.Option(help="`head` of an earlier verification: shows rows cut off at the end."),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Prove that no decision and no label of a ledger is missing or was edited."""
-    from feasible import loop
-
-    found = loop.verify_ledger(ledger, anchor=anchor)
-    if as_json:
-        _print_json(found)
-    else:
-        print(found)
-    if not found.whole:
-        raise typer.Exit(INFEASIBLE)
-
-
 @brief_app.command("schema")
 def brief_schema() -> None:
     """Print the JSON Schema of brief.yaml, for editors."""
@@ -333,13 +312,6 @@ def main() -> None:
     except FeasibleError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-
-
-def open_feature(name: str) -> Feature:
-    """Open a feature folder or a reference system by name."""
-    from feasible.systems import open_feature as opened
-
-    return opened(name)
 
 
 def _verdict(report: PlanReport) -> int:

@@ -63,8 +63,8 @@ from feasible.schema import (
     read_plan,
     write_json,
 )
-from feasible.service import serve_alone, serve_by_workers, tracker_of
-from feasible.serving import FrontOptions, standing_by, with_money
+from feasible.service import serve, tracker_of
+from feasible.serving import standing_by, with_money
 from feasible.tiers import FittableTier, Tier
 
 __all__ = [
@@ -241,44 +241,6 @@ def backtest(plan_path: Path, profile_path: Path) -> Backtest:
     """Replay a fixed plan on other rows and say which promises it kept there."""
     fixed = read_plan(plan_path)
     return replay(fixed, *agreed(brief_of(fixed).brief, read_profile(profile_path)))
-
-
-def serve(
-    feature: Feature,
-    *,
-    ledger_url: str | None,
-    host: str,
-    port: int,
-    workers: int = 1,
-    say: Callable[[str], None],
-    front: FrontOptions | None = None,
-) -> None:
-    """Serve a feature's plan over HTTP until told to stop; everything accepted is answered first.
-
-    Args:
-        feature: The feature; it must have a plan.
-        ledger_url: Where decisions go; the feature's own ledger when absent.
-        host: Address to listen on.
-        port: Port; 0 takes a free one.
-        workers: Processes that answer; with more than one, another process looks after them.
-        say: Told the address once requests are answered.
-        front: Keys, rates and limits; nobody needs a key when absent and none is declared.
-
-    Raises:
-        BadInput: The keys cannot be read, or the address cannot be taken.
-        PlanError: There is no plan, it was made for another brief, or a tier has changed since.
-        ModelFileError: A stored model is not the file that the plan names.
-        LedgerError: The ledger cannot be written, or another service writes it.
-        FeasibleError: A worker dies again and again as it starts.
-    """
-    url = ledger_url or feature.ledger_url
-    options = front or FrontOptions()
-    if workers == 1:
-        serve_alone(feature, ledger_url=url, host=host, port=port, say=say, front=options)
-    else:
-        serve_by_workers(
-            feature, ledger_url=url, host=host, port=port, workers=workers, say=say, front=options
-        )
 
 
 def headroom(feature: Feature, *, ledger_url: str | None = None) -> list[HeadroomRow]:

@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from feasible.errors import BadInput
+from feasible.named_feature import open_feature
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,7 +71,6 @@ def plans(
     """
     from feasible.live_plans import order, plans_of, this_user
     from feasible.serving import PlanOrder
-    from feasible.systems import open_feature
 
     opened = open_feature(feature)
     _check(verb, what, share, usd_per_day)

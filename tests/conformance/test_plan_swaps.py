@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -33,14 +34,13 @@ GRACE = timedelta(seconds=2)
 
 
 @pytest.fixture(scope="module")
-def two_plans(
-    odd_feature: Path, tmp_path_factory: pytest.TempPathFactory, cli: Run
-) -> tuple[Path, str, str]:
+def two_plans(odd_feature: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     """A copy of the small feature, with an older plan and a newest one."""
     folder = tmp_path_factory.mktemp("swaps") / "odd"
     shutil.copytree(odd_feature, folder, ignore=shutil.ignore_patterns("*ledger*"))
     first = json.loads((folder / ".feasible" / "plan.json").read_text(encoding="utf-8"))["id"]
-    planned = cli("plan", str(folder), "--quiet", "--seed", "1")
+    command = [sys.executable, "-m", "feasible", "plan", str(folder), "--quiet", "--seed", "1"]
+    planned = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert planned.returncode == 0, planned.stdout + planned.stderr
     second = json.loads((folder / ".feasible" / "plan.json").read_text(encoding="utf-8"))["id"]
     return folder, second, first

@@ -6,6 +6,7 @@ it. This room stores and finds again: it never judges a decision, joins a label 
 brief promises.
 """
 
+from feasible.ledger.analytics import query_export
 from feasible.ledger.base import (
     LabelOutcome,
     Ledger,
@@ -15,24 +16,32 @@ from feasible.ledger.base import (
     Verification,
 )
 from feasible.ledger.decision_id import decision_id_at, new_decision_id
+from feasible.ledger.exporting import Exported, export
 from feasible.ledger.opening import ServiceLock, ledger_path
 from feasible.ledger.purging import Purge, Purged, purge
 from feasible.ledger.sqlite import SqliteLedger, open_ledger
+from feasible.ledger.statistics import LedgerStats, Percentiles, ledger_stats
 
 __all__ = [
+    "Exported",
     "LabelOutcome",
     "Ledger",
     "LedgerCounts",
     "LedgerNews",
     "LedgerPosition",
+    "LedgerStats",
+    "Percentiles",
     "Purge",
     "Purged",
     "ServiceLock",
     "SqliteLedger",
     "Verification",
     "decision_id_at",
+    "export",
     "ledger_path",
+    "ledger_stats",
     "new_decision_id",
     "open_ledger",
     "purge",
+    "query_export",
 ]

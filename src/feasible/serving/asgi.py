@@ -37,6 +37,7 @@ from feasible.serving.metrics import Metrics
 from feasible.serving.observer import Observer
 from feasible.serving.openapi import openapi
 from feasible.serving.pages import Pages
+from feasible.serving.plan_pages import PlanPages
 from feasible.serving.pressure import MOST_IN_FLIGHT, Pressure
 from feasible.serving.problems import (
     BAD_BODY,
@@ -58,6 +59,7 @@ _LOG: Final = logging.getLogger(__name__)
 _DECIDE: Final[frozenset[KeyScope]] = frozenset({"decide"})
 _LABEL: Final[frozenset[KeyScope]] = frozenset({"label"})
 _FIND: Final[frozenset[KeyScope]] = frozenset({"decide", "review"})
+_ADMIN: Final[frozenset[KeyScope]] = frozenset({"admin"})
 _WATCH: Final[frozenset[KeyScope]] = frozenset({"review", "admin"})
 _DECIDE_EXAMPLE: Final = '{"request": {"text": "..."}}'
 
@@ -76,6 +78,7 @@ class Service:
         observer: Told of every answer once it has left.
 
     Attributes:
+        plans: What answers, and how that is changed.
         all_figures: For one of several processes: from its own figures gives those of all.
     """
 
@@ -96,8 +99,9 @@ class Service:
         self._audit = KeyAudit(runtime.ledger)
         self._pressure = Pressure(lambda: runtime.in_flight, most=max_in_flight)
         runtime.high_mark = self._pressure.high_mark
-        self._pages = Pages(runtime, headroom=headroom)
         self.all_figures: Callable[[bytes], Awaitable[bytes]] | None = None
+        self._pages = Pages(runtime, headroom=headroom)
+        self.plans = PlanPages(runtime)
         self._metrics = Metrics(
             in_flight=lambda: runtime.in_flight,
             open_breakers=lambda: len(runtime.open_breakers()),
@@ -122,12 +126,16 @@ class Service:
         arrived_s = self.last_request_s = time.monotonic()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         told: Headers = ()
-        if not self._gate.is_open:
-            try:
+        try:
+            if not self._gate.has_keys and (
+                b"origin" in headers or self._needs.get(scope["path"]) is _ADMIN
+            ):
+                self._gate.check_without_keys(headers, self._needs_of(scope["path"]))
+            if not self._gate.is_open:
                 told = self._let_in(scope, headers, arrived_s)
-            except FeasibleError as error:
-                await self._send_error(send, error, scope["path"])
-                return
+        except FeasibleError as error:
+            await self._send_error(send, error, scope["path"])
+            return
         if scope["path"] == "/v1/decide" and scope["method"] == "POST":
             await self._decide(headers, receive, send, arrived_s, told)
         else:
@@ -263,6 +271,8 @@ class Service:
             ("POST", "/v1/labels", self._take_labels, _LABEL),
             ("GET", "/v1/decisions/{decision_id}", pages.decision, _FIND),
             ("GET", "/v1/plan", pages.plan, _WATCH),
+            ("GET", "/v1/plans", self.plans.show, _ADMIN),
+            ("POST", "/v1/plans", self.plans.change, _ADMIN),
             ("GET", "/v1/headroom", pages.headroom, _WATCH),
             ("GET", "/healthz", pages.health, ANYBODY),
             ("GET", "/readyz", self._ready, ANYBODY),

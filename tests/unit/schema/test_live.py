@@ -32,6 +32,7 @@ def test_a_shadow_outlives_a_change_unless_it_answers_itself() -> None:
 
     assert changed(live, "promote", plan="c").shadow == live.shadow
     assert changed(live, "promote", plan="b").shadow is None
+    assert changed(live, "canary", plan="b", share=0.5).shadow is None
     assert changed(live, "stop") == LivePlans(stable="a")
 
 

@@ -156,8 +156,8 @@ def test_many_at_once_spend_no_more_than_one_after_the_other(
     running = service(rules(), dear)
 
     async def at_once() -> list[Decided]:
-        texts = (DecideRequest(request={"text": f"question {i}"}) for i in range(64))
-        return await asyncio.gather(*(running.runtime.decide(one) for one in texts))
+        asked = [DecideRequest(request={"text": f"where is {n}"}) for n in range(64)]
+        return await asyncio.gather(*(running.runtime.decide(one) for one in asked))
 
     decisions = [decided.decision for decided in asyncio.run(at_once())]
 
@@ -206,7 +206,7 @@ def test_a_free_decision_does_not_touch_the_state(plan_for: Plans, clock: Virtua
         {"rules": free, "llm": llm()},
         MemoryLedger(),
         clock=clock,
-        state=Untouched(),  # type: ignore[arg-type]
+        state=Untouched(),
     )
     decided = asyncio.run(runtime.decide(ASKED))
     assert decided.decision.tier == "rules"
@@ -360,7 +360,7 @@ def test_without_the_state_nothing_dear_is_asked(service: Callable[..., Service]
     whole = running.state
     running.state.reserve = broken  # type: ignore[method-assign]
     assert tiers_of(running.decide(ASKED)) == ["rules"]
-    del whole.reserve  # type: ignore[attr-defined]
+    del whole.reserve
     assert tiers_of(running.decide(ASKED)) == ["llm"]
 
 
@@ -373,7 +373,7 @@ def test_what_cannot_be_settled_now_is_settled_later(service: Callable[..., Serv
 
     running.state.settle = broken  # type: ignore[method-assign]
     running.decide(ASKED)
-    del running.state.settle  # type: ignore[attr-defined]
+    del running.state.settle
     running.decide(ASKED)
     assert running.money() == (0.004, 0.0, 0)
 

@@ -1,12 +1,14 @@
-"""From a name on the command line to a feature: a folder of one's own, or a reference system."""
+"""A feature by what somebody typed: a folder, or the name of a reference system."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from feasible.errors import BriefError, nearest
-from feasible.folder import Feature, open_folder
-from feasible.systems.folders import system_folder, system_names
+
+if TYPE_CHECKING:
+    from feasible.folder import Feature
 
 __all__ = ["open_feature"]
 
@@ -17,6 +19,9 @@ def open_feature(name: str) -> Feature:
     Raises:
         BriefError: It is neither.
     """
+    from feasible.folder import open_folder
+    from feasible.systems import system_folder, system_names
+
     path = Path(name)
     if (path / "brief.yaml").is_file():
         return open_folder(path)
