@@ -64,6 +64,7 @@ class Runtime:
         several: Other processes answer too: they are kept from working on the same key.
         under_way: Idempotency key -> what is being decided for it; runtimes of several plans of one
             service share it.
+        arrivals_per_s: Requests each second at the peak, as declared; None when nobody knows.
         workers: Processes of the service; they share what a tier may have in flight.
         breakers: File in which they keep their breakers in common; None: each has its own.
 
@@ -88,6 +89,7 @@ class Runtime:
         state: State | None = None,
         several: bool = False,
         under_way: dict[str, tuple[bytes, asyncio.Future[Decided]]] | None = None,
+        arrivals_per_s: float | None = None,
         workers: int = 1,
         breakers: Path | None = None,
     ) -> None:
@@ -105,6 +107,7 @@ class Runtime:
             specs=specs,
             clock=self._clock,
             is_pressed=self._is_pressed,
+            arrivals_per_s=arrivals_per_s,
             workers=workers,
             breakers=breakers,
         )
