@@ -214,11 +214,18 @@ class Runtime:
     ) -> Decided:
         """Decide unless another process does, whose decision is then the answer."""
         limits = [ms for ms in (self.plan.deadline_ms, asked.deadline_ms) if ms is not None]
-        async with keys.turn(
-            key, until_s=arrived_s + min(limits) / 1e3 if limits else None
-        ) as found:
-            if found is None:
-                return await self._decide(asked, arrived_s)
+        until_s = arrived_s + min(limits) / 1e3 if limits else None
+        self.in_flight += 1  # whoever waits is to be answered before a service stops
+        try:
+            async with keys.turn(key, until_s=until_s) as found:
+                if found is None:
+                    self.in_flight -= 1
+                    try:
+                        return await self._decide(asked, arrived_s)
+                    finally:
+                        self.in_flight += 1
+        finally:
+            self.in_flight -= 1
         return self._repeated(found, asked, arrived_s, content=content)
 
     async def _decide(self, asked: DecideRequest, arrived_s: float) -> Decided:
