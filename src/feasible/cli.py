@@ -272,17 +272,28 @@ def label(
     file: Annotated[
         Path,
         typer.Argument(
-            help="CSV or JSON lines: decision_id, value, source, known_at; selection (organic when "
-            "absent, audit, review or explored), label_id and reviewer may be there."
+            help="CSV, JSON lines or Parquet: decision_id, value, source, known_at; selection "
+            "(organic when absent, audit, review or explored), label_id and reviewer may be there."
         ),
     ],
     ledger: LedgerUrl = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Take late labels into the ledger. Sending a label twice changes nothing."""
+    """Take late labels into the ledger. Sending a label twice changes nothing.
+
+    A file of any length is read in parts; when that was cut short, the same command goes on.
+    """
     from feasible import loop
 
-    outcome = loop.add_labels(open_feature(feature), file, ledger_url=ledger)
+    with _progress(enabled=not quiet and sys.stderr.isatty()) as progress:
+        outcome = loop.add_labels(
+            open_feature(feature),
+            file,
+            ledger_url=ledger,
+            progress=progress,
+            say=lambda text: print(text, file=sys.stderr),
+        )
     if as_json:
         print_json(outcome)
     else:

@@ -7,8 +7,6 @@ each promise stands.
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
@@ -19,7 +17,7 @@ import msgspec
 
 from feasible.clock import SystemClock
 from feasible.errors import LedgerError, LedgerLocked
-from feasible.feedback import read_labels
+from feasible.feedback import import_labels
 from feasible.folder import Feature
 from feasible.ledger import Verification, open_ledger
 from feasible.live_plans import live_plan
@@ -266,8 +264,24 @@ def headroom(feature: Feature, *, ledger_url: str | None = None) -> list[Headroo
         ledger.close()
 
 
-def add_labels(feature: Feature, file: Path, *, ledger_url: str | None = None) -> dict[str, int]:
-    """Take labels from a file into the ledger.
+def add_labels(
+    feature: Feature,
+    file: Path,
+    *,
+    ledger_url: str | None = None,
+    actor: str = "feasible label",
+    progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
+) -> dict[str, int]:
+    """Take labels from a file into the ledger; a run that was cut short goes on where it was.
+
+    Args:
+        feature: The feature.
+        file: CSV, JSON lines or Parquet.
+        ledger_url: The ledger; the feature's own when absent.
+        actor: Who sends them, for the record.
+        progress: Told how far the work is.
+        say: Told where an earlier run is gone on with.
 
     Returns:
         Outcome (`stored`, `duplicate`, `unknown_decision`, `conflict`) -> labels.
@@ -276,7 +290,6 @@ def add_labels(feature: Feature, file: Path, *, ledger_url: str | None = None) -
         DataError: The file cannot be read; nothing of it is stored.
         LedgerLocked: A service is running on this ledger: send them to its /v1/labels instead.
     """
-    labels = read_labels(file)
     try:
         ledger = open_ledger(ledger_url or feature.ledger_url)
     except LedgerLocked as error:
@@ -287,9 +300,15 @@ def add_labels(feature: Feature, file: Path, *, ledger_url: str | None = None) -
             attempt="send them to the running service: POST /v1/labels",
         ) from error
     try:
-        return dict(Counter(asyncio.run(ledger.add_labels(labels))))
+        done = import_labels(ledger, file, actor=actor, progress=progress)
     finally:
         ledger.close()
+    if done.went_on_after and say is not None:
+        say(
+            f"went on after label {done.went_on_after:,} of {done.labels:,}, where an earlier run "
+            f"was cut short; the counts are of both"
+        )
+    return done.outcomes
 
 
 def verify_ledger(url: str, *, anchor: str | None = None) -> Verification:
