@@ -17,12 +17,12 @@ import typer
 
 from feasible.errors import BadInput, FeasibleError
 from feasible.key_commands import keys_app
-from feasible.named_feature import open_feature
 from feasible.plan_commands import add_plan_commands
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from feasible.folder import Feature
     from feasible.loop import Progress
     from feasible.schema import BriefFile, PlanReport
 
@@ -333,6 +333,13 @@ def main() -> None:
     except FeasibleError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+
+
+def open_feature(name: str) -> Feature:
+    """Open a feature folder or a reference system by name."""
+    from feasible.systems import open_feature as opened
+
+    return opened(name)
 
 
 def _verdict(report: PlanReport) -> int:

@@ -53,6 +53,7 @@ from feasible.schema import (
     PlanCheck,
     PlanReport,
     Schedule,
+    TierKind,
     add_look,
     brief_fingerprint,
     brief_of,
@@ -63,7 +64,7 @@ from feasible.schema import (
     write_json,
 )
 from feasible.service import serve_alone, serve_by_workers, tracker_of
-from feasible.serving import FrontOptions
+from feasible.serving import FrontOptions, standing_by, with_money
 from feasible.tiers import FittableTier, Tier
 
 __all__ = [
@@ -293,7 +294,10 @@ def headroom(feature: Feature, *, ledger_url: str | None = None) -> list[Headroo
         )
     ledger = open_ledger(ledger_url or feature.ledger_url, write=False)
     try:
-        return tracker_of(feature, live_plan(feature, ledger), ledger).rows()
+        made = live_plan(feature, ledger)
+        rows = tracker_of(feature, made, ledger).rows()
+        people = [t.name for t in feature.brief.layers.tiers if t.kind is TierKind.PERSON]
+        return with_money(rows, standing_by(ledger, made, people=people, clock=SystemClock()))
     finally:
         ledger.close()
 

@@ -10,7 +10,6 @@ import msgspec
 import typer
 
 from feasible.errors import BadInput
-from feasible.named_feature import open_feature
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +70,7 @@ def plans(
     """
     from feasible.live_plans import order, plans_of, this_user
     from feasible.serving import PlanOrder
+    from feasible.systems import open_feature
 
     opened = open_feature(feature)
     _check(verb, what, share, usd_per_day)

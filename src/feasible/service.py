@@ -38,11 +38,13 @@ from feasible.serving import (
     observer_of,
     run,
     send_failure,
+    with_money,
     worker_handlers,
 )
+from feasible.state import SqliteState, State
 from feasible.units import format_ratio
 
-__all__ = ["serve_alone", "serve_by_workers", "tracker_of", "work"]
+__all__ = ["begin_state", "serve_alone", "serve_by_workers", "state_path", "tracker_of", "work"]
 
 _FIGURES_S: Final = 2.0
 _ORDER_S: Final = 120.0
@@ -85,8 +87,10 @@ def serve_alone(
     with ExitStack() as opened:
         ledger = open_ledger(ledger_url)
         opened.callback(ledger.close)
+        state = begin_state(ledger_url)
+        opened.callback(state.close)
         live, hint = begin(feature, ledger)
-        runtime = _live_runtime(feature, ledger, live)
+        runtime = _live_runtime(feature, ledger, live, state)
         opened.callback(runtime.close)
         app, told = _app(feature, ledger, runtime, front, opened, shared=None)
         sock = listen(host, port)
@@ -123,6 +127,7 @@ def serve_by_workers(
         path = ledger_path(ledger_url).resolve()
         lock = ServiceLock(path)
         opened.callback(lock.release)
+        begin_state(ledger_url).close()
         live, hint = _begun(feature, ledger_url, lock.fileno())
         sock = listen(host, port)
         opened.callback(sock.close)
@@ -178,9 +183,19 @@ def _work(job: _Job, control: Control) -> None:
         feature = open_folder(Path(job.folder), work=Path(job.work))
         ledger = open_ledger(job.ledger, lock=job.lock)
         opened.callback(ledger.close)
-        runtime = _live_runtime(feature, ledger, job.live, part=job.number, parts=job.workers)
-        opened.callback(runtime.close)
+        state = SqliteState(state_path(job.ledger))
+        opened.callback(state.close)
         shared = ledger_path(job.ledger).resolve()
+        runtime = _live_runtime(
+            feature,
+            ledger,
+            job.live,
+            state,
+            part=job.number,
+            parts=job.workers,
+            shared=shared,
+        )
+        opened.callback(runtime.close)
         app, told = _app(feature, ledger, runtime, job.front, opened, shared=shared)
         control.ready = {"told": told, "live": msgspec.to_builtins(job.live)}
         control.handlers |= worker_handlers(Alone(runtime, ledger, plan_event), app.figures)
@@ -204,6 +219,26 @@ def _begun(feature: Feature, ledger_url: str, lock: int) -> tuple[LivePlans, str
         return begin(feature, ledger)
     finally:
         ledger.close()
+
+
+def state_path(ledger_url: str) -> Path:
+    """Give the file of what the workers of a service share, beside its ledger."""
+    path = ledger_path(ledger_url).resolve()
+    return path.with_name(f"{path.name}.state")
+
+
+def begin_state(ledger_url: str) -> SqliteState:
+    """Open what workers share as a service starts: the ledger says what was spent before.
+
+    Only for whoever holds the ledger's lock, before any worker is there. Reservations of a service
+    that was killed stay until their lease is over.
+
+    Raises:
+        StateError: It cannot be written.
+    """
+    state = SqliteState(state_path(ledger_url), anew=True)
+    state.begin()
+    return state
 
 
 def _say_ready(
@@ -231,7 +266,14 @@ def _company(live: LivePlans) -> str | None:
 
 
 def _live_runtime(
-    feature: Feature, ledger: Ledger, live: LivePlans, *, part: int = 0, parts: int = 1
+    feature: Feature,
+    ledger: Ledger,
+    live: LivePlans,
+    state: State,
+    *,
+    part: int = 0,
+    parts: int = 1,
+    shared: Path | None = None,
 ) -> LiveRuntime:
     """Load every plan that answers or is asked."""
     slices = (*feature.brief.traffic.slices, *_promised_slices(feature.brief))
@@ -248,7 +290,11 @@ def _live_runtime(
             ledger,
             specs=feature.brief.layers.tiers,
             slices=slices,
+            state=state,
+            several=parts > 1,
             under_way=under_way,
+            workers=parts,
+            breakers=None if shared is None else shared.with_name(f"{shared.name}.breakers"),
         )
         runtime.warm_up()
         return runtime
@@ -287,7 +333,7 @@ def _app(
     opened.callback(close)
     app = build_app(
         runtime,
-        headroom=following.rows,
+        headroom=lambda: with_money(following.rows(), runtime.standing()),
         gate=gate,
         max_in_flight=front.max_in_flight,
         observer=observer,

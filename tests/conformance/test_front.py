@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from feasible.ledger import open_ledger
+
 Start = Callable[..., Any]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 ASKED = {"request": {"text": "colour of the sky"}}
@@ -379,3 +381,27 @@ def test_a_head_that_comes_slowly_blocks_nobody(server: Any) -> None:
     assert decide(server, "colour").status_code == 200
     for connection in silent:
         connection.close()
+
+
+def test_keys_that_come_and_go_are_on_record(start: Start, cli: Run, tmp_path: Path) -> None:
+    """Once each, with who and when, and never the key or its hash."""
+    file = str(tmp_path / "keys.json")
+    shop = cli("keys", "new", "--name", "shop", "--scope", "decide", "--file", file).stdout.strip()
+    server = start(workers=2, options=["--keys", file])
+    headers = {"Authorization": f"Bearer {shop}"}
+
+    for _ in range(20):  # so that both workers see it
+        assert decide(server, "colour", headers=headers).status_code == 200
+    cli("keys", "revoke", "shop", "--file", file)
+    assert eventually(lambda: decide(server, "colour", headers=headers).status_code == 401)
+    assert server.stop() == 0
+
+    reading = open_ledger(server.ledger, write=False)
+    events = list(reading.events())
+    assert reading.verify().whole
+    reading.close()
+    assert [event.kind for event in events] == ["key.made", "key.revoked"]
+    assert [event.body["name"] for event in events] == ["shop", "shop"]
+    assert events[0].body["scopes"] == ["decide"]
+    assert all(event.actor for event in events)
+    assert shop not in str(events)

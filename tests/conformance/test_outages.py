@@ -25,7 +25,7 @@ feasible: 1
 name: talk
 goal: {{statement: Answer what can be answered and hand over the rest}}
 envelope:
-  - {{latency: p99, at_most: 1 s}}
+  - {{latency: p95, at_most: 1 s}}
   - {{quality: accuracy, at_least: 0.80, confidence_level: 0.95}}
   - {{people: reviews, at_most: 40 %}}
 layers:
@@ -41,9 +41,16 @@ layers:
     - {{name: person, kind: person, usd: $1, error_rate: 2 %}}
   serving: {{deadline: 1 s, fallback: {{default: person}}}}
 """
+CALLED = """\
+      concurrency: 4
+      retries: 2
+      hedge_after: 250 ms
+      retry_budget: 25 %
+      breaker: half of 40 calls fail
+"""
 DATA = """\
 def examples():
-    for i in range(600):
+    for i in range(240):
         kind = ("colour", "shape")[i % 2] if i % 5 else "nothing"
         yield {
             "id": i,
@@ -216,9 +223,10 @@ class Clients:
 
 
 @contextmanager
-def clients_of(feature: Path, ledger: Path) -> Iterator[Clients]:
+def clients_of(feature: Path, ledger: Path, *, workers: int = 1) -> Iterator[Clients]:
     """Start a service on a feature, and stop it in order."""
-    with running_service(str(feature), ledger=f"sqlite:///{ledger}") as service:
+    url = f"sqlite:///{ledger}"
+    with running_service(str(feature), ledger=url, workers=workers) as service:
         yield Clients(service.url)
         assert service.stop() == 0
 
@@ -233,12 +241,13 @@ def shapes(first: int, count: int) -> list[str]:
     return [f"shape {i} of a kind" for i in range(first, first + count)]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_model_that_hangs_makes_ten_requests_slow_and_no_answer_late(
-    vendor: Vendor, planned: Plan, tmp_path: Path
+    vendor: Vendor, planned: Plan, tmp_path: Path, workers: int
 ) -> None:
     """64 clients were busy with it when it stopped answering; its calls are closed, every one."""
     feature = planned()
-    with clients_of(feature, tmp_path / "decisions.db") as clients:
+    with clients_of(feature, tmp_path / "decisions.db", workers=workers) as clients:
         vendor.mode, vendor.delay_s = "answer", 0.01
         before = clients.ask(shapes(0, 200), at_once=64)
         asked, vendor.hung_up, vendor.most_in_flight = vendor.asked, 0, 0
@@ -262,13 +271,13 @@ def test_a_model_that_hangs_makes_ten_requests_slow_and_no_answer_late(
     assert 'feasible_tier_breaker_state{state="open",tier="llm"} 1.0' in metrics
 
 
-@pytest.mark.parametrize("how", ["refuse", "500", "429"])
+@pytest.mark.parametrize(("how", "workers"), [("refuse", 1), ("500", 2), ("429", 1)])
 def test_a_model_that_is_down_is_left_alone_and_asked_again_once_it_is_back(
-    vendor: Vendor, planned: Plan, tmp_path: Path, how: str
+    vendor: Vendor, planned: Plan, tmp_path: Path, how: str, workers: int
 ) -> None:
     """Nobody is slow, the provider is not pestered, and one trial ends the outage."""
-    feature = planned("      breaker: 5 failures in 10 s\n")
-    with clients_of(feature, tmp_path / "decisions.db") as clients:
+    feature = planned()
+    with clients_of(feature, tmp_path / "decisions.db", workers=workers) as clients:
         vendor.mode, vendor.delay_s = "answer", 0.0
         clients.ask(shapes(0, 20), at_once=4)
         asked = vendor.asked
@@ -307,7 +316,7 @@ def test_a_busy_model_is_asked_again_inside_the_same_deadline(
     vendor: Vendor, planned: Plan, tmp_path: Path
 ) -> None:
     """Every attempt is on the path; together they are no more than the declared share."""
-    feature = planned("      retries: 2\n      retry_budget: 20 %\n")
+    feature = planned(CALLED)
     with clients_of(feature, tmp_path / "decisions.db") as clients:
         vendor.delay_s, asked = 0.0, vendor.asked
         vendor.mode = lambda number: (503, "") if number % 12 == 0 else "answer"
@@ -317,13 +326,15 @@ def test_a_busy_model_is_asked_again_inside_the_same_deadline(
         metrics = clients.metrics()
 
     retried = [s for answer in answers for s in answer["path"] if s["outcome"] == "retried"]
-    assert 10 <= len(retried) <= 1 + 0.2 * 240
-    assert made == 240 + len(retried)
+    assert 10 <= len(retried) <= 1 + 0.25 * 240
+    second = [s for answer in answers for s in answer["path"] if s["outcome"] == "cancelled"]
+    assert made == 240 + len(retried) + len(second)
     assert all("503" in step["why"] for step in retried)
     answered = [answer for answer in answers if answer["tier"] == "llm"]
     assert len(answered) >= 235
     twice = [answer for answer in answered if len(answer["path"]) > 2]
-    assert all(answer["path"][-1]["why"] == "the second attempt" for answer in twice)
+    why = {answer["path"][-1]["why"] for answer in twice}
+    assert why <= {"the second attempt", "the third attempt"}
     assert all(answer["cost_usd"] is None for answer in twice)  # nobody says if it is billed
     assert all(answer["within"]["deadline"] for answer in answers)
     assert f'feasible_tier_retries_total{{tier="llm"}} {len(retried)}.0' in metrics
@@ -333,7 +344,7 @@ def test_a_slow_model_is_asked_twice_and_the_slow_call_is_closed(
     vendor: Vendor, planned: Plan, tmp_path: Path
 ) -> None:
     """The first answer counts; the provider sees the other client go."""
-    feature = planned("      hedge_after: 150 ms\n      retry_budget: 50 %\n")
+    feature = planned(CALLED)
     with clients_of(feature, tmp_path / "decisions.db") as clients:
         vendor.delay_s, vendor.hung_up, asked = 0.0, 0, vendor.asked
         vendor.mode = lambda number: "hang" if number % 10 == 0 else "answer"
@@ -349,7 +360,7 @@ def test_a_slow_model_is_asked_twice_and_the_slow_call_is_closed(
     assert vendor.in_flight == 0
     assert made == 60 + len(called_off)
     assert {answer["tier"] for answer in answers} == {"llm"}
-    assert all(150 <= step["latency_ms"] < DEADLINE_MS for step in called_off)
+    assert all(250 <= step["latency_ms"] < DEADLINE_MS for step in called_off)
     assert f'feasible_tier_hedges_total{{tier="llm"}} {len(called_off)}.0' in metrics
 
 
@@ -378,11 +389,11 @@ def test_a_declared_number_of_calls_binds_whatever_the_clients_do(
     vendor: Vendor, planned: Plan, tmp_path: Path
 ) -> None:
     """What does not fit waits its turn, or goes to the next tier in time."""
-    feature = planned("      concurrency: 3\n")
+    feature = planned(CALLED)
     with clients_of(feature, tmp_path / "decisions.db") as clients:
         vendor.mode, vendor.delay_s, vendor.most_in_flight = "answer", 0.02, 0
         answers = clients.ask(shapes(0, 200), at_once=32)
 
-    assert vendor.most_in_flight == 3
+    assert vendor.most_in_flight == 4
     assert all(answer["within"]["deadline"] for answer in answers)
     assert sum(answer["tier"] == "llm" for answer in answers) > 20

@@ -6,8 +6,33 @@ decisions and labels are handed to it or read from one, and it keeps no more of 
 figures need.
 """
 
-from feasible.feedback.following import Following
-from feasible.feedback.headroom import HeadroomTracker
-from feasible.feedback.labels_file import read_labels
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from feasible.feedback.following import Following
+    from feasible.feedback.headroom import HeadroomTracker
+    from feasible.feedback.labels_file import read_labels
 
 __all__ = ["Following", "HeadroomTracker", "read_labels"]
+
+# Memory and start-up time: a service that nobody asks for its headroom needs no scipy, 40 MB.
+_HOME: Final = {
+    "Following": "following",
+    "HeadroomTracker": "headroom",
+    "read_labels": "labels_file",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name's file when it is first asked for."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """List what the door offers."""
+    return sorted(__all__)

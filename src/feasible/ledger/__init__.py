@@ -16,6 +16,7 @@ from feasible.ledger.base import (
 )
 from feasible.ledger.decision_id import decision_id_at, new_decision_id
 from feasible.ledger.opening import ServiceLock, ledger_path
+from feasible.ledger.purging import Purge, Purged, purge
 from feasible.ledger.sqlite import SqliteLedger, open_ledger
 
 __all__ = [
@@ -24,6 +25,8 @@ __all__ = [
     "LedgerCounts",
     "LedgerNews",
     "LedgerPosition",
+    "Purge",
+    "Purged",
     "ServiceLock",
     "SqliteLedger",
     "Verification",
@@ -31,4 +34,5 @@ __all__ = [
     "ledger_path",
     "new_decision_id",
     "open_ledger",
+    "purge",
 ]

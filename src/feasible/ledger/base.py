@@ -56,6 +56,10 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """Events found."""
     batches: int
     """Links of the chain that were recomputed."""
+    deleted: int = 0
+    """Rows that a purge deleted, with a record of it."""
+    redacted: int = 0
+    """Rows of which a purge redacted a part, with a record of it."""
     missing: int
     """Rows that the chain names and the ledger no longer has."""
     edited_batches: int
@@ -77,6 +81,11 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
         if self.events:
             held = f"{self.decisions:,} decisions, {self.labels:,} labels, {self.events:,} events"
         lines = [f"{verdict}: {held} in {self.batches:,} batches, {chain}"]
+        if self.deleted or self.redacted:
+            lines.append(
+                f"  purged  {self.deleted:,} rows deleted and {self.redacted:,} redacted, "
+                f"each with a record"
+            )
         lines += [f"  {fault}" for fault in self.faults]
         return "\n".join([*lines, f"  head  {self.head or 'none yet'}"])
 

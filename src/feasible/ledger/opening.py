@@ -7,6 +7,7 @@ import os
 import sqlite3
 import stat
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,20 +17,23 @@ from urllib.parse import quote
 from feasible.errors import BadInput, EngineMissing, LedgerDamaged, LedgerError, LedgerLocked
 from feasible.ledger.chain import Chain
 from feasible.ledger.faults import spoken
-from feasible.ledger.tables import APPLICATION_ID, EVENTS_SCHEMA, FORMAT, SCHEMA
+from feasible.ledger.tables import APPLICATION_ID, FORMAT, META, SCHEMA, Row
 
 __all__ = [
+    "KEY_NAME",
     "ServiceLock",
+    "check_key",
     "check_name",
     "connect",
     "create",
     "ledger_path",
     "look_over",
-    "migrate",
     "wal_of",
 ]
 
 _OTHER_ENGINES: Final = ("postgresql", "postgres", "mysql", "duckdb", "redis", "mongodb")
+KEY_NAME: Final = "FEASIBLE_LEDGER_KEY"
+"""Environment variable with the secret of the chain."""
 _CHECK_S: Final = 1.0
 """Longest that opening a ledger checks its pages; larger files are checked as far as that goes."""
 
@@ -252,26 +256,30 @@ def look_over(path: Path, *, write: bool = True) -> bool:
     return True
 
 
-def migrate(connection: sqlite3.Connection, path: Path) -> None:
-    """Bring a ledger of an older format up to date, all of it or nothing.
+def check_key(meta: Iterable[Row], chain: Chain, path: Path) -> None:
+    """Refuse another secret than the chain was begun with.
 
     Args:
-        connection: Open for writing, with nobody else writing.
+        meta: Names and values of the ledger's own table.
+        chain: With the secret that this process has.
         path: The ledger's file, for error texts.
 
     Raises:
-        LedgerError: It cannot be written.
+        LedgerDamaged: The ledger no longer says how its chain is made.
+        LedgerError: The secret is another one.
     """
-    try:
-        if connection.execute("PRAGMA user_version").fetchone()[0] >= FORMAT:
-            return
-        connection.executescript(
-            f"BEGIN IMMEDIATE;{EVENTS_SCHEMA}PRAGMA user_version = {FORMAT};COMMIT;"
-        )
-    except sqlite3.Error as error:
-        if connection.in_transaction:
-            connection.rollback()
-        raise spoken(error, path, doing="bring up to date") from error
+    found: dict[str, str] = dict(meta)
+    if "chain" not in found or "key_check" not in found:
+        raise LedgerDamaged(f"{path} is damaged", found="how its chain is made is missing")
+    if found["key_check"] == chain.check_value():
+        return
+    keyed = found["chain"] != "sha256"
+    raise LedgerError(
+        f"the ledger {path} was begun with another key",
+        asked=f"the key in {KEY_NAME}" if chain.key else f"no key ({KEY_NAME} is not set)",
+        found="a chain keyed with a secret" if keyed else "a chain without a key",
+        attempt=f"set {KEY_NAME} to that secret" if keyed else f"unset {KEY_NAME}",
+    )
 
 
 def create(path: Path, chain: Chain) -> None:
@@ -293,7 +301,8 @@ def create(path: Path, chain: Chain) -> None:
         connection = sqlite3.connect(part, isolation_level=None)
         try:
             connection.execute("PRAGMA synchronous = FULL")
-            connection.executescript(f"BEGIN;{SCHEMA}COMMIT;")
+            for statement in ("BEGIN", *META, *SCHEMA, "COMMIT"):
+                connection.execute(statement)
             kind = "sha256" if chain.key is None else "hmac-sha256"
             connection.executemany(
                 "INSERT INTO meta VALUES (?, ?)",

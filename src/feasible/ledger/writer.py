@@ -9,18 +9,18 @@ import queue
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from feasible.errors import FeasibleError, KeyTaken, LedgerError
 from feasible.ledger.base import LabelOutcome
-from feasible.ledger.chain import Chain
+from feasible.ledger.chain import Chain, Heads, Linker
 from feasible.ledger.faults import spoken
 from feasible.ledger.judging import LabelJudge
 from feasible.ledger.opening import wal_of
-from feasible.ledger.tables import DECISIONS, EVENTS, LABELS, TABLES, Row, Table
+from feasible.ledger.tables import DECISIONS, EVENTS, LABELS, Row, Table
 from feasible.ledger.turns import Turn
 
 __all__ = ["GroupCommit"]
@@ -28,8 +28,6 @@ __all__ = ["GroupCommit"]
 _LARGEST_BATCH: Final = 256
 _KEY: Final = 9
 """Where the idempotency key stands in the row of a decision."""
-_ROWS_A_STATEMENT: Final = 256
-"""A SQLite statement takes 32,766 values; 256 rows of 12 stay far below."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,21 +45,6 @@ class _Labels:
 
     rows: Sequence[Row]
     future: asyncio.Future[list[LabelOutcome]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Heads:
-    """Where the tables and the chain end.
-
-    Attributes:
-        seq: Number of the last batch.
-        hash: Its hash.
-        rows: Last row of each table.
-    """
-
-    seq: int
-    hash: str
-    rows: Mapping[str, int]
 
 
 _Settled = tuple[asyncio.Future[Any], Any]
@@ -90,10 +73,11 @@ class GroupCommit:
         self._connection = connection
         self._judge = LabelJudge(connection)
         self._turn = turn
-        self._chain = chain
+        self._linker = Linker(connection, chain)
         self._path = path
         self._files = [(name, os.stat(name).st_ino) for name in (path, wal_of(path))]  # noqa: PTH116  as below
-        self._heads: _Heads | None = None
+        self._heads: Heads | None = None
+        self._is_current = False
         self._waiting: deque[_Append | _Labels] = deque()
         self._woken: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._waker: asyncio.AbstractEventLoop | None = None
@@ -161,11 +145,11 @@ class GroupCommit:
         try:
             self._check_files()
             try:
-                return self._transaction(appends, labels, known=self._heads)
+                return self._transaction(appends, labels)
             except sqlite3.IntegrityError:
                 # Some id or key was there before: find out which, so that only they are refused.
                 # Or somebody else wrote since these heads were known, and has their next numbers.
-                return self._transaction(appends, labels, known=None, sift=True)
+                return self._transaction(appends, labels, sift=True)
         except sqlite3.Error as error:
             fault: Exception = spoken(error, self._path, doing="write to")
         except FeasibleError as error:
@@ -195,62 +179,38 @@ class GroupCommit:
         appends: Sequence[_Append],
         labels: Sequence[_Labels],
         *,
-        known: _Heads | None,
         sift: bool = False,
     ) -> list[_Settled]:
         execute = self._connection.execute
-        self._heads = None  # only a commit makes them known again
+        insert = self._linker.insert
+        is_current, self._is_current = self._is_current, False  # only a commit makes it so again
         refused: list[_Settled] = []
         try:
             execute("BEGIN IMMEDIATE")
-            heads = known or self._read_heads()
+            if self._heads is None:
+                heads = self._linker.heads()
+            elif sift or not is_current:
+                heads = self._linker.later(self._heads, count_rows=sift)
+            else:
+                heads = self._heads
             if sift:
                 appends, refused = self._sift(appends)
             for table in (DECISIONS, EVENTS):
-                heads = self._insert(table, [x.row for x in appends if x.table is table], heads)
+                heads = insert(table, [x.row for x in appends if x.table is table], heads)
             outcomes = []
             for item in labels:
                 outcome, stored = self._judge.judge(item.rows)
-                heads = self._insert(LABELS, stored, heads)
+                heads = insert(LABELS, stored, heads)
                 outcomes.append(outcome)
             execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:  # SQLite ends it by itself when the disk is full
                 self._connection.rollback()
             raise
-        self._heads = heads if self._turn is None else None
+        self._heads, self._is_current = heads, self._turn is None
         done: list[_Settled] = [(item.future, None) for item in appends]
         done += [(item.future, out) for item, out in zip(labels, outcomes, strict=True)]
         return done + refused
-
-    def _read_heads(self) -> _Heads:
-        one: Callable[[str], Any] = lambda sql: self._connection.execute(sql).fetchone()  # noqa: E731
-        seq, digest = one("SELECT seq, hash FROM batches ORDER BY seq DESC LIMIT 1") or (0, "")
-        ends = {}
-        for table in TABLES.values():
-            row = one(f"SELECT max(row_id) FROM {table.name}")[0] or 0  # noqa: S608  own names
-            named = one(f"SELECT max(last_row) FROM batches WHERE of = '{table.name}'")[0] or 0  # noqa: S608
-            # Numbers of rows that were removed are not given again: verification must miss them.
-            ends[table.name] = max(row, named)
-        return _Heads(seq, digest, ends)
-
-    def _insert(self, table: Table, rows: Sequence[Row], heads: _Heads) -> _Heads:
-        """Insert rows and link them to the chain."""
-        if not rows:
-            return heads
-        top = heads.rows[table.name]
-        numbered = [(top + i, *row) for i, row in enumerate(rows, start=1)]
-        for start in range(0, len(numbered), _ROWS_A_STATEMENT):
-            part = numbered[start : start + _ROWS_A_STATEMENT]
-            values = [value for row in part for value in row]
-            self._connection.execute(table.insert(len(part)), values)
-        seq, last = heads.seq + 1, top + len(rows)
-        digest = self._chain.link(heads.hash, seq=seq, of=table.name, rows=numbered)
-        self._connection.execute(
-            "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)",
-            (seq, table.name, top + 1, last, heads.hash, digest),
-        )
-        return _Heads(seq, digest, {**heads.rows, table.name: last})
 
     def _sift(self, appends: Sequence[_Append]) -> tuple[list[_Append], list[_Settled]]:
         """Part what is new from what is there already, or clashes with something that is."""
@@ -281,7 +241,7 @@ class GroupCommit:
             f"SELECT * FROM {table.name} WHERE {table.id_column} = ?",  # noqa: S608  own names
             (record_id,),
         ).fetchone()
-        return found and found[1:]
+        return found and found[1 : -1 if table.parts else None]
 
     def _holder_of(self, key: str) -> str | None:
         found = self._connection.execute(

@@ -32,6 +32,7 @@ from feasible.schema.brief import (
 from feasible.schema.brief_file import BriefFile, brief_schema, dump_brief, load_brief, parse_brief
 from feasible.schema.calling import BreakerRule, breaker_rule, hedge_delay_s
 from feasible.schema.decision import (
+    BUDGET,
     Decision,
     Event,
     HeadroomRow,
@@ -91,6 +92,7 @@ from feasible.schema.spending import SpendLimit, spend_limits
 
 __all__ = [
     "ABSTAIN",
+    "BUDGET",
     "DEFAULT_GROUP",
     "OBJECTIVE_RULES",
     "SECTIONS",

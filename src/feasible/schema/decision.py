@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
-__all__ = ["Decision", "Event", "HeadroomRow", "Label", "LabelSelection", "LabelSource", "PathStep"]
+__all__ = [
+    "BUDGET",
+    "Decision",
+    "Event",
+    "HeadroomRow",
+    "Label",
+    "LabelSelection",
+    "LabelSource",
+    "PathStep",
+]
+
+BUDGET: Final = "budget"
+"""Why a tier was passed over whose price the money of a day, a month or a mean does not allow."""
 
 LabelSource = Literal["proxy", "human", "outcome"]
 LabelSelection = Literal["organic", "review", "audit", "explored"]
@@ -67,6 +79,8 @@ class Decision(_Noun, frozen=True, kw_only=True):
     """A person answers later."""
     request: Any = None
     idempotency_key: str | None = None
+    at_most_nusd: int | None = None
+    """Most that it may have cost, where that is not known: what budgets count it with."""
 
 
 class Label(_Noun, frozen=True, kw_only=True):

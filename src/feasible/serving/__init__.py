@@ -5,6 +5,7 @@ the ledger. This room never chooses a threshold, judges a promise or joins a lab
 """
 
 from feasible.serving.asgi import Service, build_app
+from feasible.serving.budget import Budgets, Standing, standing_by, with_money
 from feasible.serving.channel import send_failure
 from feasible.serving.gate import Gate
 from feasible.serving.key_file import KeyScope, default_key_file, new_key, read_keys, revoke_key
@@ -24,6 +25,7 @@ from feasible.serving.supervisor import Supervisor
 __all__ = [
     "Alone",
     "ApiKeys",
+    "Budgets",
     "Control",
     "DecideRequest",
     "Decided",
@@ -41,6 +43,7 @@ __all__ = [
     "Service",
     "Several",
     "Shadow",
+    "Standing",
     "Supervisor",
     "answer_letters",
     "build_app",
@@ -58,5 +61,7 @@ __all__ = [
     "run",
     "send_failure",
     "send_letter",
+    "standing_by",
+    "with_money",
     "worker_handlers",
 ]

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from feasible.errors import FeasibleError
 from feasible.schema import HeadroomRow, Label
+from feasible.serving.audit import KeyAudit
 from feasible.serving.batch import decide_batch
 from feasible.serving.bodies import (
     MAX_DECIDE_BYTES,
@@ -95,6 +96,7 @@ class Service:
         self.draining = False
         self.last_request_s = time.monotonic()
         self._gate = gate
+        self._audit = KeyAudit(runtime.ledger)
         self._pressure = Pressure(lambda: runtime.in_flight, most=max_in_flight)
         runtime.high_mark = self._pressure.high_mark
         self.all_figures: Callable[[bytes], Awaitable[bytes]] | None = None
@@ -105,6 +107,7 @@ class Service:
             open_breakers=lambda: len(runtime.open_breakers()),
             objectives=self._pages.headroom_rows,
             call_figures=runtime.call_figures,
+            standing=runtime.standing,
         )
         self._observer = observer
         self._labels = LabelIntake(runtime, on_label=on_label, metrics=self._metrics)
@@ -137,12 +140,17 @@ class Service:
     def _let_in(self, scope: Scope, headers: Mapping[bytes, bytes], now_s: float) -> Headers:
         """Ask the gate; whoever it lets in is named in the scope's state."""
         client = scope.get("client")
-        came = self._gate.admit(
-            headers.get(b"authorization"),
-            client[0] if client else "local",
-            self._needs_of(scope["path"]),
-            now_s,
-        )
+        try:
+            came = self._gate.admit(
+                headers.get(b"authorization"),
+                client[0] if client else "local",
+                self._needs_of(scope["path"]),
+                now_s,
+            )
+        finally:  # whoever is not let in may be the first to come since a key was revoked
+            changed = self._gate.changed_keys()
+            if changed:
+                self._audit.begin(changed)
         scope.setdefault("state", {})["caller"] = came.name
         return came.headers
 

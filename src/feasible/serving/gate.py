@@ -72,7 +72,7 @@ class Gate:
         # Addresses from which a good key came: a neighbour's guessing does not shut them out.
         self._known: dict[tuple[str, str], None] = {}
         self.is_open = not keys and rate_per_s is None
-        self.new_keys: tuple[Key, ...] = keys.all
+        self._unrecorded: tuple[Key, ...] = _of_file(keys)
 
     def admit(
         self, authorization: bytes | None, address: str, needs: frozenset[KeyScope], now_s: float
@@ -96,6 +96,11 @@ class Gate:
         if needs.isdisjoint(key.scopes):
             raise _wrong_scope(key, needs)
         return self.charge(key.name, now_s)
+
+    def changed_keys(self) -> tuple[Key, ...]:
+        """Give the keys of the file when it has changed since somebody last asked."""
+        keys, self._unrecorded = self._unrecorded, ()
+        return keys
 
     def charge(self, name: str, now_s: float) -> Pass:
         """Count one request of somebody.
@@ -149,9 +154,14 @@ class Gate:
         try:
             if self._keys.look_again(now_s):
                 self._known.clear()
-                self.new_keys = self._keys.all
+                self._unrecorded = _of_file(self._keys)
         except BadInput as error:
             _LOG.error("the keys of before hold on: %s", error)
+
+
+def _of_file(keys: ApiKeys) -> tuple[Key, ...]:
+    """Give the keys whose coming and going is known; the environment's are just there."""
+    return keys.all if keys.has_file else ()
 
 
 def _wrong_scope(key: Key, needs: frozenset[KeyScope]) -> Refused:

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 from feasible.ledger import Ledger
 from feasible.schema import LivePlans, Plan, PlanShare
+from feasible.serving.budget import Standing
 from feasible.serving.calls import CallFigures
 from feasible.serving.incoming import content_of
 from feasible.serving.messages import DecideRequest
@@ -96,6 +97,10 @@ class LiveRuntime:
         for runtime in reversed(self._answering()):
             found |= runtime.call_figures()
         return found
+
+    def standing(self) -> list[Standing]:
+        """Say how the money of many decisions stands under the stable plan."""
+        return self.stable.standing()
 
     async def prepare(self, live: LivePlans) -> None:
         """Load and warm what a set of plans needs; nothing that answers is touched.

@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from feasible.schema import Decision, HeadroomRow
+from feasible.serving.budget import Standing
+from feasible.serving.budget_gauges import BudgetGauges
 from feasible.serving.call_counts import CallCounts
 from feasible.serving.calls import CallFigures
 from feasible.serving.decision_counts import DecisionCounts
@@ -25,6 +27,7 @@ class Metrics:
         open_breakers: Gives the number of tiers that are not asked now.
         objectives: Gives how each promise stands.
         call_figures: Gives what the calls of each tier do.
+        standing: Gives how the money of many decisions stands.
     """
 
     content_type: Final = CONTENT_TYPE_LATEST
@@ -36,12 +39,14 @@ class Metrics:
         open_breakers: Callable[[], int],
         objectives: Callable[[], Sequence[HeadroomRow]] = tuple,
         call_figures: Callable[[], Mapping[str, CallFigures]] = dict,
+        standing: Callable[[], Sequence[Standing]] = tuple,
     ) -> None:
         self._registry = CollectorRegistry()
         self._decisions = DecisionCounts()
         self._registry.register(self._decisions)
         self._registry.register(ObjectiveGauges(objectives))
         self._registry.register(CallCounts(call_figures))
+        self._registry.register(BudgetGauges(standing))
         self._refused = Counter(
             "feasible_requests_refused",
             "Requests that got no decision, by HTTP status.",

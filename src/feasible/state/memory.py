@@ -10,7 +10,6 @@ from typing import Final
 
 from feasible.clock import Clock, SystemClock
 from feasible.state.base import (
-    ORDINARY,
     Claim,
     Limit,
     Part,
@@ -65,12 +64,12 @@ class MemoryState:
         limits: Sequence[Limit],
         *,
         lease_s: float,
-        made: Mapping[str, int] | None = None,
+        noted: Mapping[Part, Spending] | None = None,
     ) -> Reservation | Refusal:
         """Set money aside in every window, or in none."""
         with self._lock:
             self._expire()
-            self._count(made)
+            self._count(noted)
             for limit in limits:
                 left = left_nusd(limit, self._parts.get(limit.window, {}))
                 if amount_nusd > left:
@@ -87,11 +86,11 @@ class MemoryState:
         self,
         settled: Sequence[tuple[Reservation, int | None]],
         *,
-        made: Mapping[str, int] | None = None,
+        noted: Mapping[Part, Spending] | None = None,
     ) -> None:
         """Turn reservations into spending."""
         with self._lock:
-            self._count(made)
+            self._count(noted)
             for reservation, actual_nusd in settled:
                 held = self._held.pop(reservation.number, None)
                 if held is None:
@@ -164,10 +163,10 @@ class MemoryState:
                 del self._held[number]
         return over
 
-    def _count(self, made: Mapping[str, int] | None) -> None:
-        for window, decisions in (made or {}).items():
-            self._begun.add(window)
-            self._add((window, ORDINARY), decisions=decisions)
+    def _count(self, noted: Mapping[Part, Spending] | None) -> None:
+        for part, more in (noted or {}).items():
+            self._begun.add(part[0])
+            self._add(part, spent=more.spent_nusd, decisions=more.decisions)
 
     def _add(self, part: Part, *, held: int = 0, spent: int = 0, decisions: int = 0) -> None:
         window, name = part

@@ -19,7 +19,6 @@ from typing import Any, Final
 from feasible.clock import Clock, SystemClock
 from feasible.errors import StateError
 from feasible.state.base import (
-    ORDINARY,
     Claim,
     Limit,
     Part,
@@ -102,13 +101,13 @@ class SqliteState:
         limits: Sequence[Limit],
         *,
         lease_s: float,
-        made: Mapping[str, int] | None = None,
+        noted: Mapping[Part, Spending] | None = None,
     ) -> Reservation | Refusal:
         """Set money aside in every window, or in none."""
         with self._step() as run:
             now_us = self._now_us()
             self._expire(now_us)
-            self._count(made)
+            self._count(noted)
             for limit in limits:
                 left = left_nusd(limit, self._parts_of(limit.window))
                 if amount_nusd > left:
@@ -127,11 +126,11 @@ class SqliteState:
         self,
         settled: Sequence[tuple[Reservation, int | None]],
         *,
-        made: Mapping[str, int] | None = None,
+        noted: Mapping[Part, Spending] | None = None,
     ) -> None:
         """Turn reservations into spending."""
         with self._step() as run:
-            self._count(made)
+            self._count(noted)
             for reservation, actual_nusd in settled:
                 found = run(
                     "DELETE FROM reservations WHERE number = ? RETURNING amount_nusd, is_over",
@@ -247,9 +246,9 @@ class SqliteState:
             )
         return len(over)
 
-    def _count(self, made: Mapping[str, int] | None) -> None:
-        for window, decisions in (made or {}).items():
-            self._add((window, ORDINARY), decisions=decisions)
+    def _count(self, noted: Mapping[Part, Spending] | None) -> None:
+        for part, more in (noted or {}).items():
+            self._add(part, spent=more.spent_nusd, decisions=more.decisions)
 
     def _add(self, part: Part, *, held: int = 0, spent: int = 0, decisions: int = 0) -> None:
         self._connection.execute(

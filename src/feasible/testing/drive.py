@@ -71,6 +71,8 @@ class Drive:
         queued: Open loop: requests that found every connection busy when they were due.
         given_up: Open loop: requests that were never sent, since too many were waiting already.
         wall_s: Seconds from the beginning to the last answer, and no less than was asked for.
+        cpu_s: Processor time of the generator; near `wall_s` in a closed loop, it is the generator
+            that was measured.
     """
 
     latencies_ms: array[float] = field(default_factory=lambda: array("d"))
@@ -84,6 +86,7 @@ class Drive:
     queued: int = 0
     given_up: int = 0
     wall_s: float = 0.0
+    cpu_s: float = 0.0
 
     @property
     def answered(self) -> int:
@@ -159,6 +162,7 @@ def drive_open(
     per_s: float,
     seconds: float,
     arrivals: Literal["poisson", "constant"] = "poisson",
+    then: Sequence[tuple[float, float]] = (),
     seed: int = 0,
     most_waiting: int = 1_000_000,
     grace_s: float = 10.0,
@@ -172,8 +176,9 @@ def drive_open(
         calls: What to send, again from the first when all were sent.
         connections: Connections, kept alive, each with one request in flight at most.
         per_s: Mean arrivals a second.
-        seconds: From the beginning to the last moment at which a request may be due.
+        seconds: How long they come at that rate.
         arrivals: How unevenly they come.
+        then: Rates and their seconds that follow without a pause.
         seed: Makes Poisson arrivals repeatable.
         most_waiting: Requests that may wait for a connection; more are given up and counted.
         grace_s: Seconds to wait for the last answers; what comes later counts as broken.
@@ -181,7 +186,12 @@ def drive_open(
     Raises:
         OSError: The server cannot be reached at the beginning.
     """
-    due_s = schedule(per_s, seconds, arrivals=arrivals, seed=seed)
+    due_s: list[float] = []
+    began_s = 0.0
+    for number, (rate, lasts_s) in enumerate([(per_s, seconds), *then]):
+        moments = schedule(rate, lasts_s, arrivals=arrivals, seed=seed + number)
+        due_s += [began_s + moment for moment in moments]
+        began_s += lasts_s
     with _running(url, calls, connections) as driver:
         driver.open(due_s, most_waiting, grace_s)
         return driver.drive
@@ -384,9 +394,11 @@ def _running(url: str, calls: Sequence[Call], connections: int) -> Iterator[_Dri
     collects = gc.isenabled()
     driver = _Driver(url, calls, connections)
     gc.disable()
+    began_s = time.process_time()
     try:
         yield driver
     finally:
+        driver.drive.cpu_s = time.process_time() - began_s
         if collects:
             gc.enable()
         driver.close()

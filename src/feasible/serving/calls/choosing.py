@@ -5,7 +5,7 @@ from __future__ import annotations
 from feasible.errors import FeatureError
 from feasible.schema import TierKind, TierSpec, hedge_delay_s
 from feasible.serving.breaker import Breaker
-from feasible.serving.calls.awaited import AwaitedCalls
+from feasible.serving.calls.awaited import MOST_AWAITED, AwaitedCalls
 from feasible.serving.calls.base import Calls, TierCalls
 from feasible.serving.calls.batched import BatchedCalls
 from feasible.serving.calls.direct import DirectCalls
@@ -27,6 +27,7 @@ def calls_of(
     typical_s: float | None = None,
     p95_s: float | None = None,
     deadline_s: float | None = None,
+    workers: int = 1,
 ) -> TierCalls:
     """Choose how a tier is called.
 
@@ -38,11 +39,12 @@ def calls_of(
         typical_s: Seconds of a typical call, one request alone; None when unknown.
         p95_s: Seconds that most calls take; None when unknown.
         deadline_s: Seconds for a whole decision; None without a deadline.
+        workers: Processes of the service that share what the tier may have in flight.
 
     Raises:
         FeatureError: The brief asks for what this tier cannot do.
     """
-    base = _base(tier, labels, breaker, spec, typical_s, deadline_s)
+    base = _base(tier, labels, breaker, spec, typical_s, deadline_s, workers)
     calls: TierCalls = GuardedCalls(base, breaker)
     hedge_s = _hedge_s(tier, base, spec, p95_s)
     retries = 0 if spec is None else spec.retries
@@ -69,8 +71,10 @@ def _base(
     spec: TierSpec | None,
     typical_s: float | None,
     deadline_s: float | None,
+    workers: int,
 ) -> Calls:
     most = None if spec is None else spec.concurrency
+    most = None if most is None else max(1, most // workers)
     if isinstance(getattr(tier, "target", tier), ExactCache | PersonQueue):
         return DirectCalls(tier, labels=labels)
     recipe = _recipe(tier, spec)
@@ -84,6 +88,7 @@ def _base(
             is_shut=lambda: breaker.is_open,
         )
     if isinstance(tier, AsyncTier):
+        most = max(1, MOST_AWAITED // workers) if most is None else most
         return AwaitedCalls(
             tier, labels=labels, most=most, typical_s=typical_s, is_shut=lambda: breaker.is_open
         )
