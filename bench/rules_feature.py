@@ -7,7 +7,6 @@ writes and plans it there, for `feasible serve FOLDER` by hand.
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +26,7 @@ envelope:
   - {people: reviews, at_most: 20 %}
 layers:
   tiers:
-    - {name: rules, kind: rules, use: "tiers:rules", usd: $0}
+    - {name: rules, kind: rules, use: "tiers:RULES", usd: $0}
     - {name: person, kind: person, usd: $1, error_rate: 2 %}
   serving: {deadline: 250 ms, fallback: {default: person}}
 """
@@ -39,6 +38,18 @@ from pathlib import Path
 def examples():
     with Path(__file__).with_name("rows.csv").open(encoding="utf-8", newline="") as file:
         yield from csv.DictReader(file)
+"""
+_HEAVY = """
+
+import time
+
+
+def heavy(request: dict[str, str]) -> str | None:
+    \"\"\"Answer as `rules` does, after a millisecond of the processor's time.\"\"\"
+    until_s = time.perf_counter() + 0.001
+    while time.perf_counter() < until_s:
+        pass
+    return rules(request)
 """
 _ROWS = 800
 _WORDS = (
@@ -57,22 +68,25 @@ def messages(count: int) -> list[tuple[str, str]]:
     return [(text, str(desk.team_of(text))) for text in texts]
 
 
-def write_rules_feature(parent: Path) -> Path:
+def write_rules_feature(parent: Path, *, is_heavy: bool = False) -> Path:
     """Write the feature with its brief, rules and rows, plan it, and give its folder.
 
     It has rules and a person; the rules know nine rows of ten, and every one of `messages`.
 
     Args:
         parent: Folder that it is made in, as `desk`.
+        is_heavy: Whether a rule takes a millisecond of the processor, so that few are too many.
 
     Raises:
         subprocess.CalledProcessError: `feasible plan` refused it.
     """
     folder = parent / "desk"
     folder.mkdir()
-    (folder / "brief.yaml").write_text(_BRIEF, encoding="utf-8")
+    brief = _BRIEF.replace("tiers:RULES", "tiers:heavy" if is_heavy else "tiers:rules")
+    (folder / "brief.yaml").write_text(brief, encoding="utf-8")
     (folder / "data.py").write_text(_DATA, encoding="utf-8")
-    shutil.copy(desk.__file__, folder / "tiers.py")
+    tiers = Path(desk.__file__).read_text(encoding="utf-8") + (_HEAVY if is_heavy else "")
+    (folder / "tiers.py").write_text(tiers, encoding="utf-8")
     lines = ["text,label,split"]
     for i, (text, team) in enumerate(messages(_ROWS)):
         split = "train" if i % 2 else "test"

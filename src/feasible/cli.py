@@ -25,6 +25,8 @@ from feasible.console import (
 )
 from feasible.errors import BadInput, FeasibleError
 from feasible.key_commands import keys_app
+from feasible.ledger_commands import ledger_app
+from feasible.plan_commands import add_plan_commands
 from feasible.simulate_command import simulate
 
 if TYPE_CHECKING:
@@ -39,10 +41,10 @@ app = typer.Typer(
     help="Declare what an AI feature may cost and must achieve. Then keep the promise.",
 )
 brief_app = typer.Typer(no_args_is_help=True, help="The brief's format.")
-ledger_app = typer.Typer(no_args_is_help=True, help="What happened: the decisions' ledger.")
 app.add_typer(brief_app, name="brief")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(keys_app, name="keys")
+add_plan_commands(app)
 
 LedgerUrl = Annotated[
     str | None,
@@ -214,17 +216,29 @@ def serve(
     in_flight: Annotated[
         int, typer.Option(help="Requests answered at once; more are refused.", min=2)
     ] = 1024,
+    log: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        typer.Option(help="The least that is logged, as JSON lines on standard error."),
+    ] = "info",
+    log_share: Annotated[
+        float,
+        typer.Option(
+            help="Share of the decisions that go well and are logged too.", min=0.0, max=1.0
+        ),
+    ] = 0.001,
 ) -> None:
     """Serve the plan over HTTP; an answer leaves after its decision is in the ledger."""
-    from feasible import loop
+    from feasible import service  # not the loop, which brings a planner along
     from feasible.serving import FrontOptions, rate_of
 
     front = FrontOptions(
         keys_file=None if keys is None else str(keys),
         rate_per_s=None if rate is None else rate_of(rate),
         max_in_flight=in_flight,
+        log_level=log,
+        log_share=log_share,
     )
-    loop.serve(
+    service.serve(
         open_feature(feature),
         ledger_url=ledger,
         host=host,
@@ -258,17 +272,28 @@ def label(
     file: Annotated[
         Path,
         typer.Argument(
-            help="CSV or JSON lines: decision_id, value, source, known_at; selection (organic when "
-            "absent, audit, review or explored), label_id and reviewer may be there."
+            help="CSV, JSON lines or Parquet: decision_id, value, source, known_at; selection "
+            "(organic when absent, audit, review or explored), label_id and reviewer may be there."
         ),
     ],
     ledger: LedgerUrl = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Take late labels into the ledger. Sending a label twice changes nothing."""
+    """Take late labels into the ledger. Sending a label twice changes nothing.
+
+    A file of any length is read in parts; when that was cut short, the same command goes on.
+    """
     from feasible import loop
 
-    outcome = loop.add_labels(open_feature(feature), file, ledger_url=ledger)
+    with _progress(enabled=not quiet and sys.stderr.isatty()) as progress:
+        outcome = loop.add_labels(
+            open_feature(feature),
+            file,
+            ledger_url=ledger,
+            progress=progress,
+            say=lambda text: print(text, file=sys.stderr),
+        )
     if as_json:
         print_json(outcome)
     else:
@@ -281,27 +306,6 @@ def label(
             found=f"the other {sum(outcome.values()) - unknown - conflict:,} are in the ledger",
             attempt="check --ledger and the ids",
         )
-
-
-@ledger_app.command("verify")
-def ledger_verify(
-    ledger: Annotated[str, typer.Option(help="Ledger URL, for example sqlite:///decisions.db.")],
-    anchor: Annotated[
-        str | None,
-        typer.Option(help="`head` of an earlier verification: shows rows cut off at the end."),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Prove that no decision and no label of a ledger is missing or was edited."""
-    from feasible import loop
-
-    found = loop.verify_ledger(ledger, anchor=anchor)
-    if as_json:
-        print_json(found)
-    else:
-        print(found)
-    if not found.whole:
-        raise typer.Exit(INFEASIBLE)
 
 
 @brief_app.command("schema")

@@ -16,6 +16,7 @@
     │   └── TierUnavailable       what a tier asks cannot be reached or is busy: ask again later
     ├── LedgerError               decisions cannot be written or read
     │   ├── LedgerLocked          another service writes this ledger
+    │   ├── KeyTaken              an idempotency key belongs to another decision
     │   └── LedgerDamaged         the file is not a whole ledger
     ├── StateError                what workers share cannot be written or read
     └── EngineMissing             an extra or a weights archive is not installed
@@ -39,6 +40,7 @@ __all__ = [
     "EngineMissing",
     "FeasibleError",
     "FeatureError",
+    "KeyTaken",
     "KnobError",
     "LedgerDamaged",
     "LedgerError",
@@ -173,6 +175,25 @@ class LedgerError(FeasibleError):
 
 class LedgerLocked(LedgerError):
     """Another service writes this ledger."""
+
+
+class KeyTaken(LedgerError):
+    """An idempotency key belongs to another decision; nothing was written.
+
+    Args:
+        message: The headline.
+        key: The idempotency key.
+        holder: Id of the decision that has it.
+        attempt: What to try next.
+    """
+
+    def __init__(
+        self, message: str, *, key: str = "", holder: str = "", attempt: str | None = None
+    ) -> None:
+        """Keep whose the key is."""
+        super().__init__(message, attempt=attempt)
+        self.key = key
+        self.holder = holder
 
 
 class LedgerDamaged(LedgerError):

@@ -58,6 +58,11 @@ class Feature:
         return self.work / "plan.json"
 
     @property
+    def plans_path(self) -> Path:
+        """Give the folder in which every plan that was made or served is kept."""
+        return self.work / "plans"
+
+    @property
     def looks_path(self) -> Path:
         """Give where it is counted how often rows have certified."""
         return self.work / "looks.json"

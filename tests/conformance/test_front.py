@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from feasible.ledger import open_ledger
+
 Start = Callable[..., Any]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 ASKED = {"request": {"text": "colour of the sky"}}
@@ -353,7 +355,7 @@ def test_the_description_is_true_in_5000_cases(start: Start, tmp_path: Path) -> 
     server = start()
     passed, seed = 0, 10
     while passed < 5000:
-        passed += cases_passed(server, examples=400, seed=seed, folder=tmp_path, limit_s=600)
+        passed += cases_passed(server, examples=120, seed=seed, folder=tmp_path, limit_s=600)
         seed += 1
     assert decide(server, "colour").status_code == 200
 
@@ -379,3 +381,37 @@ def test_a_head_that_comes_slowly_blocks_nobody(server: Any) -> None:
     assert decide(server, "colour").status_code == 200
     for connection in silent:
         connection.close()
+
+
+def test_keys_that_come_and_go_are_on_record(start: Start, cli: Run, tmp_path: Path) -> None:
+    """Once each, with who and when, and never the key or its hash."""
+    file = str(tmp_path / "keys.json")
+    shop = cli("keys", "new", "--name", "shop", "--scope", "decide", "--file", file).stdout.strip()
+    server = start(workers=2, options=["--keys", file])
+    headers = {"Authorization": f"Bearer {shop}"}
+
+    for _ in range(20):  # so that both workers see it
+        assert decide(server, "colour", headers=headers).status_code == 200
+    cli("keys", "revoke", "shop", "--file", file)
+    assert eventually(lambda: decide(server, "colour", headers=headers).status_code == 401)
+    assert server.stop() == 0
+
+    reading = open_ledger(server.ledger, write=False)
+    events = [event for event in reading.events() if event.kind.startswith("key")]
+    assert reading.verify().whole
+    reading.close()
+    assert [event.kind for event in events] == ["key.made", "key.revoked"]
+    assert [event.body["name"] for event in events] == ["shop", "shop"]
+    assert events[0].body["scopes"] == ["decide"]
+    assert all(event.actor for event in events)
+    assert shop not in str(events)
+
+
+def test_without_keys_a_page_of_another_site_may_not_ask(server: Any) -> None:
+    """A browser on this machine sends what any site tells it to, and says for whom."""
+    evil = {"Origin": "https://evil.example"}
+    own = {"Origin": server.url}
+
+    assert decide(server, "colour", headers=evil).status_code == 403
+    assert decide(server, "colour", headers=own).status_code == 200
+    assert httpx.get(f"{server.url}/healthz", headers=evil).status_code == 200

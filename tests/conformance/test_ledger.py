@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from feasible.errors import DataError, LedgerError
+from feasible.errors import DataError, KeyTaken, LedgerError
 from feasible.ledger import Ledger, SqliteLedger
-from feasible.schema import Decision, Label, PathStep
+from feasible.schema import Decision, Event, Label, PathStep
 from feasible.testing import MemoryLedger
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -145,6 +145,8 @@ def test_an_idempotency_key_belongs_to_one_decision(ledger: Ledger) -> None:
     won, lost, apart = asyncio.run(race())
     assert won is None
     assert apart is None
+    assert isinstance(lost, KeyTaken)
+    assert (lost.key, lost.holder) == ("k", "d1")
     assert "'k' belongs to decision d1" in str(lost)
     assert [d.decision_id for d in ledger.decisions()] == ["d1", "d3"]
 
@@ -330,6 +332,61 @@ def test_a_label_that_cannot_be_written_leaves_nothing_behind(ledger: Ledger, ba
     with pytest.raises(DataError, match="the label of decision d1"):
         asyncio.run(ledger.add_labels([labelled("d1"), bad]))
     assert list(ledger.labels()) == []
+
+
+def done(name: str, **changes: Any) -> Event:
+    """Give an event."""
+    usual = Event(event_id=name, at=NOON, kind="plan.promoted", actor="ana", body={"plan": "p2"})
+    return msgspec.structs.replace(usual, **changes)
+
+
+def note(ledger: Ledger, *events: Event) -> None:
+    """Record events one after the other."""
+
+    async def run() -> None:
+        for event in events:
+            await ledger.record(event)
+
+    asyncio.run(run())
+
+
+def test_events_come_back_as_they_were_written_and_are_found(ledger: Ledger) -> None:
+    """What was done, when and by whom is asked for by its kind and its time."""
+    later = NOON + timedelta(hours=1, microseconds=7)
+    first, second = done("e1"), done("e2", at=later, body={"plan": "p3", "share": [0.1, None]})
+    other = done("e3", kind="key.added", at=later, body={})
+    note(ledger, first, second, other)
+    assert list(ledger.events()) == [first, second, other]
+    assert list(ledger.events(kind="plan.promoted")) == [first, second]
+    assert list(ledger.events(since=later)) == [second, other]
+    assert list(ledger.events(kind="plan.promoted", until=later)) == [first]
+    assert ledger.counts().events == 3
+    assert ledger.verify().whole
+    assert ledger.verify().events == 3
+
+
+def test_recording_an_event_twice_is_recording_it_once(ledger: Ledger) -> None:
+    """The same one again is no change, and its id is not given to another."""
+    note(ledger, done("e1"), done("e1"))
+    with pytest.raises(LedgerError, match="event e1 is in the ledger with other content"):
+        note(ledger, done("e1", actor="ben"))
+    assert list(ledger.events()) == [done("e1")]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        done("e1", body={"x": object()}),
+        done("e1", at=NOON.replace(tzinfo=None)),
+        done("e1", kind=7),
+        done("e1", body=[1]),
+    ],
+)
+def test_an_event_that_could_not_be_read_back_is_refused(ledger: Ledger, bad: Event) -> None:
+    """What is in a ledger has to stay readable."""
+    with pytest.raises(LedgerError, match="event e1"):
+        note(ledger, bad)
+    assert list(ledger.events()) == []
 
 
 def test_a_healthy_ledger_is_whole(ledger: Ledger) -> None:

@@ -634,7 +634,7 @@ def _other_application(path: Path) -> None:
 def _newer(path: Path) -> None:
     SqliteLedger(path).close()
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
 
 
 FOREIGN: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -723,19 +723,30 @@ def test_a_place_where_no_file_can_be_is_named(tmp_path: Path, name: str) -> Non
 # Somebody edits
 
 ROW_7 = "decisions 7 to 7 (batch 7) are not what was written"
-COPY = """INSERT INTO decisions SELECT {}, 'x', at_us, plan, tier, 0, 0, 0, NULL, slices, 'x', body
-FROM decisions WHERE row_id = 1"""
+COPY = """INSERT INTO decisions SELECT {}, 'x', at_us, plan, tier, 0, 0, 0, NULL, slices, 'x',
+answer, request, body, salt FROM decisions WHERE row_id = 1"""
 SWAP = """UPDATE {0} SET {1} = -7 WHERE {1} = 7; UPDATE {0} SET {1} = 7 WHERE {1} = 8;
 UPDATE {0} SET {1} = 8 WHERE {1} = -7"""
-LABEL_61 = """INSERT INTO labels SELECT 61, decision_id, source, selection, 0, 0, 'x', NULL, body
-FROM labels WHERE row_id = 1"""
-ANSWER = (
-    "UPDATE decisions SET body = CAST(replace(body, 'refund', 'credit') AS BLOB) WHERE row_id = 7"
-)
+LABEL_61 = """INSERT INTO labels SELECT 61, decision_id, source, selection, 0, 0, 'x', NULL, body,
+salt FROM labels WHERE row_id = 1"""
+ANSWER = "UPDATE decisions SET answer = CAST('\"credit\"' AS BLOB) WHERE row_id = 7"
 LABEL = "UPDATE labels SET {} WHERE row_id = 9"
 
 EDITS = {
     "an answer": (ANSWER, ROW_7),
+    "a path": (
+        "UPDATE decisions SET body = CAST(replace(body, '0.93', '0.99') AS BLOB) WHERE row_id = 7",
+        ROW_7,
+    ),
+    "a request": ("UPDATE decisions SET request = CAST('{}' AS BLOB) WHERE row_id = 7", ROW_7),
+    "a key": ("UPDATE decisions SET idempotency_key = 'x' WHERE row_id = 7", ROW_7),
+    "a salt": ("UPDATE decisions SET salt = zeroblob(48) WHERE row_id = 7", ROW_7),
+    "a reviewer": ("UPDATE labels SET reviewer = 'ana' WHERE row_id = 9", "labels 9 to 9"),
+    "gone, with a made up record": (
+        """DELETE FROM decisions WHERE row_id = 7;
+INSERT INTO deleted VALUES ('decisions', 7, zeroblob(32), 1)""",
+        ROW_7,
+    ),
     "a column": ("UPDATE decisions SET tier = 'llm' WHERE row_id = 7", ROW_7),
     "a type": ("UPDATE decisions SET body = CAST(body AS TEXT) WHERE row_id = 7", ROW_7),
     "broken text": ("UPDATE decisions SET plan = CAST(x'ff' AS TEXT) WHERE row_id = 7", ROW_7),
@@ -1003,7 +1014,7 @@ def test_a_service_that_finds_rows_added_beside_it_goes_on_and_verification_show
         with closing(sqlite3.connect(path)) as other:
             other.executescript(
                 "INSERT INTO decisions SELECT 2, 'x', at_us, plan, tier, 0, 0, 0, NULL, slices, "
-                "'x', body FROM decisions WHERE row_id = 1"
+                "'x', answer, request, body, salt FROM decisions WHERE row_id = 1"
             )
         append(ledger, decided("d2"), decided("d3"))
         assert ledger.decision("d2") == decided("d2")

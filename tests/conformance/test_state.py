@@ -171,12 +171,20 @@ def test_an_allowance_grows_with_decisions(state: State) -> None:
 
     assert state.reserve(31, [limit()], lease_s=10) == Refusal(DAY, 30)
     first = held(state.reserve(30, [limit()], lease_s=10))
-    state.settle([(first, 30)], made={DAY: 1})
+    state.settle([(first, 30)], noted={(DAY, ""): Spending(decisions=1)})
     assert state.reserve(10, [limit()], lease_s=10) == Refusal(DAY, 0)
-    assert state.reserve(10, [limit()], lease_s=10, made={DAY: 2}) == Reservation(
-        number=first.number + 1, amount_nusd=10, parts=((DAY, ""),)
-    )
+    assert state.reserve(
+        10, [limit()], lease_s=10, noted={(DAY, ""): Spending(decisions=2)}
+    ) == Reservation(number=first.number + 1, amount_nusd=10, parts=((DAY, ""),))
     assert state.spending(DAY)[""].decisions == 3
+
+
+def test_what_was_spent_without_a_reservation_is_counted(state: State) -> None:
+    """In the part that it is said of."""
+    state.settle([], noted={(DAY, "urgent"): Spending(spent_nusd=7)})
+    found = state.reserve(94, [Limit(DAY, 100)], lease_s=10, noted={(DAY, ""): Spending(3, 0, 2)})
+    assert found == Refusal(DAY, 90)
+    assert state.spending(DAY) == {"": Spending(3, 0, 2), "urgent": Spending(7)}
 
 
 def test_a_part_keeps_its_share(state: State) -> None:
@@ -202,20 +210,41 @@ def test_a_part_may_spend_what_nobody_keeps(state: State) -> None:
     held(state.reserve(20, [Limit(DAY, 100, part="legal", shares=shares)], lease_s=10))
 
 
-def test_rebuilding_takes_what_it_is_told_and_keeps_open_reservations(
+def test_a_service_that_starts_takes_over_what_its_ledger_says(
     state: State, clock: VirtualClock
 ) -> None:
-    """What was spent is what the ledger says; who is under way stays so until the lease is over."""
-    state.settle([(held(state.reserve(50, [Limit(DAY, 100)], lease_s=10)), 50)], made={DAY: 9})
+    """Spending is what the ledger says; who is under way stays so until the lease is over."""
+    state.settle(
+        [(held(state.reserve(50, [Limit(DAY, 100)], lease_s=10)), 50)],
+        noted={(DAY, ""): Spending(decisions=9)},
+    )
     open_one = held(state.reserve(20, [Limit(DAY, 100)], lease_s=10))
 
-    state.rebuild({(DAY, ""): Spending(spent_nusd=33, decisions=4)})
+    state.begin()
+    assert used(state) == (0, 20)
+    state.adopt({(DAY, ""): Spending(spent_nusd=33, decisions=4)})
 
     assert state.spending(DAY) == {"": Spending(33, 20, 4)}
     state.settle([(open_one, 7)])
     assert used(state) == (40, 0)
     clock.advance(20)
     assert state.expire() == 0
+
+
+def test_a_worker_that_starts_later_changes_nothing(state: State) -> None:
+    """What others have adopted, or count in, is not counted again; what is new to all is."""
+    state.begin()
+    told = {(DAY, ""): Spending(spent_nusd=33, decisions=4)}
+    state.adopt(told)
+    state.settle([(held(state.reserve(5, [Limit(DAY, 100)], lease_s=10)), 5)])
+
+    state.adopt(told | {(MONTH, "urgent"): Spending(spent_nusd=70)})
+    assert used(state) == (38, 0)
+    assert used(state, MONTH) == (70, 0)
+
+    state.settle([], noted={("tomorrow", ""): Spending(decisions=0)})
+    state.adopt({("tomorrow", ""): Spending(spent_nusd=1, decisions=1)})
+    assert used(state, "tomorrow") == (0, 0)
 
 
 def test_a_claimed_key_is_taken_until_it_is_let_go(state: State) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from feasible import loop
-from feasible.cli import open_feature
+from feasible.console import open_feature
 from feasible.schema import PlanReport
 from feasible.systems.support.data import HIGH_RISK, OUT_OF_SCOPE, examples
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from feasible import loop
-from feasible.cli import open_feature
+from feasible.console import open_feature
 from feasible.ledger import open_ledger
 from feasible.testing import running_service, send_load
 

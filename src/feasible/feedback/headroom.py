@@ -7,11 +7,14 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+import msgspec
+
 from feasible.clock import Clock
 from feasible.feedback.gauges import Evidence, Gauge, Verdict, gauges_of
 from feasible.feedback.stream import Case, Columns, Stream, case_of
 from feasible.feedback.verdicts import Verdicts, same, spelling
 from feasible.schema import (
+    BUDGET,
     Brief,
     Decision,
     Example,
@@ -78,13 +81,14 @@ class HeadroomTracker:
         self._verdicts: dict[str, Verdicts] = {}
         self._labelled: dict[str, Case] = {}
         self._early: dict[tuple[object, ...], Label] = {}
-        self._proxies = self._picked = 0
+        self._proxies = self._picked = self._short = 0
 
     def add_decision(self, decision: Decision) -> None:
         """Count a decision; one of another plan, or one that is there already, changes nothing."""
         name = decision.decision_id
         if decision.plan != self._plan.id or name in self._stream:
             return
+        self._short += any(step.why == BUDGET for step in decision.path)
         case = self._case(decision)
         self._stream.add(name, case)
         if name in self._verdicts and name not in self._labelled:
@@ -104,7 +108,14 @@ class HeadroomTracker:
         for key in [key for key, label in self._early.items() if label.known_at <= now]:
             self._add_known(self._early.pop(key))
         everything = self._stream.columns()
-        return [gauge.row(self._evidence(gauge, everything)) for gauge in self._gauges]
+        return [self._row(gauge, everything) for gauge in self._gauges]
+
+    def _row(self, gauge: Gauge, everything: Columns) -> HeadroomRow:
+        row = gauge.row(self._evidence(gauge, everything))
+        if self._short and gauge.objective.needs_labels:
+            told = f"in {self._short:,} decisions a tier was passed over for want of money"
+            row = msgspec.structs.replace(row, note=f"{row.note}; {told}")
+        return row
 
     def _case(self, decision: Decision) -> Case:
         return case_of(

@@ -8,7 +8,7 @@ from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
-from feasible.schema import Decision, Label
+from feasible.schema import Decision, Event, Label
 
 __all__ = [
     "LabelOutcome",
@@ -36,6 +36,7 @@ class LedgerCounts(msgspec.Struct, frozen=True, kw_only=True):
 
     decisions: int
     labels: int
+    events: int
     first_at: datetime | None
     """Time of the decision that was written first; None for an empty ledger."""
     last_at: datetime | None
@@ -51,8 +52,14 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """Decisions found."""
     labels: int
     """Labels found."""
+    events: int
+    """Events found."""
     batches: int
     """Links of the chain that were recomputed."""
+    deleted: int = 0
+    """Rows that a purge deleted, with a record of it."""
+    redacted: int = 0
+    """Rows of which a purge redacted a part, with a record of it."""
     missing: int
     """Rows that the chain names and the ledger no longer has."""
     edited_batches: int
@@ -71,7 +78,14 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
         verdict = "whole" if self.whole else "NOT WHOLE"
         chain = "keyed chain" if self.keyed else "chain without a key"
         held = f"{self.decisions:,} decisions and {self.labels:,} labels"
+        if self.events:
+            held = f"{self.decisions:,} decisions, {self.labels:,} labels, {self.events:,} events"
         lines = [f"{verdict}: {held} in {self.batches:,} batches, {chain}"]
+        if self.deleted or self.redacted:
+            lines.append(
+                f"  purged  {self.deleted:,} rows deleted and {self.redacted:,} redacted, "
+                f"each with a record"
+            )
         lines += [f"  {fault}" for fault in self.faults]
         return "\n".join([*lines, f"  head  {self.head or 'none yet'}"])
 
@@ -93,14 +107,23 @@ class LedgerNews(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ledger(Protocol):
-    """Decisions and labels, appended and found again."""
+    """Decisions, labels and events, appended and found again."""
 
     async def append(self, decision: Decision) -> None:
         """Write a decision; returns once it is durable. Appending the same one again is no change.
 
         Raises:
-            LedgerError: It could not be written, its id belongs to a different decision, or its
-                idempotency key to another one. Nothing of it is in the ledger then.
+            LedgerError: It could not be written, or its id belongs to a different decision. Nothing
+                of it is in the ledger then.
+            KeyTaken: Its idempotency key belongs to another decision, which the error names.
+        """
+        ...
+
+    async def record(self, event: Event) -> None:
+        """Write an event; returns once it is durable. Recording the same one again is no change.
+
+        Raises:
+            LedgerError: It could not be written, or its id belongs to a different event.
         """
         ...
 
@@ -142,6 +165,22 @@ class Ledger(Protocol):
 
         Args:
             known_by: Only those whose truth was known at that instant.
+        """
+        ...
+
+    def events(
+        self,
+        *,
+        kind: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Iterator[Event]:
+        """Go through events in the order in which they were written.
+
+        Args:
+            kind: Only those of this kind.
+            since: Only those at or after this instant.
+            until: Only those before this instant.
         """
         ...
 

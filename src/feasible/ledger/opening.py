@@ -7,6 +7,7 @@ import os
 import sqlite3
 import stat
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +17,12 @@ from urllib.parse import quote
 from feasible.errors import BadInput, EngineMissing, LedgerDamaged, LedgerError, LedgerLocked
 from feasible.ledger.chain import Chain
 from feasible.ledger.faults import spoken
-from feasible.ledger.tables import APPLICATION_ID, FORMAT, SCHEMA
+from feasible.ledger.tables import APPLICATION_ID, FORMAT, META, SCHEMA, Row
 
 __all__ = [
+    "KEY_NAME",
     "ServiceLock",
+    "check_key",
     "check_name",
     "connect",
     "create",
@@ -29,6 +32,8 @@ __all__ = [
 ]
 
 _OTHER_ENGINES: Final = ("postgresql", "postgres", "mysql", "duckdb", "redis", "mongodb")
+KEY_NAME: Final = "FEASIBLE_LEDGER_KEY"
+"""Environment variable with the secret of the chain."""
 _CHECK_S: Final = 1.0
 """Longest that opening a ledger checks its pages; larger files are checked as far as that goes."""
 
@@ -104,25 +109,27 @@ class ServiceLock:
 
     Args:
         path: The ledger's file; the lock is the file beside it that ends in `.lock`.
+        given: Descriptor of that lock, inherited from the process that took it; None takes it.
 
     Raises:
         LedgerLocked: Another process, or another ledger object of this one, holds it.
         LedgerError: The folder cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, given: int | None = None) -> None:
         self.path = path.with_name(f"{path.name}.lock")
         try:
             _make_folder(path.parent)
-            self._file: BinaryIO = self.path.open("ab+", buffering=0)
+            self._file: BinaryIO = self._open(given)
         except OSError as error:
             raise _unwritable(path, error) from error
+        holder = ""
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            self._file.seek(0)
-            holder = self._file.read(200).decode(errors="replace").strip()
             self._file.close()
+            with suppress(OSError), self.path.open("rb") as file:
+                holder = file.read(200).decode(errors="replace").strip()
             if not isinstance(error, BlockingIOError):
                 raise _unwritable(path, error) from error
             raise LedgerLocked(
@@ -134,10 +141,26 @@ class ServiceLock:
             ) from error
         # A forked child would hold the lock for as long as it outlives this process.
         os.register_at_fork(after_in_child=self._file.close)
+        if given is not None:
+            return
         with suppress(OSError):  # only tells the next one who it is; a full disk may forbid it
             self._file.truncate(0)
             note = f"process {os.getpid()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n"
             self._file.write(note.encode())
+
+    def _open(self, given: int | None) -> BinaryIO:
+        """Open the lock's file; a descriptor of it that was given shares what its giver holds."""
+        if given is None:
+            return self.path.open("ab+", buffering=0)
+        shared = os.fdopen(os.dup(given), "ab+", buffering=0)
+        if os.path.samestat(os.fstat(given), self.path.stat()):
+            return shared
+        shared.close()
+        raise LedgerError(
+            f"descriptor {given} is not the lock of this ledger",
+            asked=f"a descriptor of {self.path}",
+            attempt="start workers with `feasible serve NAME --workers N`",
+        )
 
     def fileno(self) -> int:
         """Give its descriptor, which a worker inherits."""
@@ -172,8 +195,12 @@ def _unwritable(path: Path, error: OSError) -> LedgerError:
     )
 
 
-def look_over(path: Path) -> bool:
+def look_over(path: Path, *, write: bool = True) -> bool:
     """Look at a file before anything opens it, so that no other program's database is touched.
+
+    Args:
+        path: The file.
+        write: Whether it will be opened for writing, which brings an older format up to date.
 
     Returns:
         Whether a ledger is there; False when there is no file, or an empty one.
@@ -219,7 +246,40 @@ def look_over(path: Path) -> bool:
             found=f"format {version}",
             attempt="update feasible on this machine; nothing was changed",
         )
+    if version < FORMAT and not write:
+        raise LedgerError(
+            f"{path} was written by an older version of feasible",
+            asked=f"ledger format {FORMAT}",
+            found=f"format {version}",
+            attempt="serve it once, or take labels into it: that brings it up to date",
+        )
     return True
+
+
+def check_key(meta: Iterable[Row], chain: Chain, path: Path) -> None:
+    """Refuse another secret than the chain was begun with.
+
+    Args:
+        meta: Names and values of the ledger's own table.
+        chain: With the secret that this process has.
+        path: The ledger's file, for error texts.
+
+    Raises:
+        LedgerDamaged: The ledger no longer says how its chain is made.
+        LedgerError: The secret is another one.
+    """
+    found: dict[str, str] = dict(meta)
+    if "chain" not in found or "key_check" not in found:
+        raise LedgerDamaged(f"{path} is damaged", found="how its chain is made is missing")
+    if found["key_check"] == chain.check_value():
+        return
+    keyed = found["chain"] != "sha256"
+    raise LedgerError(
+        f"the ledger {path} was begun with another key",
+        asked=f"the key in {KEY_NAME}" if chain.key else f"no key ({KEY_NAME} is not set)",
+        found="a chain keyed with a secret" if keyed else "a chain without a key",
+        attempt=f"set {KEY_NAME} to that secret" if keyed else f"unset {KEY_NAME}",
+    )
 
 
 def create(path: Path, chain: Chain) -> None:
@@ -241,7 +301,8 @@ def create(path: Path, chain: Chain) -> None:
         connection = sqlite3.connect(part, isolation_level=None)
         try:
             connection.execute("PRAGMA synchronous = FULL")
-            connection.executescript(f"BEGIN;{SCHEMA}COMMIT;")
+            for statement in ("BEGIN", *META, *SCHEMA, "COMMIT"):
+                connection.execute(statement)
             kind = "sha256" if chain.key is None else "hmac-sha256"
             connection.executemany(
                 "INSERT INTO meta VALUES (?, ?)",

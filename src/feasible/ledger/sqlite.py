@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from feasible.clock import Clock, SystemClock
-from feasible.errors import LedgerDamaged, LedgerError
+from feasible.errors import LedgerError
 from feasible.ledger.base import (
     LabelOutcome,
     LedgerCounts,
@@ -20,26 +20,42 @@ from feasible.ledger.base import (
     LedgerPosition,
     Verification,
 )
-from feasible.ledger.chain import Chain, verify_chain
+from feasible.ledger.chain import Chain
 from feasible.ledger.decision_id import micros
 from feasible.ledger.faults import reading
+from feasible.ledger.migrating import migrate
 from feasible.ledger.opening import (
+    KEY_NAME,
     ServiceLock,
+    check_key,
     check_name,
     connect,
     create,
     ledger_path,
     look_over,
 )
-from feasible.ledger.tables import Row, decision_of, decision_row, label_of, label_row, time_of
+from feasible.ledger.tables import (
+    DECISIONS,
+    EVENTS,
+    TABLES,
+    Row,
+    decision_of,
+    decision_row,
+    event_of,
+    event_row,
+    label_of,
+    label_row,
+    time_of,
+)
+from feasible.ledger.turns import Turn
+from feasible.ledger.verifying import verify_chain
 from feasible.ledger.writer import GroupCommit
-from feasible.schema import Decision, Label
+from feasible.schema import Decision, Event, Label
 
 __all__ = ["SqliteLedger", "open_ledger"]
 
 _PAGE: Final = 1000
 """Rows read at a time, so that going through a ledger never holds up its writer."""
-_KEY_NAME: Final = "FEASIBLE_LEDGER_KEY"
 
 
 def open_ledger(url: str, *, write: bool = True, lock: int | None = None) -> SqliteLedger:
@@ -61,12 +77,12 @@ def open_ledger(url: str, *, write: bool = True, lock: int | None = None) -> Sql
         LedgerDamaged: The file is not a whole ledger.
         LedgerError: It cannot be opened, or is not there to be read.
     """
-    key = os.environ.get(_KEY_NAME)
+    key = os.environ.get(KEY_NAME)
     return SqliteLedger(ledger_path(url), write=write, key=key.encode() if key else None, lock=lock)
 
 
 class SqliteLedger:
-    """Decisions and labels in one SQLite file.
+    """Decisions, labels and events in one SQLite file.
 
     Args:
         path: The file.
@@ -100,13 +116,21 @@ class SqliteLedger:
         self._is_open = True
         with ExitStack() as opened:
             writing: sqlite3.Connection | None = None
-            if write and lock is None:
-                opened.callback(ServiceLock(self.path).release)
-            if not look_over(self.path):
-                self._make(write=write)
+            turn: Turn | None = None
             if write:
-                writing = connect(self.path, write=True)
-                opened.callback(writing.close)  # after the readers: then the log is emptied
+                held = ServiceLock(self.path, given=lock)
+                opened.callback(held.release)
+            with ExitStack() as making:
+                if lock is not None:
+                    turn = Turn(self.path)
+                    opened.callback(turn.close)
+                    making.enter_context(turn)  # another worker may be making the file
+                if not look_over(self.path, write=write):
+                    self._make(write=write)
+                if write:
+                    writing = connect(self.path, write=True)
+                    opened.callback(writing.close)  # after the readers: then the log is emptied
+                    migrate(writing, self._chain, self.path)
             # A scan may take seconds; the lookups of a service must not wait for it.
             self._scans = _Reader(self.path, check=not write)
             opened.callback(self._scans.close)
@@ -114,8 +138,7 @@ class SqliteLedger:
             opened.callback(self._lookups.close)
             if writing is not None:
                 self._check_key()
-                self._writer = GroupCommit(writing, self._chain, self.path)
-                self._writer.several = lock is not None
+                self._writer = GroupCommit(writing, self._chain, self.path, turn=turn)
                 opened.callback(self._writer.close)
             self._opened = opened.pop_all()
 
@@ -123,10 +146,18 @@ class SqliteLedger:
         """Write a decision; returns once it is durable. Appending the same one again is no change.
 
         Raises:
-            LedgerError: It could not be written, its id belongs to a different decision, or its
-                idempotency key to another one.
+            LedgerError: It could not be written, or its id belongs to a different decision.
+            KeyTaken: Its idempotency key belongs to another decision, which the error names.
         """
-        await self._open_writer().append(decision_row(decision))
+        await self._open_writer().append(DECISIONS, decision_row(decision))
+
+    async def record(self, event: Event) -> None:
+        """Write an event; returns once it is durable. Recording the same one again is no change.
+
+        Raises:
+            LedgerError: It could not be written, or its id belongs to a different event.
+        """
+        await self._open_writer().append(EVENTS, event_row(event))
 
     async def add_labels(self, labels: Sequence[Label]) -> list[LabelOutcome]:
         """Write labels; returns once they are durable, one outcome per label, in order.
@@ -142,16 +173,17 @@ class SqliteLedger:
     def decision(self, decision_id: str) -> Decision | None:
         """Give the decision of that id."""
         rows = self._lookups.query(
-            "SELECT body FROM decisions WHERE decision_id = ?", (decision_id,)
+            "SELECT answer, request, body FROM decisions WHERE decision_id = ?", (decision_id,)
         )
-        return decision_of(rows[0][0]) if rows else None
+        return decision_of(rows[0]) if rows else None
 
     def decision_by_key(self, idempotency_key: str) -> Decision | None:
         """Give the decision that was made for that idempotency key."""
         rows = self._lookups.query(
-            "SELECT body FROM decisions WHERE idempotency_key = ?", (idempotency_key,)
+            "SELECT answer, request, body FROM decisions WHERE idempotency_key = ?",
+            (idempotency_key,),
         )
-        return decision_of(rows[0][0]) if rows else None
+        return decision_of(rows[0]) if rows else None
 
     def decisions(
         self,
@@ -184,11 +216,12 @@ class SqliteLedger:
         if plan is not None:
             where += " AND plan = ?"
             values.append(plan)
-        sql = f"SELECT row_id, body FROM decisions WHERE row_id > ?{where} ORDER BY row_id LIMIT ?"  # noqa: S608  fixed parts
+        columns = "answer, request, body, row_id"
+        sql = f"SELECT {columns} FROM decisions WHERE row_id > ?{where} ORDER BY row_id LIMIT ?"  # noqa: S608  fixed parts
         while rows := self._scans.query(sql, (after, *values, _PAGE)):
             for row in rows:
-                yield decision_of(row[1])
-            after = rows[-1][0]
+                yield decision_of(row[:3])
+            after = rows[-1][3]
 
     def labels(self, *, known_by: datetime | None = None) -> Iterator[Label]:
         """Go through labels in the order in which they were received.
@@ -206,6 +239,36 @@ class SqliteLedger:
                 yield label_of(row)
             after = rows[-1][0]
 
+    def events(
+        self,
+        *,
+        kind: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Iterator[Event]:
+        """Go through events in the order in which they were written.
+
+        Args:
+            kind: Only those of this kind.
+            since: Only those at or after this instant.
+            until: Only those before this instant.
+        """
+        after, where = 0, ""
+        values: list[int | str] = []
+        for condition, value in (
+            ("kind = ?", kind),
+            ("at_us >= ?", None if since is None else micros(since)),
+            ("at_us < ?", None if until is None else micros(until)),
+        ):
+            if value is not None:
+                where += f" AND {condition}"
+                values.append(value)
+        sql = f"SELECT * FROM events WHERE row_id > ?{where} ORDER BY row_id LIMIT ?"  # noqa: S608  fixed parts
+        while rows := self._scans.query(sql, (after, *values, _PAGE)):
+            for row in rows:
+                yield event_of(row)
+            after = rows[-1][0]
+
     def news(self, since: LedgerPosition, *, plan: str, most: int) -> LedgerNews:
         """Give what was written next after a position, by whichever process.
 
@@ -215,20 +278,43 @@ class SqliteLedger:
             most: Decisions that are looked at, whatever their plan, and labels.
         """
         rows = self._scans.query(
-            "SELECT row_id, CASE WHEN plan = ? THEN body END FROM decisions WHERE row_id > ? "
-            "ORDER BY row_id LIMIT ?",
+            "SELECT answer, request, CASE WHEN plan = ? THEN body END, row_id FROM decisions "
+            "WHERE row_id > ? ORDER BY row_id LIMIT ?",
             (plan, since.decision, most),
         )
         labels = self._scans.query(
             "SELECT * FROM labels WHERE row_id > ? ORDER BY row_id LIMIT ?", (since.label, most)
         )
         return LedgerNews(
-            decisions=tuple(decision_of(row[1]) for row in rows if row[1] is not None),
+            decisions=tuple(decision_of(row[:3]) for row in rows if row[2] is not None),
             labels=tuple(label_of(row) for row in labels),
             position=LedgerPosition(
-                rows[-1][0] if rows else since.decision, labels[-1][0] if labels else since.label
+                rows[-1][3] if rows else since.decision, labels[-1][0] if labels else since.label
             ),
         )
+
+    def page(self, table: str, *, after: int, most: int) -> list[Row]:
+        """Give rows of a table as they are stored, in order.
+
+        Args:
+            table: `decisions`, `labels` or `events`.
+            after: Number of the row before the first.
+            most: How many at most.
+        """
+        name = TABLES[table].name
+        return self.select(
+            f"SELECT * FROM {name} WHERE row_id > ? ORDER BY row_id LIMIT ?",  # noqa: S608  own names
+            (after, most),
+        )
+
+    def select(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        """Run one SELECT over the tables of this file and give all its rows."""
+        return self._scans.query(sql, values)
+
+    def first_hash(self) -> str | None:
+        """Give the first link of the chain, by which a ledger is known again; None when empty."""
+        found = self.select("SELECT hash FROM batches ORDER BY seq LIMIT 1")
+        return found[0][0] if found else None
 
     def counts(self) -> LedgerCounts:
         """Say how much is there, from the ends of the tables and not by counting."""
@@ -236,10 +322,17 @@ class SqliteLedger:
             "SELECT * FROM (SELECT row_id, at_us FROM decisions ORDER BY row_id LIMIT 1) UNION ALL "
             "SELECT * FROM (SELECT row_id, at_us FROM decisions ORDER BY row_id DESC LIMIT 1)"
         )
-        labels = self._scans.query("SELECT max(row_id) FROM labels")[0][0] or 0
+        held: dict[str, int] = {}
+        for name in TABLES:
+            last = self._scans.query(f"SELECT max(row_id) FROM {name}")[0][0] or 0  # noqa: S608  own names
+            gone = self._scans.query(
+                "SELECT count(*) FROM deleted WHERE of = ? AND row_id <= ?", (name, last)
+            )
+            held[name] = last - gone[0][0]
         return LedgerCounts(
-            decisions=ends[1][0] if ends else 0,
-            labels=labels,
+            decisions=held["decisions"],
+            labels=held["labels"],
+            events=held["events"],
             first_at=time_of(ends[0][1]) if ends else None,
             last_at=time_of(ends[1][1]) if ends else None,
         )
@@ -276,20 +369,7 @@ class SqliteLedger:
 
     def _check_key(self) -> None:
         """Refuse to write or to verify with another secret than the chain was begun with."""
-        found: dict[str, str] = dict(self._scans.query("SELECT name, value FROM meta"))
-        if "chain" not in found or "key_check" not in found:
-            raise LedgerDamaged(f"{self.path} is damaged", found="how its chain is made is missing")
-        if found["key_check"] == self._chain.check_value():
-            return
-        keyed = found["chain"] != "sha256"
-        raise LedgerError(
-            f"the ledger {self.path} was begun with another key",
-            asked=f"the key in {_KEY_NAME}"
-            if self._chain.key
-            else f"no key ({_KEY_NAME} is not set)",
-            found="a chain keyed with a secret" if keyed else "a chain without a key",
-            attempt=f"set {_KEY_NAME} to that secret" if keyed else f"unset {_KEY_NAME}",
-        )
+        check_key(self._scans.query("SELECT name, value FROM meta"), self._chain, self.path)
 
     def _open_writer(self) -> GroupCommit:
         if not self._is_open:

@@ -9,29 +9,32 @@ import queue
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from feasible.errors import FeasibleError, LedgerError
+from feasible.errors import FeasibleError, KeyTaken, LedgerError
 from feasible.ledger.base import LabelOutcome
-from feasible.ledger.chain import Chain
+from feasible.ledger.chain import Chain, Heads, Linker
 from feasible.ledger.faults import spoken
+from feasible.ledger.judging import LabelJudge
 from feasible.ledger.opening import wal_of
-from feasible.ledger.tables import DECISIONS, LABELS, Row, Table
+from feasible.ledger.tables import DECISIONS, EVENTS, LABELS, Row, Table
+from feasible.ledger.turns import Turn
 
 __all__ = ["GroupCommit"]
 
 _LARGEST_BATCH: Final = 256
-_ROWS_A_STATEMENT: Final = 256
-"""A SQLite statement takes 32,766 values; 256 rows of 12 stay far below."""
+_KEY: Final = 9
+"""Where the idempotency key stands in the row of a decision."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Append:
-    """A decision that waits to be written."""
+    """A decision or an event that waits to be written."""
 
+    table: Table
     row: Row
     future: asyncio.Future[None]
 
@@ -42,23 +45,6 @@ class _Labels:
 
     rows: Sequence[Row]
     future: asyncio.Future[list[LabelOutcome]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Heads:
-    """Where the tables and the chain end.
-
-    Attributes:
-        seq: Number of the last batch.
-        hash: Its hash.
-        decision: Last row of the decisions.
-        label: Last row of the labels.
-    """
-
-    seq: int
-    hash: str
-    decision: int
-    label: int
 
 
 _Settled = tuple[asyncio.Future[Any], Any]
@@ -72,28 +58,39 @@ class GroupCommit:
         connection: Open for writing; until `close` this thread alone uses it.
         chain: How batches are linked.
         path: The ledger's file, for error texts and to see that it is still there.
+        turn: Waited for before each transaction, where other processes write the same ledger; None
+            for the only writer. Others, such as a purge, may still write between its transactions.
     """
 
-    def __init__(self, connection: sqlite3.Connection, chain: Chain, path: Path) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        chain: Chain,
+        path: Path,
+        *,
+        turn: Turn | None = None,
+    ) -> None:
         self._connection = connection
-        self._chain = chain
+        self._judge = LabelJudge(connection)
+        self._turn = turn
+        self._linker = Linker(connection, chain)
         self._path = path
         self._files = [(name, os.stat(name).st_ino) for name in (path, wal_of(path))]  # noqa: PTH116  as below
-        self._heads: _Heads | None = None
+        self._heads: Heads | None = None
+        self._is_current = False
         self._waiting: deque[_Append | _Labels] = deque()
         self._woken: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._waker: asyncio.AbstractEventLoop | None = None
         self._guard = threading.Lock()
         self._closed = False
-        self.several = False
         self._thread = threading.Thread(target=self._run, name="feasible-ledger", daemon=True)
         self._thread.start()
 
-    def append(self, row: Row) -> asyncio.Future[None]:
-        """Queue a decision; the future is done once it is durable."""
+    def append(self, table: Table, row: Row) -> asyncio.Future[None]:
+        """Queue a decision or an event; the future is done once it is durable."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[None] = loop.create_future()
-        self._put(_Append(row, future), loop)
+        self._put(_Append(table, row, future), loop)
         return future
 
     def add_labels(self, rows: Sequence[Row]) -> asyncio.Future[list[LabelOutcome]]:
@@ -130,8 +127,16 @@ class GroupCommit:
         while not is_ending:
             is_ending = not self._woken.get()
             while self._waiting:
-                most = min(len(self._waiting), _LARGEST_BATCH)
-                _resolve(self._commit([self._waiting.popleft() for _ in range(most)]))
+                if self._turn is None:
+                    settled = self._commit(self._take())
+                else:
+                    with self._turn:  # taken first: what comes meanwhile is written with the rest
+                        settled = self._commit(self._take())
+                _resolve(settled)
+
+    def _take(self) -> list[_Append | _Labels]:
+        most = min(len(self._waiting), _LARGEST_BATCH)
+        return [self._waiting.popleft() for _ in range(most)]
 
     def _commit(self, batch: list[_Append | _Labels]) -> list[_Settled]:
         """Write a batch in one transaction and say what becomes of every part of it."""
@@ -140,11 +145,11 @@ class GroupCommit:
         try:
             self._check_files()
             try:
-                return self._transaction(appends, labels, refused=[])
+                return self._transaction(appends, labels)
             except sqlite3.IntegrityError:
                 # Some id or key was there before: find out which, so that only they are refused.
-                fresh, refused = self._sift(appends)
-                return self._transaction(fresh, labels, refused=refused)
+                # Or somebody else wrote since these heads were known, and has their next numbers.
+                return self._transaction(appends, labels, sift=True)
         except sqlite3.Error as error:
             fault: Exception = spoken(error, self._path, doing="write to")
         except FeasibleError as error:
@@ -170,88 +175,73 @@ class GroupCommit:
                 )
 
     def _transaction(
-        self, appends: Sequence[_Append], labels: Sequence[_Labels], *, refused: list[_Settled]
+        self,
+        appends: Sequence[_Append],
+        labels: Sequence[_Labels],
+        *,
+        sift: bool = False,
     ) -> list[_Settled]:
         execute = self._connection.execute
-        known, self._heads = self._heads, None  # only a commit makes them known again
+        insert = self._linker.insert
+        is_current, self._is_current = self._is_current, False  # only a commit makes it so again
+        refused: list[_Settled] = []
         try:
             execute("BEGIN IMMEDIATE")
-            heads = known or self._read_heads()
-            heads = self._insert(DECISIONS, [item.row for item in appends], heads)
+            if self._heads is None:
+                heads = self._linker.heads()
+            elif sift or not is_current:
+                heads = self._linker.later(self._heads, count_rows=sift)
+            else:
+                heads = self._heads
+            if sift:
+                appends, refused = self._sift(appends)
+            for table in (DECISIONS, EVENTS):
+                heads = insert(table, [x.row for x in appends if x.table is table], heads)
             outcomes = []
             for item in labels:
-                outcome, stored = self._judge(item.rows)
-                heads = self._insert(LABELS, stored, heads)
+                outcome, stored = self._judge.judge(item.rows)
+                heads = insert(LABELS, stored, heads)
                 outcomes.append(outcome)
             execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:  # SQLite ends it by itself when the disk is full
                 self._connection.rollback()
             raise
-        self._heads = None if self.several else heads
+        self._heads, self._is_current = heads, self._turn is None
         done: list[_Settled] = [(item.future, None) for item in appends]
         done += [(item.future, out) for item, out in zip(labels, outcomes, strict=True)]
         return done + refused
 
-    def _read_heads(self) -> _Heads:
-        one: Callable[[str], Any] = lambda sql: self._connection.execute(sql).fetchone()  # noqa: E731
-        seq, digest = one("SELECT seq, hash FROM batches ORDER BY seq DESC LIMIT 1") or (0, "")
-        ends = {}
-        for table in (DECISIONS, LABELS):
-            row = one(f"SELECT max(row_id) FROM {table.name}")[0] or 0  # noqa: S608  own names
-            named = one(f"SELECT max(last_row) FROM batches WHERE of = '{table.name}'")[0] or 0  # noqa: S608
-            # Numbers of rows that were removed are not given again: verification must miss them.
-            ends[table.name] = max(row, named)
-        return _Heads(seq, digest, ends["decisions"], ends["labels"])
-
-    def _insert(self, table: Table, rows: Sequence[Row], heads: _Heads) -> _Heads:
-        """Insert rows and link them to the chain."""
-        if not rows:
-            return heads
-        top = heads.decision if table is DECISIONS else heads.label
-        numbered = [(top + i, *row) for i, row in enumerate(rows, start=1)]
-        for start in range(0, len(numbered), _ROWS_A_STATEMENT):
-            part = numbered[start : start + _ROWS_A_STATEMENT]
-            values = [value for row in part for value in row]
-            self._connection.execute(table.insert(len(part)), values)
-        seq, last = heads.seq + 1, top + len(rows)
-        digest = self._chain.link(heads.hash, seq=seq, of=table.name, rows=numbered)
-        self._connection.execute(
-            "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)",
-            (seq, table.name, top + 1, last, heads.hash, digest),
-        )
-        if table is DECISIONS:
-            return _Heads(seq, digest, last, heads.label)
-        return _Heads(seq, digest, heads.decision, last)
-
     def _sift(self, appends: Sequence[_Append]) -> tuple[list[_Append], list[_Settled]]:
-        """Part decisions that are new from those that are there already, or clash with one."""
+        """Part what is new from what is there already, or clashes with something that is."""
         fresh: list[_Append] = []
         settled: list[_Settled] = []
-        by_id: dict[str, _Append] = {}
+        by_id: dict[tuple[str, str], Row] = {}
         by_key: dict[str, str] = {}
         for item in appends:
-            decision_id, key, body = item.row[0], item.row[9], item.row[10]
-            earlier = by_id.get(decision_id)
-            there = earlier.row[10] if earlier else self._body_of(decision_id)
+            name = item.table.name, item.row[0]
+            there = by_id.get(name) or self._row_of(item.table, item.row[0])
             if there is not None:
-                settled.append((item.future, None if there == body else _id_taken(decision_id)))
+                is_same = there == item.row
+                settled.append((item.future, None if is_same else _id_taken(item)))
                 continue
+            key: str | None = item.row[_KEY] if item.table is DECISIONS else None
             holder = None if key is None else by_key.get(key) or self._holder_of(key)
-            if holder is not None:
+            if key is not None and holder is not None:
                 settled.append((item.future, _key_taken(key, holder)))
                 continue
             fresh.append(item)
-            by_id[decision_id] = item
+            by_id[name] = item.row
             if key is not None:
-                by_key[key] = decision_id
+                by_key[key] = item.row[0]
         return fresh, settled
 
-    def _body_of(self, decision_id: str) -> Any:
-        found = self._connection.execute(
-            "SELECT body FROM decisions WHERE decision_id = ?", (decision_id,)
+    def _row_of(self, table: Table, record_id: str) -> Row | None:
+        found: Row | None = self._connection.execute(
+            f"SELECT * FROM {table.name} WHERE {table.id_column} = ?",  # noqa: S608  own names
+            (record_id,),
         ).fetchone()
-        return found and found[0]
+        return found and found[1 : -1 if table.parts else None]
 
     def _holder_of(self, key: str) -> str | None:
         found = self._connection.execute(
@@ -259,63 +249,20 @@ class GroupCommit:
         ).fetchone()
         return None if found is None else str(found[0])
 
-    def _judge(self, rows: Sequence[Row]) -> tuple[list[LabelOutcome], list[Row]]:
-        """Say what becomes of each label of one call, and give those to store."""
-        outcomes: list[LabelOutcome] = []
-        stored: list[Row] = []
-        contents: set[Row] = set()
-        by_id: dict[str, Row] = {}
-        for row in rows:
-            outcome = self._outcome(row, by_id)
-            if outcome == "stored" and _content(row) in contents:
-                outcome = "duplicate"
-            outcomes.append(outcome)
-            if outcome == "stored":
-                stored.append(row)
-                contents.add(_content(row))
-                if row[5] is not None:
-                    by_id[row[5]] = row
-        return outcomes, stored
 
-    def _outcome(self, row: Row, by_id: Mapping[str, Row]) -> LabelOutcome:
-        """Compare a label with what is there, and with those of its call that have an id."""
-        decision_id, label_id = row[0], row[5]
-        if label_id is not None:
-            same_id = (
-                by_id.get(label_id)
-                or self._connection.execute(
-                    "SELECT decision_id, source, selection, known_at_us, received_at_us, label_id, "
-                    "reviewer, body FROM labels WHERE label_id = ?",
-                    (label_id,),
-                ).fetchone()
-            )
-            if same_id:
-                return "duplicate" if _content(same_id) == _content(row) else "conflict"
-        if self._body_of(decision_id) is None:
-            return "unknown_decision"
-        same = self._connection.execute(
-            "SELECT 1 FROM labels WHERE decision_id = ? AND source = ? AND known_at_us = ? "
-            "AND body = ?",
-            _content(row),
-        ).fetchone()
-        return "duplicate" if same else "stored"
-
-
-def _content(row: Row) -> Row:
-    """Give what makes two labels the same: decision, source, when it was known, and the value."""
-    return row[0], row[1], row[3], row[7]
-
-
-def _id_taken(decision_id: str) -> LedgerError:
+def _id_taken(item: _Append) -> LedgerError:
+    what = item.table.name.removesuffix("s")
     return LedgerError(
-        f"decision {decision_id} is in the ledger with other content",
-        attempt="a decision is written once; give every decision an id of its own",
+        f"{what} {item.row[0]} is in the ledger with other content",
+        attempt=f"every {what} is written once; give each an id of its own",
     )
 
 
-def _key_taken(key: str, holder: str) -> LedgerError:
-    return LedgerError(
+def _key_taken(key: str, holder: str) -> KeyTaken:
+    return KeyTaken(
         f"the idempotency key {key!r} belongs to decision {holder}",
+        key=key,
+        holder=holder,
         attempt="answer with that decision, or use another key",
     )
 

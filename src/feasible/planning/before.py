@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from feasible.planning.constraints import percentile_of
+from feasible.planning.constraint import percentile_of
 from feasible.planning.evidence import beyond_rows, minimum_evidence
 from feasible.planning.leftout import left_out_by_brief
 from feasible.planning.timeline import evidence_lines, label_dates, timeline

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from feasible.planning.candidates import Candidate
-from feasible.planning.constraints import Constraint, Exits, percentile_of
+from feasible.planning.constraint import Constraint, Exits, percentile_of
 from feasible.planning.judgement import MeanTest, Verdict, verdict_on
 from feasible.planning.own_units import dearest_usd, own_limit
 from feasible.planning.sheet import Sheet

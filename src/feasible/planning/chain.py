@@ -22,7 +22,7 @@ from feasible.cascade import (
     until_all,
 )
 from feasible.planning.calibration import Fit, own_probabilities
-from feasible.planning.constraints import Exits, percentile_of
+from feasible.planning.constraint import Exits, percentile_of
 from feasible.planning.scores import Scores
 from feasible.schema import (
     DEFAULT_GROUP,

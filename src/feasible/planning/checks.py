@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from feasible.errors import DataError, nearest
-from feasible.planning.constraints import positives_of, unjudged
+from feasible.planning.constraint import positives_of, unjudged
 from feasible.planning.evidence import beyond_rows
 from feasible.schema import AnsweredBy, Brief, Objective, Profile, TierKind
 from feasible.stats import zero_miss_rows

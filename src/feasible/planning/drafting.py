@@ -19,6 +19,7 @@ from feasible.planning.chain import (
 from feasible.planning.results import forecast_of
 from feasible.schema import (
     DEFAULT_GROUP,
+    Brief,
     Calibrator,
     CertificateLine,
     DataUsed,
@@ -27,6 +28,7 @@ from feasible.schema import (
     Router,
     TierKind,
     TierSpec,
+    spend_limits,
 )
 
 __all__ = ["draft"]
@@ -100,7 +102,14 @@ def draft(
         labels=labels,
         seed=seed,
         router=_router(kit, policy),
+        spend=spend_limits(kit.brief),
+        priority=_priority(kit.brief),
     ).with_id()
+
+
+def _priority(brief: Brief) -> dict[str, float]:
+    serving = brief.layers.serving
+    return {} if serving is None else {name: x.mid for name, x in serving.priority.items()}
 
 
 def _router(kit: Ingredients, policy: Policy) -> Router | None:

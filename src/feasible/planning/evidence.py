@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from feasible.planning.constraints import could_judge, percentile_of
+from feasible.planning.constraint import could_judge, percentile_of
 from feasible.planning.entities import blocks_of
 from feasible.planning.judgement import NONE_OF
 from feasible.schema import BoolArray, Brief, CertificateLine, Objective, Profile, TierKind

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from feasible.cascade import Policy, table_of
-from feasible.planning.backtest import kit_of
 from feasible.planning.chain import exits_of, machines_only
+from feasible.planning.replay import kit_of
 from feasible.planning.yardstick import constraints
 from feasible.schema import BoolArray, Brief, FloatArray, Plan, Profile, TierKind
 

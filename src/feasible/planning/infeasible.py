@@ -20,7 +20,7 @@ from feasible.planning.chain import (
     exits_of,
     policy_of,
 )
-from feasible.planning.constraints import Constraint, Exits
+from feasible.planning.constraint import Constraint, Exits
 from feasible.planning.evidence import earliest_date, labels_needed
 from feasible.planning.judgement import NONE_OF, interval_of
 from feasible.planning.search import search, thinned

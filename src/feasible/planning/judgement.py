@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from feasible.planning.constraints import Constraint
+from feasible.planning.constraint import Constraint
 from feasible.planning.traffic_mix import REST
 from feasible.schema import FloatArray, IntArray
 from feasible.stats import (

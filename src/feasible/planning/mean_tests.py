@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from feasible.planning.candidates import Candidate
-from feasible.planning.constraints import Constraint
+from feasible.planning.constraint import Constraint
 from feasible.planning.judgement import MeanTest
 from feasible.planning.sheet import Sheet
 from feasible.schema import FloatArray

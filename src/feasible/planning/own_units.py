@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from feasible.planning.constraints import Constraint, Exits
+from feasible.planning.constraint import Constraint, Exits
 from feasible.schema import AnsweredBy, IntArray, Objective
 
 __all__ = ["dearest_usd", "own_limit"]

@@ -13,7 +13,7 @@ from feasible.planning.agreement import agreed, agreement_notes, without_people
 from feasible.planning.attempt import Rows, attempt
 from feasible.planning.chain import Ingredients, labelled_rows
 from feasible.planning.checks import check_objectives, check_profile
-from feasible.planning.constraints import unjudged
+from feasible.planning.constraint import unjudged
 from feasible.planning.drafting import draft
 from feasible.planning.entities import blocks_of
 from feasible.planning.evidence import (

@@ -12,7 +12,7 @@ import numpy as np
 from feasible.planning.candidates import Candidate, frontier_of
 from feasible.planning.certify import Judged, judge
 from feasible.planning.chain import Chain, Ingredients
-from feasible.planning.constraints import Constraint, Exits, percentile_of
+from feasible.planning.constraint import Constraint, Exits, percentile_of
 from feasible.planning.sheet import Sheet
 from feasible.planning.value import (
     Worth,

@@ -13,10 +13,10 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from feasible.planning.backtest import backtest
 from feasible.planning.gaps import filled
 from feasible.planning.labels import fair_labels
 from feasible.planning.repeats import with_repeats
+from feasible.planning.replay import backtest
 from feasible.planning.splits import split_rows
 from feasible.planning.value import Worth, net_usd, value_report, worth_of_design
 from feasible.schema import (

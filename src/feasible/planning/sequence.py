@@ -20,7 +20,7 @@ from scipy.special import ndtri
 
 from feasible.planning.candidates import Candidate
 from feasible.planning.chain import Chain
-from feasible.planning.constraints import Constraint
+from feasible.planning.constraint import Constraint
 from feasible.planning.search import thinned
 from feasible.planning.sheet import Sheet
 from feasible.planning.solver import Solver

@@ -30,7 +30,7 @@ from feasible.planning.chain import (
     policy_of,
     probabilities,
 )
-from feasible.planning.constraints import Constraint, Exits, positives_of
+from feasible.planning.constraint import Constraint, Exits, positives_of
 from feasible.planning.entities import EntitySize
 from feasible.planning.yardstick import Yardstick
 from feasible.schema import DEFAULT_GROUP, BoolArray, FloatArray, IntArray, Profile

@@ -12,7 +12,7 @@ from scipy.special import ndtri
 from feasible.planning.board import Board, Cuts, Standing
 from feasible.planning.candidates import Candidate, Margin
 from feasible.planning.chain import Chain, Ingredients
-from feasible.planning.constraints import Constraint
+from feasible.planning.constraint import Constraint
 from feasible.planning.joint import within_ms
 from feasible.planning.sheet import Sheet
 from feasible.schema import BoolArray, FloatArray, IntArray

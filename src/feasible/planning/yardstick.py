@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from feasible.planning.constraints import Constraint, Exits, constraint_of, could_judge
+from feasible.planning.constraint import Constraint, Exits, constraint_of, could_judge
 from feasible.planning.entities import EntitySize, blocks_of, capped, size_of, units_of
 from feasible.planning.labels import audit_weight
 from feasible.planning.traffic_mix import Mix, levelled, mix_weights, rows_each

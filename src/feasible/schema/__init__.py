@@ -32,7 +32,9 @@ from feasible.schema.brief import (
 from feasible.schema.brief_file import BriefFile, brief_schema, dump_brief, load_brief, parse_brief
 from feasible.schema.calling import BreakerRule, breaker_rule, hedge_delay_s
 from feasible.schema.decision import (
+    BUDGET,
     Decision,
+    Event,
     HeadroomRow,
     Label,
     LabelSelection,
@@ -86,9 +88,11 @@ from feasible.schema.rows import (
     Request,
     zero_one_loss,
 )
+from feasible.schema.spending import SpendLimit, spend_limits
 
 __all__ = [
     "ABSTAIN",
+    "BUDGET",
     "DEFAULT_GROUP",
     "OBJECTIVE_RULES",
     "SECTIONS",
@@ -109,6 +113,7 @@ __all__ = [
     "DataSet",
     "DataUsed",
     "Decision",
+    "Event",
     "EvidenceLine",
     "Example",
     "Examples",
@@ -156,6 +161,7 @@ __all__ = [
     "Schedule",
     "Sensitivity",
     "ServingLayer",
+    "SpendLimit",
     "Spread",
     "Swing",
     "TierKind",
@@ -180,6 +186,7 @@ __all__ = [
     "read_looks",
     "read_plan",
     "sample_of",
+    "spend_limits",
     "write_json",
     "zero_one_loss",
 ]

@@ -352,6 +352,10 @@ class ServingLayer(_Record, frozen=True, kw_only=True, omit_defaults=True):
     usd_hour: Usd | None = None
     overload: str | None = None
     """What is given up first under too much load."""
+    priority: dict[str, Ratio] = {}
+    """Slice -> share of the money of each promise about cost that is kept for it."""
+    burst: Usd | None = None
+    """Most that a day may spend before its decisions have earned it, of a mean cost."""
     keeps: tuple[str, ...] = ()
     note: str | None = None
 

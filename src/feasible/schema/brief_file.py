@@ -17,6 +17,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from feasible.errors import BriefError, nearest
 from feasible.schema.brief import OBJECTIVE_RULES, SECTIONS, Brief, Objective
 from feasible.schema.calling import tier_faults
+from feasible.schema.spending import spending_faults
 from feasible.units import Amount, Count, Quantity, Ratio
 
 __all__ = ["BriefFile", "brief_schema", "dump_brief", "load_brief", "parse_brief"]
@@ -289,6 +290,8 @@ def _check(found: BriefFile) -> None:
             )
         seen[objective.id] = index
     _check_tiers(found)
+    for at, reason, attempt in spending_faults(brief):
+        raise _at(found, at, reason, attempt=attempt)
     _check_keeps(found, tuple(seen))
 
 

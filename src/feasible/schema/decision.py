@@ -1,13 +1,25 @@
-"""What happened: decisions, the labels that arrive later, and how each objective stands."""
+"""What happened: decisions, labels that arrive later, events, and how each objective stands."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 
-__all__ = ["Decision", "HeadroomRow", "Label", "LabelSelection", "LabelSource", "PathStep"]
+__all__ = [
+    "BUDGET",
+    "Decision",
+    "Event",
+    "HeadroomRow",
+    "Label",
+    "LabelSelection",
+    "LabelSource",
+    "PathStep",
+]
+
+BUDGET: Final = "budget"
+"""Why a tier was passed over whose price the money of a day, a month or a mean does not allow."""
 
 LabelSource = Literal["proxy", "human", "outcome"]
 LabelSelection = Literal["organic", "review", "audit", "explored"]
@@ -67,6 +79,8 @@ class Decision(_Noun, frozen=True, kw_only=True):
     """A person answers later."""
     request: Any = None
     idempotency_key: str | None = None
+    at_most_nusd: int | None = None
+    """Most that it may have cost, where that is not known: what budgets count it with."""
 
 
 class Label(_Noun, frozen=True, kw_only=True):
@@ -81,6 +95,20 @@ class Label(_Noun, frozen=True, kw_only=True):
     label_id: str | None = None
     """The sender's own id; the same id twice is the same label."""
     reviewer: str | None = None
+
+
+class Event(_Noun, frozen=True, kw_only=True):
+    """Something that was done to the service or its ledger: a plan put live, a purge, a key."""
+
+    event_id: str
+    """UUID version 7: sorts by time."""
+    at: datetime
+    kind: str
+    """What was done, such as `plan.promoted` or `ledger.purged`."""
+    actor: str
+    """Who did it, as far as that is known; never a secret."""
+    body: dict[str, Any] = {}
+    """What belongs to that kind, as JSON."""
 
 
 class HeadroomRow(_Noun, frozen=True, kw_only=True):

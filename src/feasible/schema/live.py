@@ -97,9 +97,9 @@ def changed(
             )
         if act == "shadow":
             return msgspec.structs.replace(live, shadow=beside)
-        return msgspec.structs.replace(
-            live, canary=msgspec.structs.replace(beside, usd_per_day=None)
-        )
+        shadow = None if live.shadow is None or live.shadow.plan == plan else live.shadow
+        canary = msgspec.structs.replace(beside, usd_per_day=None)
+        return msgspec.structs.replace(live, canary=canary, shadow=shadow)
     if act == "stop":
         return msgspec.structs.replace(live, canary=None, shadow=None)
     if act == "rollback":

@@ -6,11 +6,12 @@ import base64
 import hashlib
 import zlib
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from feasible.schema.brief import TierKind
+from feasible.schema.spending import SpendLimit
 
 __all__ = [
     "DEFAULT_GROUP",
@@ -26,6 +27,9 @@ __all__ = [
     "Router",
 ]
 
+_LATER: Final = ("spend", "priority")
+"""Fields that plans did not always have: left out of the hash while they are empty, so that a plan
+of before is still the one its id names."""
 DEFAULT_GROUP = "*"
 """Group of every answer value that has no group of its own."""
 
@@ -225,9 +229,16 @@ class Plan(_Noun, frozen=True, kw_only=True):
     """What is foreseen from a request's text, where a tier is gated."""
     brief_yaml: str = ""
     """The brief it was made for, as text, so that a plan alone can be checked on other rows."""
+    spend: tuple[SpendLimit, ...] = ()
+    """Limits on the money of many decisions."""
+    priority: dict[str, float] = {}
+    """Slice -> share of each of these limits that is kept for its requests. Ratios."""
 
     def with_id(self) -> Plan:
         """Give the same plan with `id` set to the hash of the rest."""
-        blank = msgspec.structs.replace(self, id="")
-        digest = hashlib.sha256(msgspec.json.encode(blank, order="deterministic")).hexdigest()
+        plain = msgspec.to_builtins(msgspec.structs.replace(self, id=""), order="deterministic")
+        for name in _LATER:
+            if not plain[name]:
+                del plain[name]
+        digest = hashlib.sha256(msgspec.json.encode(plain)).hexdigest()
         return msgspec.structs.replace(self, id=f"plan_{digest[:16]}")

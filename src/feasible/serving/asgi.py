@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from feasible.errors import FeasibleError
 from feasible.schema import HeadroomRow, Label
+from feasible.serving.audit import KeyAudit
 from feasible.serving.batch import decide_batch
 from feasible.serving.bodies import (
     MAX_DECIDE_BYTES,
@@ -30,10 +31,13 @@ from feasible.serving.gate import ANY_KEY, ANYBODY, Gate, Headers
 from feasible.serving.key_file import KeyScope
 from feasible.serving.keys import ApiKeys
 from feasible.serving.label_intake import LabelIntake
+from feasible.serving.live import AnyRuntime
 from feasible.serving.messages import DecideRequest, Problem
 from feasible.serving.metrics import Metrics
+from feasible.serving.observer import Observer
 from feasible.serving.openapi import openapi
 from feasible.serving.pages import Pages
+from feasible.serving.plan_pages import PlanPages
 from feasible.serving.pressure import MOST_IN_FLIGHT, Pressure
 from feasible.serving.problems import (
     BAD_BODY,
@@ -45,7 +49,7 @@ from feasible.serving.problems import (
     problem_of,
 )
 from feasible.serving.replies import reply_of, shortened
-from feasible.serving.runtime import Decided, Runtime
+from feasible.serving.runtime import Decided
 
 __all__ = ["Service", "build_app"]
 
@@ -55,6 +59,7 @@ _LOG: Final = logging.getLogger(__name__)
 _DECIDE: Final[frozenset[KeyScope]] = frozenset({"decide"})
 _LABEL: Final[frozenset[KeyScope]] = frozenset({"label"})
 _FIND: Final[frozenset[KeyScope]] = frozenset({"decide", "review"})
+_ADMIN: Final[frozenset[KeyScope]] = frozenset({"admin"})
 _WATCH: Final[frozenset[KeyScope]] = frozenset({"review", "admin"})
 _DECIDE_EXAMPLE: Final = '{"request": {"text": "..."}}'
 
@@ -70,34 +75,44 @@ class Service:
         on_label: Told each label once it is durable.
         gate: Says who may come in.
         max_in_flight: Requests answered at once; more are refused with Retry-After.
+        observer: Told of every answer once it has left.
+
+    Attributes:
+        plans: What answers, and how that is changed.
+        all_figures: For one of several processes: from its own figures gives those of all.
     """
 
     def __init__(
         self,
-        runtime: Runtime,
+        runtime: AnyRuntime,
         *,
         headroom: Callable[[], Sequence[HeadroomRow]],
         on_label: Callable[[Label], None],
         gate: Gate,
         max_in_flight: int = MOST_IN_FLIGHT,
+        observer: Observer | None = None,
     ) -> None:
         self.runtime = runtime
         self.draining = False
         self.last_request_s = time.monotonic()
         self._gate = gate
+        self._audit = KeyAudit(runtime.ledger)
         self._pressure = Pressure(lambda: runtime.in_flight, most=max_in_flight)
         runtime.high_mark = self._pressure.high_mark
+        self.all_figures: Callable[[bytes], Awaitable[bytes]] | None = None
+        self._pages = Pages(runtime, headroom=headroom)
+        self.plans = PlanPages(runtime)
         self._metrics = Metrics(
             in_flight=lambda: runtime.in_flight,
             open_breakers=lambda: len(runtime.open_breakers()),
+            objectives=self._pages.headroom_rows,
             call_figures=runtime.call_figures,
+            standing=runtime.standing,
         )
+        self._observer = observer
         self._labels = LabelIntake(runtime, on_label=on_label, metrics=self._metrics)
         self._large = LargeBodies()
-        self._chat = ChatFront(
-            lambda: runtime.plan, lambda asked, at_s: self.answer(asked, arrived_s=at_s)
-        )
-        self._pages = Pages(runtime, headroom=headroom)
+        self._chat = ChatFront(lambda: runtime.plan, self.answer)
         self._encoder = msgspec.json.Encoder()
         self._decode = msgspec.json.Decoder(DecideRequest).decode
         self._needs: dict[str, frozenset[KeyScope]] = {}
@@ -111,12 +126,16 @@ class Service:
         arrived_s = self.last_request_s = time.monotonic()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         told: Headers = ()
-        if not self._gate.is_open:
-            try:
+        try:
+            if not self._gate.has_keys and (
+                b"origin" in headers or self._needs.get(scope["path"]) is _ADMIN
+            ):
+                self._gate.check_without_keys(headers, self._needs_of(scope["path"]))
+            if not self._gate.is_open:
                 told = self._let_in(scope, headers, arrived_s)
-            except FeasibleError as error:
-                await self._send_error(send, error, as_chat=speaks_chat(scope["path"]))
-                return
+        except FeasibleError as error:
+            await self._send_error(send, error, scope["path"])
+            return
         if scope["path"] == "/v1/decide" and scope["method"] == "POST":
             await self._decide(headers, receive, send, arrived_s, told)
         else:
@@ -125,12 +144,17 @@ class Service:
     def _let_in(self, scope: Scope, headers: Mapping[bytes, bytes], now_s: float) -> Headers:
         """Ask the gate; whoever it lets in is named in the scope's state."""
         client = scope.get("client")
-        came = self._gate.admit(
-            headers.get(b"authorization"),
-            client[0] if client else "local",
-            self._needs_of(scope["path"]),
-            now_s,
-        )
+        try:
+            came = self._gate.admit(
+                headers.get(b"authorization"),
+                client[0] if client else "local",
+                self._needs_of(scope["path"]),
+                now_s,
+            )
+        finally:  # whoever is not let in may be the first to come since a key was revoked
+            changed = self._gate.changed_keys()
+            if changed:
+                self._audit.begin(changed)
         scope.setdefault("state", {})["caller"] = came.name
         return came.headers
 
@@ -163,16 +187,20 @@ class Service:
         except Gone:
             return
         except FeasibleError as error:
-            await self._send_error(send, error, told)
+            await self._send_error(send, error, "/v1/decide", told)
             return
         except Exception:  # noqa: BLE001  the edge of the process: whoever asked hears of it
             _LOG.exception("a request could not be answered")
-            await self._send_error(send, _our_fault(), told)
+            await self._send_error(send, _our_fault(), "/v1/decide", told)
             return
         self._count(decided)
         await self._send(send, 200, _JSON, self._encoder.encode(reply_of(decided)), told)
+        if self._observer is not None:
+            self._observer.decided(decided, headers)
 
-    async def answer(self, asked: DecideRequest, *, arrived_s: float) -> Decided:
+    async def answer(
+        self, asked: DecideRequest, arrived_s: float, headers: Mapping[bytes, bytes]
+    ) -> Decided:
         """Decide one request of a batch or a chat, as `/v1/decide` would.
 
         Raises:
@@ -181,6 +209,8 @@ class Service:
         self._pressure.check()
         decided = await self.runtime.decide(asked, arrived_s=arrived_s)
         self._count(decided)
+        if self._observer is not None:
+            self._observer.decided(decided, headers)
         return decided
 
     def _count(self, decided: Decided) -> None:
@@ -193,10 +223,11 @@ class Service:
             )
 
     async def _send_error(
-        self, send: Send, error: FeasibleError, told: Headers = (), *, as_chat: bool = False
+        self, send: Send, error: FeasibleError, path: str, told: Headers = ()
     ) -> None:
         problem = problem_of(error)
-        self._metrics.refused(problem.status)
+        as_chat = speaks_chat(path)
+        self._note_refusal(problem, path)
         content = self._encoder.encode(chat_error(problem) if as_chat else problem)
         kind = _JSON if as_chat else _PROBLEM
         await self._send(send, problem.status, kind, content, [*headers_of(error), *told])
@@ -240,6 +271,8 @@ class Service:
             ("POST", "/v1/labels", self._take_labels, _LABEL),
             ("GET", "/v1/decisions/{decision_id}", pages.decision, _FIND),
             ("GET", "/v1/plan", pages.plan, _WATCH),
+            ("GET", "/v1/plans", self.plans.show, _ADMIN),
+            ("POST", "/v1/plans", self.plans.change, _ADMIN),
             ("GET", "/v1/headroom", pages.headroom, _WATCH),
             ("GET", "/healthz", pages.health, ANYBODY),
             ("GET", "/readyz", self._ready, ANYBODY),
@@ -279,8 +312,13 @@ class Service:
         response.raw_headers.extend(headers_of(error))
         return response
 
-    def _problem(self, request: Request, problem: Problem) -> Response:
+    def _note_refusal(self, problem: Problem, path: str) -> None:
         self._metrics.refused(problem.status)
+        if self._observer is not None:
+            self._observer.refused(problem, path)
+
+    def _problem(self, request: Request, problem: Problem) -> Response:
+        self._note_refusal(problem, request.url.path)
         if speaks_chat(request.url.path):
             return self._json(chat_error(problem), status=problem.status)
         return self._json(problem, status=problem.status, media_type=_PROBLEM.decode())
@@ -301,7 +339,7 @@ class Service:
             reply = await decide_batch(
                 content,
                 headers.get(b"x-deadline-ms"),
-                answer=lambda asked: self.answer(asked, arrived_s=arrived_s),
+                answer=lambda asked: self.answer(asked, arrived_s, headers),
                 # The first is paid for at the gate.
                 charge=lambda: self._gate.charge(caller, time.monotonic()) if caller else None,
             )
@@ -320,7 +358,15 @@ class Service:
         return self._pages.ready(draining=self.draining)
 
     async def _metrics_text(self, _request: Request) -> Response:
-        return Response(self._metrics.text(), media_type=self._metrics.content_type)
+        await self._pages.look()
+        text = self._metrics.text()
+        if self.all_figures is not None:
+            text = await self.all_figures(text)
+        return Response(text, media_type=self._metrics.content_type)
+
+    def figures(self) -> bytes:
+        """Give the figures of this process in Prometheus' text format."""
+        return self._metrics.text()
 
     async def _openapi(self, _request: Request) -> Response:
         return self._json(openapi((self.runtime.plan.feature, self.runtime.plan.id)))
@@ -352,12 +398,13 @@ class Service:
 
 
 def build_app(
-    runtime: Runtime,
+    runtime: AnyRuntime,
     *,
     headroom: Callable[[], Sequence[HeadroomRow]] = tuple,
     on_label: Callable[[Label], None] = lambda _label: None,
     gate: Gate | None = None,
     max_in_flight: int = MOST_IN_FLIGHT,
+    observer: Observer | None = None,
 ) -> Service:
     """Build the ASGI application of a runtime.
 
@@ -367,6 +414,7 @@ def build_app(
         on_label: Told each label once it is durable.
         gate: Says who may come in; everybody when absent.
         max_in_flight: Requests answered at once; more are refused with Retry-After.
+        observer: Told of every answer once it has left; nobody when absent.
     """
     return Service(
         runtime,
@@ -374,6 +422,7 @@ def build_app(
         on_label=on_label,
         gate=gate or Gate(ApiKeys()),
         max_in_flight=max_in_flight,
+        observer=observer,
     )
 
 

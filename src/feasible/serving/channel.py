@@ -145,7 +145,10 @@ def told_error(told: dict[str, Any]) -> FeasibleError:
     if not (isinstance(kind, type) and issubclass(kind, FeasibleError)):
         kind = FeasibleError
     parts = {name: told.get(name) for name in ("asked", "found", "attempt", "where")}
-    return kind(str(told.get("message")), **parts)
+    try:
+        return kind(str(told.get("message")), **parts)
+    except TypeError:  # one that has more to tell than these
+        return FeasibleError(str(told.get("message")), **parts)
 
 
 def error_told(error: FeasibleError) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -169,13 +169,13 @@ class ChatFront:
 
     Args:
         plan: Gives the plan that is served now.
-        answer: Decides a request that arrived at an instant (monotonic seconds).
+        answer: Decides a request that arrived at an instant (monotonic seconds) with these headers.
     """
 
     def __init__(
         self,
         plan: Callable[[], Plan],
-        answer: Callable[[DecideRequest, float], Awaitable[Decided]],
+        answer: Callable[[DecideRequest, float, Mapping[bytes, bytes]], Awaitable[Decided]],
     ) -> None:
         self._plan = plan
         self._answer = answer
@@ -201,7 +201,8 @@ class ChatFront:
             deadline_ms=chat.feasible.deadline_ms,
             slices=chat.feasible.slices,
         )
-        decided = await self._answer(shortened(asked, headers.get(b"x-deadline-ms")), arrived_s)
+        asked = shortened(asked, headers.get(b"x-deadline-ms"))
+        decided = await self._answer(asked, arrived_s, headers)
         whole = _completion(chat.model, decided)
         if chat.stream:
             return Response(_events(whole), media_type=_EVENTS)

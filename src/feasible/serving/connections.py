@@ -98,7 +98,11 @@ class BoundedProtocol(HttpToolsProtocol):
         headers = self.headers
         if len(headers) > _MOST_HEADERS or self._is_long(headers):
             self._refuse(_HEAD_TOO_LONG)
-            return
+        else:
+            self.on_bounded_head()
+
+    def on_bounded_head(self) -> None:
+        """Begin a request whose head is no longer than it may be."""
         super().on_headers_complete()
 
     def _is_long(self, headers: list[tuple[bytes, bytes]]) -> bool:

@@ -37,6 +37,7 @@ class DecisionCounts(Collector):
         self._latency_ms = 0.0
         self._cost_nusd = 0
         self._unpriced = 0
+        self._with_deadline = 0
         self._breaches = 0
 
     def add(self, decision: Decision, *, latency_ms: float, in_time: bool | None) -> None:
@@ -50,8 +51,9 @@ class DecisionCounts(Collector):
             self._unpriced += 1
         else:
             self._cost_nusd += decision.cost_nusd
-        if in_time is False:
-            self._breaches += 1
+        if in_time is not None:
+            self._with_deadline += 1
+            self._breaches += not in_time
 
     def collect(self) -> Iterator[Metric]:
         """Give the counts as metrics."""
@@ -88,6 +90,11 @@ class DecisionCounts(Collector):
         for (tier, outcome), count in self._by_step.items():
             steps.add_metric((tier, outcome), count)
         yield steps
+        yield CounterMetricFamily(
+            "feasible_deadline_decisions",
+            "Decisions that had a deadline.",
+            value=self._with_deadline,
+        )
         yield CounterMetricFamily(
             "feasible_deadline_breaches",
             "Decisions that were durable after their deadline.",

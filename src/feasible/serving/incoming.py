@@ -7,10 +7,13 @@ from typing import Any, Final
 
 import msgspec
 
-__all__ = ["MOST_DEPTH", "content_of", "is_deeper", "own_copy"]
+__all__ = ["MOST_DEPTH", "MOST_FIELDS", "content_of", "is_deeper", "own_copy"]
 
+_HOLDERS: Final = (dict, list)
 MOST_DEPTH: Final = 64
 """Lists and objects that may lie inside each other."""
+MOST_FIELDS: Final = 1000
+"""Fields of a request."""
 
 
 def content_of(request: Any) -> bytes:
@@ -21,7 +24,7 @@ def content_of(request: Any) -> bytes:
 def own_copy(request: dict[str, Any]) -> dict[str, Any]:
     """Give a tier a request that it may do with as it likes."""
     for value in request.values():
-        if isinstance(value, dict | list):
+        if isinstance(value, _HOLDERS):
             return copy.deepcopy(request)
     return dict(request)
 
@@ -34,7 +37,7 @@ def is_deeper(value: Any, most: int) -> bool:
             inner
             for outer in level
             for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
+            if isinstance(inner, _HOLDERS)
         ]
         if not level:
             return False

@@ -48,6 +48,11 @@ class ApiKeys:
         return bool(self._keys) or self._file is not None
 
     @property
+    def has_file(self) -> bool:
+        """Claim that the keys stand in a file, with when each was made."""
+        return self._file is not None
+
+    @property
     def all(self) -> tuple[Key, ...]:
         """Give every key, those that were revoked too."""
         return self._keys

@@ -13,10 +13,10 @@ import msgspec
 from feasible.schema import Label
 from feasible.serving.bodies import MAX_DECIDE_BYTES
 from feasible.serving.incoming import MOST_DEPTH, is_deeper
+from feasible.serving.live import AnyRuntime
 from feasible.serving.messages import LabelIn, LabelsReply, LabelsRequest, Problem
 from feasible.serving.metrics import Metrics
 from feasible.serving.problems import BAD_BODY, CONFLICT, NOT_FOUND, bad_body
-from feasible.serving.runtime import Runtime
 
 __all__ = ["LabelIntake"]
 
@@ -37,7 +37,7 @@ class LabelIntake:
     """
 
     def __init__(
-        self, runtime: Runtime, *, on_label: Callable[[Label], None], metrics: Metrics
+        self, runtime: AnyRuntime, *, on_label: Callable[[Label], None], metrics: Metrics
     ) -> None:
         self._runtime = runtime
         self._on_label = on_label

@@ -5,22 +5,24 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 from feasible.ledger import Ledger
-from feasible.schema import LivePlans, Plan
+from feasible.schema import LivePlans, Plan, PlanShare
+from feasible.serving.budget import Standing
+from feasible.serving.calls import CallFigures
 from feasible.serving.incoming import content_of
 from feasible.serving.messages import DecideRequest
 from feasible.serving.runtime import Decided, Runtime
-from feasible.serving.shadow import Shadow
+from feasible.serving.shadow import Shadow, check_price
 
-__all__ = ["LiveRuntime"]
+__all__ = ["AnyRuntime", "LiveRuntime"]
 
 _LONGEST_LET_GO_S: Final = 120.0
 
 MakeRuntime = Callable[[str], Runtime]
 """Loads the plan of an id with its tiers, checks that it fits, and warms it up."""
-MakeShadow = Callable[[Runtime, LivePlans], Shadow]
+MakeShadow = Callable[[Runtime, PlanShare], Shadow]
 
 
 class LiveRuntime:
@@ -51,6 +53,8 @@ class LiveRuntime:
         self._letting_go: set[asyncio.Task[None]] = set()
         self._shadow: Shadow | None = None
         self._guard = asyncio.Lock()
+        self._high_mark: int | None = None
+        self.live = live
         self._point(live)
 
     @property
@@ -76,6 +80,28 @@ class LiveRuntime:
         names = (name for one in self._answering() for name in one.open_breakers())
         return list(dict.fromkeys(names))
 
+    @property
+    def high_mark(self) -> int | None:
+        """Give the requests in flight from which dear tiers are passed over."""
+        return self._high_mark
+
+    @high_mark.setter
+    def high_mark(self, mark: int | None) -> None:
+        self._high_mark = mark
+        for runtime in (*self._runtimes.values(), *self._spare.values()):
+            runtime.high_mark = mark
+
+    def call_figures(self) -> dict[str, CallFigures]:
+        """Say what the calls of each tier do; where two plans answer, those of the stable one."""
+        found: dict[str, CallFigures] = {}
+        for runtime in reversed(self._answering()):
+            found |= runtime.call_figures()
+        return found
+
+    def standing(self) -> list[Standing]:
+        """Say how the money of many decisions stands under the stable plan."""
+        return self.stable.standing()
+
     async def prepare(self, live: LivePlans) -> None:
         """Load and warm what a set of plans needs; nothing that answers is touched.
 
@@ -93,13 +119,13 @@ class LiveRuntime:
                 for name in missing:
                     made[name] = await asyncio.to_thread(self._make, name)
                 if live.shadow is not None:
-                    every = self._runtimes | self._spare | made
-                    self._make_shadow(every[live.shadow.plan], live).close()  # refuses what it must
+                    check_price((self._runtimes | self._spare | made)[live.shadow.plan])
             except BaseException:
                 for runtime in made.values():
                     runtime.close()
                 raise
             self._spare |= made
+            self.high_mark = self._high_mark
 
     def switch(self, live: LivePlans) -> None:
         """Let a set of plans answer that was prepared; every request from now on is theirs."""
@@ -132,13 +158,15 @@ class LiveRuntime:
 
     def _point(self, live: LivePlans) -> None:
         """Send requests where a set of plans wants them."""
-        before = self._shadow
+        is_same = self._shadow is not None and live.shadow == self.live.shadow
+        before = None if is_same else self._shadow
         self.live = live
         self.stable = self._runtimes[live.stable]
         self._canary = None if live.canary is None else self._runtimes[live.canary.plan]
-        self._shadow = None
-        if live.shadow is not None:
-            self._shadow = self._make_shadow(self._runtimes[live.shadow.plan], live)
+        if live.shadow is None:
+            self._shadow = None
+        elif not is_same:
+            self._shadow = self._make_shadow(self._runtimes[live.shadow.plan], live.shadow)
         if before is not None:
             before.close()
         # Without company the stable runtime is called as it is: a request pays nothing for what
@@ -176,3 +204,7 @@ class LiveRuntime:
             await asyncio.sleep(0.05)
         self._leaving.discard(runtime)
         await asyncio.to_thread(runtime.close)
+
+
+AnyRuntime: TypeAlias = Runtime | LiveRuntime
+"""What answers requests: by one plan, or by those that are live."""

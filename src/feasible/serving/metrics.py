@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from feasible.schema import Decision
+from feasible.schema import Decision, HeadroomRow
+from feasible.serving.budget import Standing
+from feasible.serving.budget_gauges import BudgetGauges
 from feasible.serving.call_counts import CallCounts
 from feasible.serving.calls import CallFigures
 from feasible.serving.decision_counts import DecisionCounts
+from feasible.serving.objective_gauges import ObjectiveGauges
 
 __all__ = ["Metrics"]
 
@@ -22,7 +25,9 @@ class Metrics:
     Args:
         in_flight: Gives the requests that are being answered.
         open_breakers: Gives the number of tiers that are not asked now.
+        objectives: Gives how each promise stands.
         call_figures: Gives what the calls of each tier do.
+        standing: Gives how the money of many decisions stands.
     """
 
     content_type: Final = CONTENT_TYPE_LATEST
@@ -32,12 +37,16 @@ class Metrics:
         *,
         in_flight: Callable[[], int],
         open_breakers: Callable[[], int],
+        objectives: Callable[[], Sequence[HeadroomRow]] = tuple,
         call_figures: Callable[[], Mapping[str, CallFigures]] = dict,
+        standing: Callable[[], Sequence[Standing]] = tuple,
     ) -> None:
         self._registry = CollectorRegistry()
         self._decisions = DecisionCounts()
         self._registry.register(self._decisions)
+        self._registry.register(ObjectiveGauges(objectives))
         self._registry.register(CallCounts(call_figures))
+        self._registry.register(BudgetGauges(standing))
         self._refused = Counter(
             "feasible_requests_refused",
             "Requests that got no decision, by HTTP status.",

@@ -32,12 +32,14 @@ from feasible.serving.messages import (
     Problem,
     ReadyReply,
 )
+from feasible.serving.plan_pages import PlanChangeRequest, PlansReply
 
 __all__ = ["Operation", "openapi"]
 
 _RECORDS: Final = (
     *(DecideRequest, DecisionReply, BatchRequest, BatchReply, LabelsRequest, LabelIn, LabelsReply),
     *(HeadroomReply, Decision, Plan, Problem, HealthReply, ReadyReply),
+    *(PlanChangeRequest, PlansReply),
     *(ChatRequest, ChatCompletion, ChatModel, ChatModels, ChatError),
 )
 _JSON: Final = "application/json"
@@ -58,6 +60,12 @@ _WHY: Final = {
 _ALWAYS: Final = (400, 431, 500, 503)
 _GUARDED: Final = (401, 403, 429)
 _POSTED: Final = (408, 413)
+_EVENT: Final = {
+    "type": "object",
+    "description": "One event: a chunk of the answer as JSON, or [DONE].",
+    "properties": {"data": {"type": "string"}},
+    "required": ["data"],
+}
 _DEADLINE: Final = {
     "name": "X-Deadline-Ms",
     "in": "header",
@@ -120,7 +128,7 @@ _OPERATIONS: Final = (
         summary="Answer a chat in OpenAI's format",
         scopes=("decide",),
         asked=(ChatRequest,),
-        given={_JSON: ChatCompletion, "text/event-stream": {"type": "string"}},
+        given={_JSON: ChatCompletion, "text/event-stream": _EVENT},
         statuses=(404, 409),
         takes_deadline=True,
     ),
@@ -164,6 +172,21 @@ _OPERATIONS: Final = (
         summary="The plan that is served",
         scopes=("review", "admin"),
         given={_JSON: Plan},
+    ),
+    Operation(
+        method="get",
+        path="/v1/plans",
+        summary="Which plans answer, and how that came about",
+        scopes=("admin",),
+        given={_JSON: PlansReply},
+    ),
+    Operation(
+        method="post",
+        path="/v1/plans",
+        summary="Change which plans answer",
+        scopes=("admin",),
+        asked=(PlanChangeRequest,),
+        given={_JSON: PlansReply},
     ),
     Operation(
         method="get",

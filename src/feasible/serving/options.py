@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from feasible.errors import BadInput
+from feasible.serving.aside import Aside
 from feasible.serving.gate import Gate
 from feasible.serving.key_file import KEYS_FILE_VARIABLE, default_key_file
 from feasible.serving.keys import (
@@ -17,9 +19,12 @@ from feasible.serving.keys import (
     keys_from_environment,
     keys_from_file,
 )
+from feasible.serving.logs import Log, take_over_logging
+from feasible.serving.observer import Observer
 from feasible.serving.pressure import MOST_IN_FLIGHT
+from feasible.serving.traces import traces_from_environment
 
-__all__ = ["FrontOptions", "LogLevel", "gate_of"]
+__all__ = ["FrontOptions", "LogLevel", "gate_of", "observer_of"]
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -41,6 +46,31 @@ class FrontOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_in_flight: int = MOST_IN_FLIGHT
     log_level: LogLevel = "info"
     log_share: float = 0.001
+
+
+def observer_of(options: FrontOptions, feature: str) -> tuple[Observer, Callable[[], None]]:
+    """Give what tells of decisions, and what to call when the process ends.
+
+    From then on everything that this process logs is a line of JSON on standard error.
+
+    Args:
+        options: The choices.
+        feature: Name of what is served.
+
+    Raises:
+        FeasibleError: The environment asks for traces that cannot be made.
+    """
+    aside = Aside()
+    log = Log(aside, level=options.log_level)
+    traces = traces_from_environment(feature, aside)
+    take_over_logging(log)
+
+    def close() -> None:
+        aside.close()
+        if traces is not None:
+            traces.close()
+
+    return Observer(log, log_share=options.log_share, traces=traces), close
 
 
 def gate_of(options: FrontOptions, *, shared: Path | None = None) -> tuple[Gate, str]:

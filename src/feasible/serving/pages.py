@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -12,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from feasible.schema import HeadroomRow
+from feasible.serving.live import AnyRuntime
 from feasible.serving.messages import HeadroomReply, HealthReply, ReadyReply
 from feasible.serving.problems import NOT_FOUND, UNAVAILABLE, Refused
-from feasible.serving.runtime import Runtime
 
 __all__ = ["Pages"]
 
@@ -27,12 +28,16 @@ class Pages:
 
     Args:
         runtime: What is served.
-        headroom: Gives how each promise stands; it is asked once a second at most.
+        headroom: Gives how each promise stands; it is asked once a second at most, from a
+            thread.
     """
 
-    def __init__(self, runtime: Runtime, *, headroom: Callable[[], Sequence[HeadroomRow]]) -> None:
+    def __init__(
+        self, runtime: AnyRuntime, *, headroom: Callable[[], Sequence[HeadroomRow]]
+    ) -> None:
         self._runtime = runtime
         self._headroom = headroom
+        self._looking = asyncio.Lock()
         self._seen: tuple[float, tuple[HeadroomRow, ...], bytes] | None = None
 
     async def decision(self, request: Request) -> Response:
@@ -53,11 +58,19 @@ class Pages:
 
     async def headroom(self, _request: Request) -> Response:
         """Say how each promise stands."""
-        return Response(self._headroom_now()[2], media_type=_JSON)
+        await self.look()
+        assert self._seen is not None  # noqa: S101  it was looked at
+        return Response(self._seen[2], media_type=_JSON)
+
+    async def look(self) -> None:
+        """Bring what is known of the promises up to a second ago, beside what is being answered."""
+        async with self._looking:
+            if self._seen is None or time.monotonic() - self._seen[0] > _HEADROOM_EVERY_S:
+                self._seen = await asyncio.to_thread(self._headroom_now)
 
     def headroom_rows(self) -> tuple[HeadroomRow, ...]:
-        """Give how each promise stands, as of a second ago at most."""
-        return self._headroom_now()[1]
+        """Give how each promise stood at the last look."""
+        return () if self._seen is None else self._seen[1]
 
     async def health(self, _request: Request) -> Response:
         """Say that the process lives, and which tiers fail."""
@@ -70,12 +83,9 @@ class Pages:
         return _json(ReadyReply(plan=self._runtime.plan.id))
 
     def _headroom_now(self) -> tuple[float, tuple[HeadroomRow, ...], bytes]:
-        now_s = time.monotonic()
-        if self._seen is None or now_s - self._seen[0] > _HEADROOM_EVERY_S:
-            rows = tuple(self._headroom())
-            reply = HeadroomReply(plan=self._runtime.plan.id, at=datetime.now(UTC), objectives=rows)
-            self._seen = (now_s, rows, msgspec.json.encode(reply))
-        return self._seen
+        rows = tuple(self._headroom())
+        reply = HeadroomReply(plan=self._runtime.plan.id, at=datetime.now(UTC), objectives=rows)
+        return time.monotonic(), rows, msgspec.json.encode(reply)
 
 
 def _json(value: Any) -> Response:

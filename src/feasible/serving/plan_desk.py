@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 import msgspec
@@ -62,20 +61,15 @@ class PlanDesk:
     Args:
         live: What answers.
         answering: Who answers.
-        wait: Awaited before each change, such as until every process is there.
+
+    Attributes:
+        guard: Held while something changes.
     """
 
-    def __init__(
-        self,
-        live: LivePlans,
-        answering: Answering,
-        *,
-        wait: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:
+    def __init__(self, live: LivePlans, answering: Answering) -> None:
         self.live = live
+        self.guard = asyncio.Lock()
         self._answering = answering
-        self._wait = wait
-        self._guard = asyncio.Lock()
 
     async def change(self, order: PlanOrder) -> LivePlans:
         """Carry out an order and give what answers from now on.
@@ -83,9 +77,7 @@ class PlanDesk:
         Raises:
             FeasibleError: It cannot be done, or the plan does not fit; nothing has changed then.
         """
-        async with self._guard:
-            if self._wait is not None:
-                await self._wait()
+        async with self.guard:
             wanted = changed(
                 self.live,
                 order.act,

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from feasible.errors import BadInput, FeasibleError, LedgerError, RequestError
+from feasible.errors import BadInput, FeasibleError, LedgerError, RequestError, StateError
 from feasible.serving.messages import Problem
 
 __all__ = [
@@ -80,7 +80,7 @@ def problem_of(error: FeasibleError) -> Problem:
     """Give the HTTP answer that an error stands for."""
     if isinstance(error, Refused):
         status = error.status
-    elif isinstance(error, LedgerError):
+    elif isinstance(error, LedgerError | StateError):
         status = UNAVAILABLE  # nothing was acknowledged; the same request may succeed later
     elif isinstance(error, BadInput):
         status = BAD_REQUEST

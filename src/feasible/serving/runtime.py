@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from feasible.clock import Clock, SystemClock
-from feasible.errors import RequestError, nearest
+from feasible.errors import KeyTaken, RequestError, nearest
 from feasible.ledger import Ledger, decision_id_at
-from feasible.schema import Decision, Plan, TierSpec
+from feasible.schema import Decision, Plan, TierKind, TierSpec
+from feasible.serving.budget import Budgets, Standing
+from feasible.serving.claims import KeyClaims
 from feasible.serving.commit_time import CommitTime
-from feasible.serving.incoming import MOST_DEPTH, content_of, is_deeper
+from feasible.serving.incoming import MOST_DEPTH, MOST_FIELDS, content_of, is_deeper
 from feasible.serving.messages import DecideRequest
 from feasible.serving.problems import CONFLICT, Refused
 from feasible.serving.walk import Given, Walk, Walker
+from feasible.state import State
 from feasible.tiers import Tier
 
 __all__ = ["Decided", "Runtime"]
@@ -55,8 +59,14 @@ class Runtime:
         clock: Where time comes from.
         on_decision: Called with each decision once it is durable; its latency then includes the
             commit.
+        state: What the workers of the machine share; needed for a plan with limits on the money of
+            many decisions.
+        several: Other processes answer too: they are kept from working on the same key.
         under_way: Idempotency key -> what is being decided for it; runtimes of several plans of one
             service share it.
+        arrivals_per_s: Requests each second at the peak, as declared; None when nobody knows.
+        workers: Processes of the service; they share what a tier may have in flight.
+        breakers: File in which they keep their breakers in common; None: each has its own.
 
     Attributes:
         in_flight: Requests that are being answered.
@@ -76,7 +86,12 @@ class Runtime:
         slices: Iterable[str] = (),
         clock: Clock | None = None,
         on_decision: Callable[[Decision], None] = lambda _decision: None,
+        state: State | None = None,
+        several: bool = False,
         under_way: dict[str, tuple[bytes, asyncio.Future[Decided]]] | None = None,
+        arrivals_per_s: float | None = None,
+        workers: int = 1,
+        breakers: Path | None = None,
     ) -> None:
         self.plan = plan
         self.clock = clock or SystemClock()
@@ -87,15 +102,30 @@ class Runtime:
         self._clock = self.clock
         self._on_decision = on_decision
         self._walker = Walker(
-            plan, tiers, specs=specs, clock=self._clock, is_pressed=self._is_pressed
+            plan,
+            tiers,
+            specs=specs,
+            clock=self._clock,
+            is_pressed=self._is_pressed,
+            arrivals_per_s=arrivals_per_s,
+            workers=workers,
+            breakers=breakers,
         )
         self._remembering = self._walker.caches()
         self.warm_up = self._walker.warm_up
         self.open_breakers = self._walker.open_breakers
         self.call_figures = self._walker.figures
         self.close = self._walker.close
+        self.worst_usd = self._walker.worst_usd
         self._commit = CommitTime()
+        self.budgets = self._budgets_of(plan, tiers, state)
+        self._walker.budgets = self.budgets
+        self._keys = KeyClaims(state, ledger, self._clock) if several and state else None
         self._by_key = {} if under_way is None else under_way
+
+    def standing(self) -> list[Standing]:
+        """Say how the money of many decisions stands; empty without a limit on it."""
+        return [] if self.budgets is None else self.budgets.standing()
 
     def _is_pressed(self) -> bool:
         return self.high_mark is not None and self.in_flight >= self.high_mark
@@ -121,17 +151,39 @@ class Runtime:
         if running is not None:
             if running[0] != content:
                 raise _key_taken(key, "a decision that is under way")
-            earlier = await asyncio.shield(running[1])
-            return self._decided(earlier.decision, asked, arrived, is_repeat=True)
+            try:
+                earlier = (await asyncio.shield(running[1])).decision
+            except KeyTaken as taken:
+                held = self.ledger.decision(taken.holder)
+                if held is None:
+                    raise
+                return self._repeated(held, asked, arrived, content=content)
+            return self._decided(earlier, asked, arrived, is_repeat=True)
         found = self.ledger.decision_by_key(key)
         if found is not None:
-            if content_of(found.request) != content:
-                raise _key_taken(key, f"decision {found.decision_id}")
-            return self._decided(found, asked, arrived, is_repeat=True)
-        task = asyncio.ensure_future(self._decide(asked, arrived))
+            return self._repeated(found, asked, arrived, content=content)
+        task = asyncio.ensure_future(
+            self._decide(asked, arrived)
+            if self._keys is None
+            else self._decide_alone(self._keys, key, content, asked, arrived)
+        )
         self._by_key[key] = (content, task)
         task.add_done_callback(lambda done: self._key_done(key, done))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except KeyTaken as taken:  # another worker wrote its decision meanwhile, and that counts
+            found = self.ledger.decision(taken.holder)
+            if found is None:
+                raise
+            return self._repeated(found, asked, arrived, content=content)
+
+    def _repeated(
+        self, found: Decision, asked: DecideRequest, arrived_s: float, *, content: bytes
+    ) -> Decided:
+        """Answer with the decision that has this key, if it was for the same request."""
+        if content_of(found.request) != content:
+            raise _key_taken(str(asked.idempotency_key), f"decision {found.decision_id}")
+        return self._decided(found, asked, arrived_s, is_repeat=True)
 
     def _key_done(self, key: str, task: asyncio.Future[Decided]) -> None:
         """Leave the key to the ledger, once its decision is there, whoever still waits."""
@@ -139,17 +191,58 @@ class Runtime:
         if not task.cancelled():
             task.exception()  # seen, so that nobody warns when its only caller went away
 
+    def _budgets_of(
+        self, plan: Plan, tiers: Mapping[str, Tier], state: State | None
+    ) -> Budgets | None:
+        """Give the money of a plan's decisions, with what the ledger says was spent of it."""
+        if state is None or not plan.spend:
+            return None
+        most_calls = self._walker.most_calls()
+        budgets = Budgets(
+            plan,
+            {name: tiers[name].worst_usd_per_call for name in most_calls},
+            [name for name in most_calls if tiers[name].kind is TierKind.PERSON],
+            state,
+            clock=self._clock,
+            most_calls=most_calls,
+        )
+        budgets.adopt(self.ledger.decisions(since=budgets.since()))
+        return budgets
+
+    async def _decide_alone(
+        self, keys: KeyClaims, key: str, content: bytes, asked: DecideRequest, arrived_s: float
+    ) -> Decided:
+        """Decide unless another process does, whose decision is then the answer."""
+        limits = [ms for ms in (self.plan.deadline_ms, asked.deadline_ms) if ms is not None]
+        until_s = arrived_s + min(limits) / 1e3 if limits else None
+        self.in_flight += 1  # whoever waits is to be answered before a service stops
+        try:
+            async with keys.turn(key, until_s=until_s) as found:
+                if found is None:
+                    self.in_flight -= 1
+                    try:
+                        return await self._decide(asked, arrived_s)
+                    finally:
+                        self.in_flight += 1
+        finally:
+            self.in_flight -= 1
+        return self._repeated(found, asked, arrived_s, content=content)
+
     async def _decide(self, asked: DecideRequest, arrived_s: float) -> Decided:
         self.in_flight += 1
+        walk = self._walker.start(asked, arrived_s, commit_s=self._commit.needs_s)
         try:
-            walk = self._walker.start(asked, arrived_s, commit_s=self._commit.needs_s)
             given = await self._walker.go(walk)
             decision = self._decision(walk, given)
             committing_s = self._clock.monotonic()
             await self.ledger.append(decision)
             self._commit.note(self._clock.monotonic() - committing_s)
+            if self.budgets is not None:
+                self.budgets.made(decision, walk.reserved)
         finally:
             self.in_flight -= 1
+            if self.budgets is not None and (reserved := walk.to_settle()):
+                self.budgets.settle(reserved)
         decided = self._decided(decision, asked, arrived_s)
         self._tell(walk, msgspec.structs.replace(decision, latency_ms=decided.latency_ms))
         return decided
@@ -161,6 +254,7 @@ class Runtime:
             RequestError: No tier can read it.
         """
         walk = self._walker.start(asked, self._clock.monotonic(), commit_s=self._commit.needs_s)
+        walk.is_rehearsal = True
         return self._decision(walk, await self._walker.go(walk))
 
     def _tell(self, walk: Walk, decision: Decision) -> None:
@@ -192,6 +286,7 @@ class Runtime:
             handed_off=given.handed_off,
             request=walk.asked.request,
             idempotency_key=walk.asked.idempotency_key,
+            at_most_nusd=round(walk.spent_usd * 1e9) if cost is None else None,
         )
 
     def _decided(
@@ -204,9 +299,9 @@ class Runtime:
     ) -> Decided:
         latency_ms = (self._clock.monotonic() - arrived_s) * 1e3
         within: dict[str, bool | None] = {}
-        limits = [ms for ms in (self.plan.deadline_ms, asked.deadline_ms) if ms is not None]
-        if limits:
-            within["deadline"] = latency_ms <= min(limits)
+        limit_ms = self._walker.limit_ms(asked)
+        if limit_ms is not None:
+            within["deadline"] = latency_ms <= limit_ms
         if self.plan.cost_each_usd is not None:
             cost = decision.cost_nusd
             within["cost_each"] = None if cost is None else cost <= self.plan.cost_each_usd * 1e9
@@ -214,6 +309,13 @@ class Runtime:
 
     def _check(self, asked: DecideRequest) -> None:
         """Refuse what no tier should see."""
+        if len(asked.request) > MOST_FIELDS:
+            raise RequestError(
+                "the request has too many fields",
+                asked=f"at most {MOST_FIELDS:,}",
+                found=f"{len(asked.request):,}",
+                attempt="send those that the feature reads",
+            )
         if is_deeper(asked.request, MOST_DEPTH):
             raise RequestError(
                 "the request is nested too deep",

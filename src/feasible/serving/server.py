@@ -17,7 +17,8 @@ import uvicorn
 from feasible.errors import BadInput
 from feasible.serving.asgi import Service
 from feasible.serving.channel import Channel
-from feasible.serving.connections import SECURITY_HEADERS, BoundedProtocol
+from feasible.serving.connections import SECURITY_HEADERS
+from feasible.serving.decide_protocol import DecideProtocol
 from feasible.serving.draining import address_of, refuse_new_connections
 
 __all__ = ["Control", "listen", "run"]
@@ -110,8 +111,9 @@ def run(
     config = uvicorn.Config(
         service,
         loop="uvloop",
-        http=BoundedProtocol,
+        http=DecideProtocol,
         lifespan="off",
+        log_config=None,
         log_level="warning",
         access_log=False,
         date_header=False,

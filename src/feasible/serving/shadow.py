@@ -7,12 +7,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from feasible.errors import PlanError
-from feasible.schema import Decision, Plan, PlanShare
+from feasible.errors import FeasibleError, PlanError
+from feasible.schema import Decision, PlanShare
 from feasible.serving.messages import DecideRequest
 from feasible.serving.runtime import Runtime
 
-__all__ = ["Shadow", "worst_usd_of"]
+__all__ = ["Shadow", "check_price"]
 
 _AT_ONCE: Final = 4
 _MOST_WAITING: Final = 256
@@ -30,7 +30,7 @@ class Shadow:
         runtime: The plan's.
         share: Which plan, for which share of requests, and for how much.
         record: Told what the plan said, of which decision, and what it cost.
-        spent_nusd: Spent today already, by this process's part of the money.
+        spent: Gives what this process has spent of its part today; asked once, from a thread.
         parts: Processes among which the money is divided.
 
     Raises:
@@ -43,19 +43,21 @@ class Shadow:
         share: PlanShare,
         *,
         record: Callable[[dict[str, Any]], Awaitable[None]],
-        spent_nusd: int = 0,
+        spent: Callable[[], int] = lambda: 0,
         parts: int = 1,
     ) -> None:
         self.skipped = 0
         self._runtime = runtime
         self._share = share
         self._record = record
-        self._worst_nusd = _worst_nusd(runtime.plan)
+        self._worst_nusd = check_price(runtime)
         self._cap_nusd = (
             None if share.usd_per_day is None else int(share.usd_per_day * 1e9) // parts
         )
-        self._spent_nusd = spent_nusd
+        self._spent = spent
+        self._spent_nusd = 0
         self._day = _today(runtime)
+        self._remembered = asyncio.Event()
         self._waiting: asyncio.Queue[tuple[DecideRequest, Decision]] = asyncio.Queue(_MOST_WAITING)
         self._askers: list[asyncio.Task[None]] = []
 
@@ -72,6 +74,7 @@ class Shadow:
             return
         if not self._askers:
             self._askers = [asyncio.ensure_future(self._ask_on()) for _ in range(_AT_ONCE)]
+            self._askers.append(asyncio.ensure_future(self._remember()))
 
     def close(self) -> None:
         """Ask no more."""
@@ -79,7 +82,17 @@ class Shadow:
             task.cancel()
         self._askers = []
 
+    async def _remember(self) -> None:
+        """Learn what was spent before this process began."""
+        try:
+            self._spent_nusd += await asyncio.to_thread(self._spent)
+        except FeasibleError:
+            _LOG.exception("what a shadow has spent today cannot be read: it is not asked")
+            return
+        self._remembered.set()
+
     async def _ask_on(self) -> None:
+        await self._remembered.wait()
         while True:
             asked, decision = await self._waiting.get()
             try:
@@ -96,9 +109,11 @@ class Shadow:
             return
         self._spent_nusd += self._worst_nusd
         said = await self._runtime.rehearse(asked)
-        cost = said.cost_nusd
-        if cost is not None:
-            self._spent_nusd += cost - self._worst_nusd
+        # A person who would have been asked is not: that part costs nothing.
+        machines = [step.cost_usd for step in said.path if step.outcome != "handed_off"]
+        known = [usd for usd in machines if usd is not None]
+        spent = round(sum(known) * 1e9) if len(known) == len(machines) else self._worst_nusd
+        self._spent_nusd += spent - self._worst_nusd
         await self._record(
             {
                 "decision": decision.decision_id,
@@ -106,7 +121,8 @@ class Shadow:
                 "answer": said.answer,
                 "probability": said.probability,
                 "tier": said.tier,
-                "cost_nusd": cost,
+                "cost_nusd": said.cost_nusd,
+                "spent_nusd": spent,
                 "latency_ms": said.latency_ms,
                 "fell_back": said.fell_back,
                 "handed_off": said.handed_off,
@@ -116,21 +132,16 @@ class Shadow:
         )
 
 
-def worst_usd_of(plan: Plan) -> float | None:
-    """Give the most that the machines of a plan can cost for one decision; None when unknown."""
-    found = [step.worst_cost_usd for step in plan.tiers if step.kind != "person"]
-    known = [usd for usd in found if usd is not None]
-    if len(known) < len(found):
-        return plan.cost_each_usd
-    total = sum(known)
-    return total if plan.cost_each_usd is None else min(total, plan.cost_each_usd)
+def check_price(runtime: Runtime) -> int:
+    """Give the most that a decision of a plan can cost, people left out. Nano-dollars.
 
-
-def _worst_nusd(plan: Plan) -> int:
-    worst = worst_usd_of(plan)
+    Raises:
+        PlanError: It is not known.
+    """
+    worst = runtime.worst_usd()
     if worst is None:
         raise PlanError(
-            f"it is not known what a decision of plan {plan.id} can cost",
+            f"it is not known what a decision of plan {runtime.plan.id} can cost",
             asked="to ask it in the shadow, for no more than a sum of money a day",
             found="a tier without a worst price",
             attempt="declare `usd` for its tiers or `cost: each` in the brief, and plan again",

@@ -8,7 +8,7 @@ import logging
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -35,6 +35,7 @@ class Worker:
     Attributes:
         number: Which place, from 0.
         channel: How to speak with its process; None while there is none.
+        life: Which process in this place, from 1.
         is_ready: It takes requests.
         failed_starts: Processes in a row that ended before they took requests.
         deaths: Processes in a row that did not live long.
@@ -44,6 +45,7 @@ class Worker:
     number: int
     channel: Channel | None = None
     process: asyncio.subprocess.Process | None = None
+    life: int = 0
     is_ready: bool = False
     failed_starts: int = 0
     deaths: int = 0
@@ -73,38 +75,51 @@ class Supervisor:
     reason. When its channel closes, its supervisor is gone: it answers what it accepted and ends.
 
     Args:
-        command: Gives the command line of a worker, from the descriptors of the socket and of its
-            channel.
+        command: Gives the command line of a worker, from its place and the descriptors of the
+            socket and of its channel.
         workers: How many. Count.
         sock: Where they listen.
         keep: Descriptors that every worker inherits beside these.
         on_ready: Told the address and what the first worker said, once all take requests.
-        handle: Answers what a worker asks.
     """
 
     def __init__(
         self,
-        command: Callable[[int, int], Sequence[str]],
+        command: Callable[[int, int, int], Sequence[str]],
         *,
         workers: int,
         sock: socket.socket,
         keep: Sequence[int] = (),
         on_ready: Callable[[str, Any], None],
-        handle: Callable[[Worker, str, Any], Any] | None = None,
     ) -> None:
         self.workers = [Worker(number) for number in range(workers)]
         self._command = command
         self._sock = sock
         self._keep = tuple(keep)
         self._on_ready = on_ready
-        self._handle = handle
+        self._admit: Callable[[Worker, Any], Awaitable[None]] = _admitted
+        self._handle: Callable[[Worker, str, Any], Awaitable[Any]] = _nothing
+        self._beside: Sequence[Callable[[], Awaitable[None]]] = ()
 
-    def run(self) -> None:
+    def run(
+        self,
+        *,
+        admit: Callable[[Worker, Any], Awaitable[None]] | None = None,
+        handle: Callable[[Worker, str, Any], Awaitable[Any]] | None = None,
+        beside: Sequence[Callable[[], Awaitable[None]]] = (),
+    ) -> None:
         """Serve until told to stop; returns once every worker has ended.
+
+        Args:
+            admit: Makes a worker ready that says it is; told what it said.
+            handle: Answers what a worker asks.
+            beside: Run once all are ready, and are cancelled when the service stops.
 
         Raises:
             FeasibleError: The workers cannot start, or one dies again and again as it starts.
         """
+        self._admit, self._handle = admit or _admitted, handle or _nothing
+        self._beside = beside
         asyncio.run(self._run())
 
     async def _run(self) -> None:
@@ -113,17 +128,19 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._told_to_stop, end)
         keepers = [asyncio.ensure_future(self._hold(worker, end)) for worker in self.workers]
-        began = asyncio.ensure_future(self._say_ready())
+        began = asyncio.ensure_future(self._go_on())
         await end.asked.wait()
         began.cancel()
         await self._stop(keepers, end)
         if end.error is not None:
             raise end.error
 
-    async def _say_ready(self) -> None:
+    async def _go_on(self) -> None:
+        """Say that all are ready, then do what is to be done beside them."""
         while not all(worker.is_ready for worker in self.workers):  # noqa: ASYNC110  several of them
             await asyncio.sleep(0.01)
         self._on_ready(address_of(self._sock), self.workers[0].ready)
+        await asyncio.gather(*(beside() for beside in self._beside))
 
     def _told_to_stop(self, end: _End) -> None:
         end.times += 1
@@ -185,9 +202,11 @@ class Supervisor:
         ours, theirs = socket.socketpair()
         fds = (self._sock.fileno(), theirs.fileno(), *self._keep)
         worker.said = None
+        worker.life += 1
         try:
             worker.process = await asyncio.create_subprocess_exec(
-                *self._command(self._sock.fileno(), theirs.fileno()), pass_fds=fds
+                *self._command(worker.number, self._sock.fileno(), theirs.fileno()),
+                pass_fds=fds,
             )
         except OSError as error:
             ours.close()
@@ -208,14 +227,27 @@ class Supervisor:
     def _handler(self, worker: Worker) -> Handler:
         async def handle(what: str, body: Any) -> Any:
             if what == "ready":
-                worker.is_ready, worker.ready = True, body
+                worker.ready = body
+                try:
+                    await self._admit(worker, body)
+                except FeasibleError as error:
+                    worker.said = error
+                    _kill(worker)
             elif what == "failed":
                 worker.said = told_error(body)
-            elif self._handle is not None:
+            else:
                 return await self._handle(worker, what, body)
             return None
 
         return handle
+
+
+async def _admitted(worker: Worker, _told: Any) -> None:
+    worker.is_ready = True
+
+
+async def _nothing(_worker: Worker, what: str, _body: Any) -> Any:
+    raise FeasibleError(f"this supervisor answers nothing, and not `{what}`")
 
 
 def _kill(worker: Worker) -> None:

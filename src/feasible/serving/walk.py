@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias
+from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -17,6 +17,7 @@ from feasible.cascade import (
     Seen,
     State,
     Step,
+    Until,
     foresee,
     longest_ms,
     route,
@@ -24,8 +25,9 @@ from feasible.cascade import (
 )
 from feasible.clock import Clock
 from feasible.errors import FeasibleError, PlanError, RequestError
-from feasible.schema import Answer, PathStep, Plan, TierKind, TierSpec, breaker_rule
+from feasible.schema import BUDGET, Answer, Plan, TierKind, TierSpec, breaker_rule
 from feasible.serving.breaker import Breaker
+from feasible.serving.budget import Budgets
 from feasible.serving.calls import (
     CallFigures,
     CallTimedOut,
@@ -38,91 +40,14 @@ from feasible.serving.calls import (
 from feasible.serving.guarded_tier import NO_TIERS, BlockedTiers, GuardedTier, dear_tiers
 from feasible.serving.incoming import own_copy
 from feasible.serving.messages import DecideRequest
+from feasible.serving.walked import NOBODY, Given, Outcome, Walk
 from feasible.tiers import RememberingTier, Tier
 
 __all__ = ["NOBODY", "Given", "Walk", "Walker"]
 
-NOBODY: Final = "nobody"
-"""Who answered when no tier could and no fallback did."""
-
+_MARGIN_S: Final = 5.0
+"""How long a decision that is made may take to be on record."""
 _WARM_UP: Final = {"text": "warm up"}
-
-_Outcome: TypeAlias = Literal[
-    "answered",
-    "deferred",
-    "abstained",
-    "failed",
-    "timed_out",
-    "skipped",
-    "handed_off",
-    "retried",
-    "cancelled",
-]
-
-
-@dataclass(slots=True)
-class Walk:
-    """Where one request stands.
-
-    Attributes:
-        asked: What came in.
-        arrived_s: Monotonic time of its arrival.
-        until_s: When the plan's tiers must have answered, so that the fallback and the commit still
-            fit; None without a deadline.
-        fallback_until_s: When the fallback must have answered, so that the commit still fits.
-        path: What happened so far.
-        spent_usd: Most that may have been spent so far; guards the cap.
-        cost_usd: What was spent; None once a price is unknown.
-        unreadable: What the first tier said that could not read the request.
-        is_read: Some tier gave an answer to it, sure or not.
-        accepted: A machine's answer and probability, to be remembered once it is on record.
-        heard: Tier -> what it said, of those that answered, sure or not.
-        foreseen: Tier -> what the router foresees.
-        in_hand: Tier -> what it gave, an answer or none; the fallback is not asked for it again.
-    """
-
-    asked: DecideRequest
-    arrived_s: float
-    until_s: float | None
-    fallback_until_s: float | None
-    path: list[PathStep]
-    spent_usd: float = 0.0
-    cost_usd: float | None = 0.0
-    unreadable: RequestError | None = None
-    is_read: bool = False
-    accepted: tuple[Any, float | None] | None = None
-    heard: dict[str, Heard] = field(default_factory=dict)
-    foreseen: dict[str, float] = field(default_factory=dict)
-    in_hand: dict[str, Answer] = field(default_factory=dict)
-
-    def note(
-        self,
-        tier: str,
-        outcome: _Outcome,
-        *,
-        latency_ms: float = 0.0,
-        cost_usd: float | None = 0.0,
-        why: str | None = None,
-    ) -> None:
-        """Add a step and its price."""
-        step = PathStep(
-            tier=tier, outcome=outcome, latency_ms=latency_ms, cost_usd=cost_usd, why=why
-        )
-        self.path.append(step)
-        if cost_usd is None or self.cost_usd is None:
-            self.cost_usd = None
-        else:
-            self.cost_usd += cost_usd
-
-
-class Given(msgspec.Struct, frozen=True):
-    """The answer that a walk ended with."""
-
-    tier: str
-    answer: Any
-    probability: float | None
-    handed_off: bool = False
-    fell_back: str | None = None
 
 
 class Walker:
@@ -134,6 +59,12 @@ class Walker:
         specs: what the brief declares about tiers: how they are to be called.
         clock: Where time comes from.
         is_pressed: Claims that there is so much to do that dear tiers are passed over.
+        arrivals_per_s: Requests each second at the peak, as declared; None when nobody knows.
+        workers: Processes of the service; they share what a tier may have in flight.
+        breakers: File in which they keep their breakers in common; None: each has its own.
+
+    Attributes:
+        budgets: The money of many decisions; None when the plan has no limit on it.
 
     Raises:
         PlanError: The plan names a tier that is not there.
@@ -147,15 +78,23 @@ class Walker:
         specs: Iterable[TierSpec],
         clock: Clock,
         is_pressed: Callable[[], bool] = lambda: False,
+        arrivals_per_s: float | None = None,
+        workers: int = 1,
+        breakers: Path | None = None,
     ) -> None:
         self._plan = plan
         declared = {spec.name: spec for spec in specs}
         self._policy = Policy.from_plan(plan, declared.values())
         self._clock = clock
+        self._workers = workers
+        self._arrivals_per_s = arrivals_per_s
+        self._breakers = breakers
+        self._last_until: tuple[tuple[str | None, float, float], Until] | None = None
         self._tiers = {
             name: self._guarded(tiers[name], declared.get(name)) for name in _needed(plan, tiers)
         }
         self._is_pressed = is_pressed
+        self.budgets: Budgets | None = None
         self._dear = dear_tiers(plan, tiers)
         self._person = next(
             (name for name, held in self._tiers.items() if held.tier.kind is TierKind.PERSON), None
@@ -187,9 +126,25 @@ class Walker:
         """Name the tiers that are not asked now because they failed too often."""
         return [name for name, held in self._tiers.items() if held.breaker.is_open]
 
+    def most_calls(self) -> dict[str, int]:
+        """Give how many calls of each tier one request may cost."""
+        return {name: held.calls.most_calls for name, held in self._tiers.items()}
+
     def figures(self) -> dict[str, CallFigures]:
         """Say what the calls of each tier do."""
         return {name: held.calls.figures() for name, held in self._tiers.items()}
+
+    def worst_usd(self) -> float | None:
+        """Give the most that all machines together can cost for one request; None when unknown."""
+        machines = [held for held in self._tiers.values() if held.tier.kind != TierKind.PERSON]
+        total = 0.0
+        for held in machines:
+            worst = held.tier.worst_usd_per_call
+            if worst is None:
+                return self._policy.cost_each_usd
+            total += worst * held.calls.most_calls
+        cap = self._policy.cost_each_usd
+        return total if cap is None else min(total, cap)
 
     def close(self) -> None:
         """Let the tiers' threads and processes go."""
@@ -198,17 +153,10 @@ class Walker:
 
     def start(self, asked: DecideRequest, arrived_s: float, *, commit_s: float) -> Walk:
         """Begin a walk: divide its time between the tiers, the fallback and the commit."""
-        limits = [
-            limit for limit in (self._plan.deadline_ms, asked.deadline_ms) if limit is not None
-        ]
-        if not limits:
+        limit_ms = self.limit_ms(asked)
+        if limit_ms is None:
             return Walk(asked, arrived_s, None, None, [])
-        until = until_of(
-            self._policy,
-            self._policy.fallback_of(asked.slices),
-            min(limits),
-            commit_ms=commit_s * 1e3,
-        )
+        until = self._until(self._policy.fallback_of(asked.slices), limit_ms, commit_s)
         return Walk(
             asked,
             arrived_s,
@@ -216,6 +164,21 @@ class Walker:
             arrived_s + until.fallback_ms / 1e3,
             [],
         )
+
+    def limit_ms(self, asked: DecideRequest) -> float | None:
+        """Give the time for a whole decision: the plan's, or the caller's when that is shorter."""
+        own, callers = self._plan.deadline_ms, asked.deadline_ms
+        if own is None or callers is None:
+            return callers if own is None else own
+        return min(own, callers)
+
+    def _until(self, fallback: str | None, limit_ms: float, commit_s: float) -> Until:
+        """Divide a decision's time; most decisions divide the same as the one before."""
+        divided = (fallback, limit_ms, commit_s)
+        if self._last_until is None or self._last_until[0] != divided:
+            until = until_of(self._policy, fallback, limit_ms, commit_ms=commit_s * 1e3)
+            self._last_until = (divided, until)
+        return self._last_until[1]
 
     def _left_ms(self, until_s: float | None) -> float | None:
         return None if until_s is None else (until_s - self._clock.monotonic()) * 1e3
@@ -285,6 +248,11 @@ class Walker:
         held = self._tiers[name]
         tier = held.tier
         told = Told(self._affordable(walk, held)) if held.calls.tells else None
+        budgets = None if walk.is_rehearsal else self.budgets
+        is_guarded = budgets is not None and name in budgets.guarded
+        if is_guarded and not self._set_aside(walk, held, told, left_ms):
+            return None
+        before_usd = walk.spent_usd
         reserved_usd = (tier.worst_usd_per_call or 0.0) * (1 if told is None else told.most_calls)
         walk.spent_usd += reserved_usd
         began_s = self._clock.monotonic()
@@ -297,6 +265,8 @@ class Walker:
         except FeasibleError as error:
             took_ms = (self._clock.monotonic() - began_s) * 1e3
             self._note_failure(walk, held, error, took_ms=took_ms, told=told)
+            if is_guarded:
+                walk.note_spent(before_usd)
             return None
         cost = tier.usd_per_call if answer.cost_usd is None else answer.cost_usd
         took_ms = (self._clock.monotonic() - began_s) * 1e3
@@ -306,8 +276,33 @@ class Walker:
             why = told.why
         if cost is not None:
             walk.spent_usd += cost - reserved_usd
+        if is_guarded:
+            walk.note_spent(before_usd)
         walk.note(name, "answered", latency_ms=took_ms, cost_usd=cost, why=why)
         return answer
+
+    def _set_aside(
+        self, walk: Walk, held: GuardedTier, told: Told | None, left_ms: float | None
+    ) -> bool:
+        """Set the worst case of a call aside; without the money the tier is passed over."""
+        assert self.budgets is not None  # noqa: S101  a tier is guarded by them
+        # Until the decision is on record; whoever is gone by then has nothing to hold it for.
+        if walk.fallback_until_s is None:
+            lease_s = len(self._tiers) * longest_ms(held.step, left_ms) / 1e3
+        else:
+            lease_s = max(0.0, walk.fallback_until_s - self._clock.monotonic())
+        calls = 1 if told is None else told.most_calls
+        found = self.budgets.reserve(
+            held.tier.name, calls=calls, slices=walk.asked.slices, lease_s=lease_s + _MARGIN_S
+        )
+        if isinstance(found, str):
+            walk.note(held.tier.name, "skipped", why=BUDGET)
+            walk.short_of = found
+            return False
+        walk.held = found.reservation
+        if told is not None:
+            told.most_calls = found.calls
+        return True
 
     def _affordable(self, walk: Walk, held: GuardedTier) -> int:
         """Give how many calls of a tier the cap allows, of those that it may need."""
@@ -361,7 +356,7 @@ class Walker:
         )
 
     @staticmethod
-    def _retell(walk: Walk, outcome: _Outcome) -> None:
+    def _retell(walk: Walk, outcome: Outcome) -> None:
         """Say how the last step ended."""
         walk.path[-1] = msgspec.structs.replace(walk.path[-1], outcome=outcome)
 
@@ -382,6 +377,8 @@ class Walker:
         failed = [step for step in walk.path if step.outcome in {"failed", "timed_out"}]
         if failed:
             told = f"{told}; {failed[-1].tier} {failed[-1].outcome.replace('_', ' ')}"
+        if walk.short_of is not None:
+            told = f"{told}; the money of {walk.short_of} did not suffice"
         declared = self._policy.fallback_of(walk.asked.slices)
         for name in dict.fromkeys(name for name in (declared, self._person) if name is not None):
             given = await self._ask_fallback(walk, name, told)
@@ -430,7 +427,12 @@ class Walker:
         planned = next((step for step in self._plan.tiers if step.name == tier.name), None)
         p50_ms = None if planned is None else planned.latency_p50_ms
         p95_ms = None if planned is None else planned.latency_p95_ms
-        breaker = Breaker(self._clock, rule=None if spec is None else breaker_rule(spec.breaker))
+        breaker = Breaker(
+            self._clock,
+            rule=None if spec is None else breaker_rule(spec.breaker),
+            tier=tier.name,
+            shared=self._breakers,
+        )
         calls = calls_of(
             tier,
             labels=frozenset(self._plan.labels) or None,
@@ -439,12 +441,24 @@ class Walker:
             typical_s=None if p50_ms is None else p50_ms / 1e3,
             p95_s=None if p95_ms is None else p95_ms / 1e3,
             deadline_s=None if self._plan.deadline_ms is None else self._plan.deadline_ms / 1e3,
+            arrivals_per_s=self._reaching(tier.name),
+            workers=self._workers,
         )
         timeout = None if spec is None else spec.timeout
         timeout_ms = None if timeout is None else timeout.ms
         step = next((step for step in self._policy.steps if step.name == tier.name), None)
         step = step or Step(tier.name, tier.kind, {}, timeout_ms=timeout_ms)
         return GuardedTier(tier, calls, breaker, step)
+
+    def _reaching(self, name: str) -> float | None:
+        """Say how many requests each second get as far as a tier; None when nobody knows."""
+        names = [step.name for step in self._plan.tiers]
+        if self._arrivals_per_s is None or name not in names:
+            return None
+        # Up to a person everybody who is not answered before comes by.
+        return self._arrivals_per_s * sum(
+            step.share for step in self._plan.tiers[names.index(name) :]
+        )
 
 
 def _needed(plan: Plan, tiers: Mapping[str, Tier]) -> list[str]:

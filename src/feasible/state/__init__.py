@@ -7,8 +7,10 @@ What it holds can be made again from the ledger, which is the truth.
 """
 
 from feasible.state.base import (
+    ORDINARY,
     Claim,
     Limit,
+    Part,
     Refusal,
     Reservation,
     Spending,
@@ -20,9 +22,11 @@ from feasible.state.memory import MemoryState
 from feasible.state.sqlite import SqliteState
 
 __all__ = [
+    "ORDINARY",
     "Claim",
     "Limit",
     "MemoryState",
+    "Part",
     "Refusal",
     "Reservation",
     "Spending",

@@ -10,6 +10,7 @@ __all__ = [
     "ORDINARY",
     "Claim",
     "Limit",
+    "Part",
     "Refusal",
     "Reservation",
     "Spending",
@@ -121,7 +122,7 @@ class State(Protocol):
         limits: Sequence[Limit],
         *,
         lease_s: float,
-        made: Mapping[str, int] | None = None,
+        noted: Mapping[Part, Spending] | None = None,
     ) -> Reservation | Refusal:
         """Set money aside in every window, or in none.
 
@@ -129,7 +130,7 @@ class State(Protocol):
             amount_nusd: The worst case. Nano-dollars, >= 0.
             limits: What it must fit into.
             lease_s: Seconds after which it comes back when nobody has settled it.
-            made: Window -> decisions made there since this was last said.
+            noted: Part -> what was decided and what was spent unreserved since it was last said.
 
         Raises:
             StateError: The state cannot be written. Nothing is set aside then.
@@ -140,7 +141,7 @@ class State(Protocol):
         self,
         settled: Sequence[tuple[Reservation, int | None]],
         *,
-        made: Mapping[str, int] | None = None,
+        noted: Mapping[Part, Spending] | None = None,
     ) -> None:
         """Turn reservations into spending. One that was settled before changes nothing.
 
@@ -149,7 +150,7 @@ class State(Protocol):
         Args:
             settled: Each with what was spent, nano-dollars; None, an unknown bill, spends the worst
                 case.
-            made: Window -> decisions made there since this was last said.
+            noted: Part -> what was decided and what was spent unreserved since it was last said.
 
         Raises:
             StateError: The state cannot be written.
@@ -168,8 +169,21 @@ class State(Protocol):
         """
         ...
 
-    def rebuild(self, spent: Mapping[Part, Spending]) -> None:
-        """Put spending and decisions in the place of what is there; open reservations stay.
+    def begin(self) -> None:
+        """Forget what was spent and how much was decided; open reservations stay.
+
+        For whoever starts a service: the ledger is the truth, and `adopt` takes it over.
+
+        Raises:
+            StateError: The state cannot be written.
+        """
+        ...
+
+    def adopt(self, spent: Mapping[Part, Spending]) -> None:
+        """Take over what a ledger says of windows that nobody has adopted or counted in since.
+
+        Args:
+            spent: What each part holds; every window of interest has a part here.
 
         Raises:
             StateError: The state cannot be written.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
 from feasible.clock import Clock, SystemClock
 from feasible.state.base import (
-    ORDINARY,
     Claim,
     Limit,
     Part,
@@ -55,6 +54,7 @@ class MemoryState:
         self._lock = threading.Lock()
         self._numbers = count(1)
         self._parts: dict[str, dict[str, Spending]] = {}
+        self._begun: set[str] = set()
         self._held: dict[int, _Held] = {}
         self._claims: dict[str, tuple[int, float]] = {}
 
@@ -64,12 +64,12 @@ class MemoryState:
         limits: Sequence[Limit],
         *,
         lease_s: float,
-        made: Mapping[str, int] | None = None,
+        noted: Mapping[Part, Spending] | None = None,
     ) -> Reservation | Refusal:
         """Set money aside in every window, or in none."""
         with self._lock:
             self._expire()
-            self._count(made)
+            self._count(noted)
             for limit in limits:
                 left = left_nusd(limit, self._parts.get(limit.window, {}))
                 if amount_nusd > left:
@@ -78,6 +78,7 @@ class MemoryState:
             found = Reservation(next(self._numbers), amount_nusd, parts)
             self._held[found.number] = _Held(found, self._clock.now().timestamp() + lease_s)
             for part in parts:
+                self._begun.add(part[0])
                 self._add(part, held=amount_nusd)
             return found
 
@@ -85,11 +86,11 @@ class MemoryState:
         self,
         settled: Sequence[tuple[Reservation, int | None]],
         *,
-        made: Mapping[str, int] | None = None,
+        noted: Mapping[Part, Spending] | None = None,
     ) -> None:
         """Turn reservations into spending."""
         with self._lock:
-            self._count(made)
+            self._count(noted)
             for reservation, actual_nusd in settled:
                 held = self._held.pop(reservation.number, None)
                 if held is None:
@@ -113,17 +114,23 @@ class MemoryState:
             self._expire()
             return dict(self._parts.get(window, {}))
 
-    def rebuild(self, spent: Mapping[Part, Spending]) -> None:
-        """Put spending and decisions in the place of what is there; open reservations stay."""
+    def begin(self) -> None:
+        """Forget what was spent and how much was decided; open reservations stay."""
         with self._lock:
             self._expire()
-            self._parts = {}
-            for (window, name), part in spent.items():
-                parts = self._parts.setdefault(window, {})
-                parts[name] = replace(part, held_nusd=0)
+            self._parts, self._begun = {}, set()
             for held in self._held.values():
-                for part_of in () if held.is_over else held.reservation.parts:
-                    self._add(part_of, held=held.reservation.amount_nusd)
+                for part in () if held.is_over else held.reservation.parts:
+                    self._add(part, held=held.reservation.amount_nusd)
+
+    def adopt(self, spent: Mapping[Part, Spending]) -> None:
+        """Take over what a ledger says of windows that nobody has adopted or counted in since."""
+        with self._lock:
+            fresh = {window for window, _ in spent} - self._begun
+            self._begun |= fresh
+            for part, found in spent.items():
+                if part[0] in fresh:
+                    self._add(part, spent=found.spent_nusd, decisions=found.decisions)
 
     def claim(self, key: str, *, lease_s: float) -> Claim | Taken:
         """Take a key, unless somebody holds it."""
@@ -156,9 +163,10 @@ class MemoryState:
                 del self._held[number]
         return over
 
-    def _count(self, made: Mapping[str, int] | None) -> None:
-        for window, decisions in (made or {}).items():
-            self._add((window, ORDINARY), decisions=decisions)
+    def _count(self, noted: Mapping[Part, Spending] | None) -> None:
+        for part, more in (noted or {}).items():
+            self._begun.add(part[0])
+            self._add(part, spent=more.spent_nusd, decisions=more.decisions)
 
     def _add(self, part: Part, *, held: int = 0, spent: int = 0, decisions: int = 0) -> None:
         window, name = part

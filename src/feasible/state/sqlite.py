@@ -19,7 +19,6 @@ from typing import Any, Final
 from feasible.clock import Clock, SystemClock
 from feasible.errors import StateError
 from feasible.state.base import (
-    ORDINARY,
     Claim,
     Limit,
     Part,
@@ -40,6 +39,7 @@ CREATE TABLE IF NOT EXISTS parts (
   spent_nusd INTEGER NOT NULL DEFAULT 0,
   held_nusd INTEGER NOT NULL DEFAULT 0,
   decisions INTEGER NOT NULL DEFAULT 0,
+  is_begun INTEGER NOT NULL DEFAULT 1,
   PRIMARY KEY (window, part)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS reservations (
@@ -101,13 +101,13 @@ class SqliteState:
         limits: Sequence[Limit],
         *,
         lease_s: float,
-        made: Mapping[str, int] | None = None,
+        noted: Mapping[Part, Spending] | None = None,
     ) -> Reservation | Refusal:
         """Set money aside in every window, or in none."""
         with self._step() as run:
             now_us = self._now_us()
             self._expire(now_us)
-            self._count(made)
+            self._count(noted)
             for limit in limits:
                 left = left_nusd(limit, self._parts_of(limit.window))
                 if amount_nusd > left:
@@ -126,11 +126,11 @@ class SqliteState:
         self,
         settled: Sequence[tuple[Reservation, int | None]],
         *,
-        made: Mapping[str, int] | None = None,
+        noted: Mapping[Part, Spending] | None = None,
     ) -> None:
         """Turn reservations into spending."""
         with self._step() as run:
-            self._count(made)
+            self._count(noted)
             for reservation, actual_nusd in settled:
                 found = run(
                     "DELETE FROM reservations WHERE number = ? RETURNING amount_nusd, is_over",
@@ -157,17 +157,25 @@ class SqliteState:
             self._expire(self._now_us())
             return self._parts_of(window)
 
-    def rebuild(self, spent: Mapping[Part, Spending]) -> None:
-        """Put spending and decisions in the place of what is there; open reservations stay."""
+    def begin(self) -> None:
+        """Forget what was spent and how much was decided; open reservations stay."""
         with self._step() as run:
             self._expire(self._now_us())
             run("DELETE FROM parts")
-            for part, found in spent.items():
-                self._add(part, spent=found.spent_nusd, decisions=found.decisions)
             open_ones = run("SELECT amount_nusd, parts FROM reservations WHERE is_over = 0")
             for amount, parts in open_ones.fetchall():
                 for window, name in json.loads(parts):
                     self._add((window, name), held=amount)
+            run("UPDATE parts SET is_begun = 0")
+
+    def adopt(self, spent: Mapping[Part, Spending]) -> None:
+        """Take over what a ledger says of windows that nobody has adopted or counted in since."""
+        with self._step() as run:
+            begun = {name for (name,) in run("SELECT window FROM parts WHERE is_begun = 1")}
+            for part, found in spent.items():
+                if part[0] not in begun:
+                    self._add(part, spent=found.spent_nusd, decisions=found.decisions)
+                    run("UPDATE parts SET is_begun = 1 WHERE window = ?", (part[0],))
 
     def claim(self, key: str, *, lease_s: float) -> Claim | Taken:
         """Take a key, unless somebody holds it."""
@@ -238,13 +246,14 @@ class SqliteState:
             )
         return len(over)
 
-    def _count(self, made: Mapping[str, int] | None) -> None:
-        for window, decisions in (made or {}).items():
-            self._add((window, ORDINARY), decisions=decisions)
+    def _count(self, noted: Mapping[Part, Spending] | None) -> None:
+        for part, more in (noted or {}).items():
+            self._add(part, spent=more.spent_nusd, decisions=more.decisions)
 
     def _add(self, part: Part, *, held: int = 0, spent: int = 0, decisions: int = 0) -> None:
         self._connection.execute(
-            "INSERT INTO parts VALUES (?, ?, ?, ?, ?) ON CONFLICT (window, part) DO UPDATE SET "
+            "INSERT INTO parts (window, part, spent_nusd, held_nusd, decisions) "
+            "VALUES (?, ?, ?, ?, ?) ON CONFLICT (window, part) DO UPDATE SET "
             "spent_nusd = spent_nusd + excluded.spent_nusd, "
             "held_nusd = held_nusd + excluded.held_nusd, "
             "decisions = decisions + excluded.decisions",

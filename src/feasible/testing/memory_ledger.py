@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from feasible.errors import DataError, LedgerError
+from feasible.errors import DataError, KeyTaken, LedgerError
 from feasible.ledger import (
     LabelOutcome,
     LedgerCounts,
@@ -17,7 +17,7 @@ from feasible.ledger import (
     LedgerPosition,
     Verification,
 )
-from feasible.schema import Decision, Label
+from feasible.schema import Decision, Event, Label
 
 __all__ = ["MemoryLedger"]
 
@@ -33,7 +33,7 @@ class _Failure:
 
 
 class MemoryLedger:
-    """Decisions and labels in lists, with the same refusals as a ledger on a disk.
+    """Decisions, labels and events in lists, with the same refusals as a ledger on a disk.
 
     Examples:
         >>> import asyncio
@@ -51,6 +51,7 @@ class MemoryLedger:
         self._decisions: dict[str, Decision] = {}
         self._by_key: dict[str, Decision] = {}
         self._labels: list[Label] = []
+        self._events: dict[str, Event] = {}
         self._failure: _Failure | None = None
         self._is_open = True
 
@@ -68,7 +69,8 @@ class MemoryLedger:
 
         Raises:
             LedgerError: It is not JSON, its time has no zone, a number is too large, its id belongs
-                to a different decision, its idempotency key to another one, or `fail` was called.
+                to a different decision, or `fail` was called.
+            KeyTaken: Its idempotency key belongs to another decision.
         """
         self._check_writable()
         try:
@@ -92,9 +94,29 @@ class MemoryLedger:
         if key is not None:
             if key in self._by_key:
                 holder = self._by_key[key].decision_id
-                raise LedgerError(f"the idempotency key {key!r} belongs to decision {holder}")
+                said = f"the idempotency key {key!r} belongs to decision {holder}"
+                raise KeyTaken(said, key=key, holder=holder)
             self._by_key[key] = kept
         self._decisions[kept.decision_id] = kept
+
+    async def record(self, event: Event) -> None:
+        """Keep an event. Recording the same one again is no change.
+
+        Raises:
+            LedgerError: It is not JSON, its time has no zone, its id belongs to a different event,
+                or `fail` was called.
+        """
+        self._check_writable()
+        try:
+            kept = msgspec.json.decode(msgspec.json.encode(event), type=Event)
+        except _NOT_JSON as error:
+            raise LedgerError(
+                f"event {event.event_id} cannot be written", found=str(error)
+            ) from error
+        if kept.at.tzinfo is None:
+            raise LedgerError(f"event {event.event_id} has a time without a zone")
+        if self._events.setdefault(kept.event_id, kept) != kept:
+            raise LedgerError(f"event {kept.event_id} is in the ledger with other content")
 
     async def add_labels(self, labels: Sequence[Label]) -> list[LabelOutcome]:
         """Keep labels; one outcome per label, in order.
@@ -153,6 +175,27 @@ class MemoryLedger:
         self._check_open()
         yield from [x for x in self._labels if known_by is None or x.known_at <= known_by]
 
+    def events(
+        self,
+        *,
+        kind: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Iterator[Event]:
+        """Go through events in the order in which they were written.
+
+        Args:
+            kind: Only those of this kind.
+            since: Only those at or after this instant.
+            until: Only those before this instant.
+        """
+        self._check_open()
+        for event in list(self._events.values()):
+            early = since is not None and event.at < since
+            late = until is not None and event.at >= until
+            if not early and not late and kind in (None, event.kind):
+                yield event
+
     def news(self, since: LedgerPosition, *, plan: str, most: int) -> LedgerNews:
         """Give what was written next after a position, by whichever process.
 
@@ -177,6 +220,7 @@ class MemoryLedger:
         return LedgerCounts(
             decisions=len(times),
             labels=len(self._labels),
+            events=len(self._events),
             first_at=times[0] if times else None,
             last_at=times[-1] if times else None,
         )
@@ -189,6 +233,7 @@ class MemoryLedger:
             whole=not faults,
             decisions=len(self._decisions),
             labels=len(self._labels),
+            events=len(self._events),
             batches=0,
             missing=0,
             edited_batches=0,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 from feasible.schema import ABSTAIN, Answer, Request, TierKind
+from feasible.tiers.backtracking import may_backtrack
 from feasible.tiers.fingerprint import code_version, version_of
 
 __all__ = ["Rule", "RulesTier", "pattern"]
@@ -43,6 +44,13 @@ class RulesTier:
         self.usd_per_call: float | None = 0.0 if kind is TierKind.RULES else None
         self.worst_usd_per_call: float | None = self.usd_per_call
         self._rules = rules
+        self.may_hold = any(getattr(rule, "may_hold", False) for rule in rules)
+        """One of its expressions can take for ever, and holds the interpreter meanwhile: unless the
+        brief says otherwise, a service keeps the tier in processes of its own. Every other tier of
+        rules stays in the service's process, where it needs no memory of its own, starts at once
+        and answers in batches: whoever writes a plain expression expects it to cost nothing. A time
+        limit inside the engine would need another engine, whose answers differ from those that
+        Python gives everywhere else."""
 
     @property
     def version(self) -> str:
@@ -71,6 +79,7 @@ class _Pattern:
         self.answer = answer
         self.sources = "\n".join(regexes)
         self.text_field = text_field
+        self.may_hold = any(may_backtrack(regex) for regex in regexes)
         self._compiled = tuple(re.compile(regex, re.IGNORECASE) for regex in regexes)
 
     def __call__(self, request: Request) -> str | None:
@@ -83,8 +92,8 @@ class _Pattern:
 def pattern(answer: str, *regexes: str, text_field: str = "text") -> Rule:
     r"""Give a rule that answers when any expression is found in the text, whatever its case.
 
-    An expression runs in the serving process: keep it free of nested repeats, which can take
-    exponential time.
+    An expression in which a repeat stands inside a repeat can take for ever: a service then keeps
+    the whole tier in processes of its own. Better keep expressions free of them.
 
     Args:
         answer: What to answer.

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from feasible.planning.constraints import Constraint
+from feasible.planning.constraint import Constraint
 from feasible.planning.judgement import interval_of, verdict_on
 from feasible.schema import FloatArray, IntArray, Objective
 from feasible.stats import betting_upper_bound, hoeffding_bentkus_upper_bound, upper_bound

@@ -14,6 +14,7 @@ from feasible.schema import (
     LatencyForecast,
     Plan,
     PlanTier,
+    SpendLimit,
     TierKind,
 )
 from feasible.tiers import Tier
@@ -29,6 +30,8 @@ def plan_of(
     fallback: dict[str, str] | None = None,
     cost_each_usd: float | None = None,
     labels: tuple[str, ...] = (),
+    spend: tuple[SpendLimit, ...] = (),
+    priority: dict[str, float] | None = None,
 ) -> Plan:
     """Give a plan that asks the tiers in this order; a score counts as the probability."""
     steps = tuple(
@@ -64,6 +67,8 @@ def plan_of(
             name="none", synthetic=True, fingerprint="", n_fit=0, n_search=0, n_cert=0, split=""
         ),
         labels=labels,
+        spend=spend,
+        priority=priority or {},
     ).with_id()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -155,3 +156,54 @@ def test_a_provider_that_says_when_to_come_again_is_left_alone_until_then(
     assert breaker.is_open
     time.advance(1)
     assert not breaker.is_open
+
+
+def test_after_a_call_that_hung_no_more_are_let_in_than_would_open_it() -> None:
+    """Those would be slow as well; the first success takes the suspicion away."""
+    breaker = Breaker(clock(), rule=BreakerRule(failures=5))
+    tickets = [breaker.entered() for _ in range(6)]
+    assert not breaker.is_open
+    breaker.failed(tickets.pop(), hung=True)
+    assert breaker.is_open  # five are under way, and four more failures open it
+    breaker.failed(tickets.pop())
+    breaker.failed(tickets.pop())
+    assert not breaker.is_open
+    breaker.succeeded(tickets.pop())
+    for _ in range(20):
+        breaker.entered()
+    assert not breaker.is_open
+
+
+def test_workers_learn_of_an_outage_from_each_other(tmp_path: Path) -> None:
+    """Failures count together, the trial is the only one, and its success is everybody's."""
+    time, file = clock(), tmp_path / "breakers"
+    first, second = (Breaker(time, tier="llm", shared=file) for _ in range(2))
+    other = Breaker(time, tier="model", shared=file)
+    fail(first, 3)
+    fail(second, 2)
+    assert first.is_open
+    assert second.is_open
+    assert not other.is_open
+    time.advance(10)
+    assert not second.is_open
+    trial = second.entered()
+    assert first.is_open
+    first.succeeded(first.entered())  # asked for want of anybody else: it is no trial
+    assert first.is_open
+    second.succeeded(trial)
+    assert not first.is_open
+    assert first.state == "closed"
+
+
+def test_failures_in_a_time_count_together_too(tmp_path: Path) -> None:
+    """Whichever worker saw them."""
+    time, file = clock(), tmp_path / "breakers"
+    rule = breaker_rule("3 failures in 10 s")
+    first, second = (Breaker(time, rule=rule, tier="llm", shared=file) for _ in range(2))
+    time.advance(100)
+    fail(first)
+    time.advance(11)
+    fail(second, 2)
+    assert not first.is_open
+    fail(first)
+    assert second.is_open

@@ -231,6 +231,55 @@ def test_a_key_that_was_used_for_another_request_is_refused(plan_for: Plans) -> 
         )
 
 
+class _Late(MemoryLedger):
+    """Another worker writes a decision for the key between our look-up and our append."""
+
+    def __init__(self, other: Decision) -> None:
+        super().__init__()
+        self.other = other
+        self.asked: list[str] = []
+
+    def decision_by_key(self, idempotency_key: str) -> Decision | None:
+        """Look before the other worker has written."""
+        self.asked.append(idempotency_key)
+        return None
+
+    async def append(self, decision: Decision) -> None:
+        """Let the other worker be first."""
+        await super().append(self.other)
+        await super().append(decision)
+
+
+@pytest.mark.parametrize("text", ["x", "y"])
+def test_a_key_that_another_worker_took_meanwhile_is_answered_with_its_decision(
+    plan_for: Plans, text: str
+) -> None:
+    """The request was the same: the same decision. It was another one: a conflict."""
+    tier = ScriptedTier([Answer("mine"), Answer("mine")], name="model", usd_per_call=0.0)
+    first = decide(
+        runtime_of(plan_for([tier]), [tier]),
+        DecideRequest(request={"text": "x"}, idempotency_key="k1"),
+    )[0].decision
+    ledger = _Late(first)
+    runtime = runtime_of(plan_for([tier]), [tier], ledger)
+    asked = DecideRequest(request={"text": text}, idempotency_key="k1")
+    if text == "y":
+        with pytest.raises(RequestError, match="was used for another request"):
+            decide(runtime, asked)
+        return
+
+    async def twice() -> list[Decided]:
+        return list(await asyncio.gather(runtime.decide(asked), runtime.decide(asked)))
+
+    try:
+        decided = asyncio.run(twice())
+    finally:
+        runtime.close()
+    assert [one.decision for one in decided] == [first, first]
+    assert all(one.is_repeat for one in decided)
+    assert [decision.decision_id for decision in ledger.decisions()] == [first.decision_id]
+
+
 def test_there_is_no_answer_without_a_durable_decision(plan_for: Plans) -> None:
     """A ledger that cannot write makes the request fail, and the next one may succeed."""
     model = ScriptedTier(["a"], name="model")

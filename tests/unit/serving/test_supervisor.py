@@ -14,7 +14,7 @@ from feasible.errors import FeasibleError
 worker = sys.argv[1]
 sock = listen("127.0.0.1", 0)
 supervisor = Supervisor(
-    lambda listening, control: [sys.executable, "-c", worker, str(control)],
+    lambda number, listening, control: [sys.executable, "-c", worker, str(control)],
     workers=2,
     sock=sock,
     on_ready=lambda address, told: print("ready", told, flush=True),

@@ -56,7 +56,9 @@ class GuardedCalls:
         else:
             self._timeouts += 1
             if error.counts:
-                self._breaker.failed(ticket)
+                self._breaker.failed(ticket, hung=True)
+            else:
+                self._breaker.ended()
 
     def figures(self) -> CallFigures:
         """Say what is going on."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from feasible.errors import DataError
-from feasible.planning.constraints import Constraint, Exits, unjudged
+from feasible.planning.constraint import Constraint, Exits, unjudged
 from feasible.planning.traffic_mix import mix_weights
 from feasible.planning.yardstick import constraints
 from feasible.schema import Brief, Profile, parse_brief

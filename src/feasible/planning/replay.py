@@ -11,7 +11,7 @@ from feasible.cascade import Policy, table_of
 from feasible.errors import DataError, nearest
 from feasible.planning.calibration import Fit
 from feasible.planning.chain import Chain, Ingredients, exits_of, machines_only, shares_of, walk
-from feasible.planning.constraints import Constraint, Exits, percentile_of
+from feasible.planning.constraint import Constraint, Exits, percentile_of
 from feasible.planning.judgement import interval_of
 from feasible.planning.own_units import dearest_usd, own_limit
 from feasible.planning.results import percentiles

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from feasible.tiers import RulesTier, pattern
+from feasible.tiers.backtracking import may_backtrack
+
+
+@pytest.mark.parametrize(
+    "regex",
+    [
+        r"(a+)+$",
+        r"(a*)*$",
+        r"(?:a+)+?b",
+        r"^(\w+\s?)*$",
+        r"((ab|c)+x?)+$",
+        r"(?P<word>[a-z]+)*(?P=word)\d",
+        r"(?i:(a+)+)b",
+        r"(?=(a+)+$)a",
+        r"(a{1,}){20}b",
+    ],
+)
+def test_a_repeat_inside_a_repeat_is_seen_wherever_it_stands(regex: str) -> None:
+    """Groups with and without names, lookaheads and flags do not hide it."""
+    assert may_backtrack(regex)
+
+
+@pytest.mark.parametrize(
+    "regex",
+    [
+        r"\b(lost|misplaced)\b.*\bcard\b",
+        r"refund(s|ed|ing)?",
+        r"(a{1,3})*",
+        r"\d{3}-\d{4}",
+        r"(?:mon|tues|wednes)day\s+\d+",
+        r".*a.*b.*c",
+    ],
+)
+def test_what_people_write_is_let_pass(regex: str) -> None:
+    """A plain expression stays in the service's own process."""
+    assert not may_backtrack(regex)
+
+
+def test_what_is_let_pass_ends_on_a_text_that_was_made_to_hold_it() -> None:
+    """The square of a long text's length is still less than a second."""
+    began_s = time.thread_time()
+    re.search(r"\b(lost|misplaced)\b.*\bcard\b", "lost " * 1_000)
+    assert time.thread_time() - began_s < 5.0
+
+
+def test_a_tier_of_rules_says_whether_one_of_them_may_hold_it() -> None:
+    """One is enough; a function's own expressions cannot be seen."""
+    assert RulesTier(pattern("a", "plain"), pattern("b", "plain", "(x+)+y")).may_hold
+    assert not RulesTier(pattern("a", "plain"), lambda _request: None).may_hold
