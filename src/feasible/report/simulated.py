@@ -65,7 +65,9 @@ def simulated_sentence(found: Simulated) -> str:
 def _promises(found: Simulated) -> Table:
     table = _table(f"{found.name} at {found.rate_per_s:,.3g} / s: what breaks first")
     table.add_column("objective", min_width=14)
-    for name in ("limit", "now", "used", "headroom", "interval"):
+    before = {line.objective: line for line in found.before}
+    names = ("limit", "now", "used", *(["as is"] if before else []), "headroom", "interval")
+    for name in names:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for line in found.order:
@@ -75,6 +77,7 @@ def _promises(found: Simulated) -> Table:
             _value(line.limit, line.unit),
             _value(line.at_1x, line.unit),
             _NOTHING if line.used_at_1x is None else f"{line.used_at_1x * 100:,.0f} %",
+            *([_headroom(before[line.objective], found)] if before else []),
             _headroom(line, found),
             _interval(line),
             Text("BROKEN" if word == "broken" else word, style=_STYLE[line.verdict]),

@@ -6,7 +6,9 @@ number.
 """
 
 from feasible.simulation.arrivals import Arrivals, Spike
+from feasible.simulation.asked import Asked
 from feasible.simulation.breakpoint import breakpoints
+from feasible.simulation.costs import cost_lines
 from feasible.simulation.design import (
     Batching,
     Breaking,
@@ -51,8 +53,9 @@ from feasible.simulation.records import (
 )
 from feasible.simulation.regimes import regimes
 from feasible.simulation.scenario import KINDS, Scenario, named_scenario
-from feasible.simulation.scenarios import Asked, simulated
+from feasible.simulation.scenarios import simulated
 from feasible.simulation.screen import screen
+from feasible.simulation.sheet import Input, Values, drawn, middles, sheet
 from feasible.simulation.sweep import feedback_of, sweep
 from feasible.simulation.synthetic import declared_cases
 from feasible.simulation.uncertain import Uncertain, uncertain_of
@@ -73,6 +76,7 @@ __all__ = [
     "Design",
     "Draws",
     "FaultTolerance",
+    "Input",
     "Misses",
     "Moves",
     "Outage",
@@ -93,18 +97,22 @@ __all__ = [
     "Tokens",
     "TornadoBar",
     "Uncertain",
+    "Values",
     "Window",
     "answered_share",
     "asked_policy",
     "breakpoints",
     "cost_each",
+    "cost_lines",
     "declared_cases",
     "design_of",
     "draw",
+    "drawn",
     "feedback_of",
     "knob_typed",
     "knobs_of",
     "latency",
+    "middles",
     "named_scenario",
     "promises_of",
     "quality",
@@ -113,6 +121,7 @@ __all__ = [
     "run_calendar",
     "screen",
     "share_of",
+    "sheet",
     "simulated",
     "sweep",
     "turned",

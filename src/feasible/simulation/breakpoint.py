@@ -36,7 +36,7 @@ from feasible.simulation.records import (
     TierShareLine,
     Trace,
 )
-from feasible.simulation.screen import Screen, screen
+from feasible.simulation.screen import Screen, mean_usd, screen
 from feasible.simulation.sweep import feedback_of
 
 __all__ = ["breakpoints", "curve_point", "design_hash", "promise_lines", "tier_lines"]
@@ -108,7 +108,14 @@ def breakpoints(
             for multiple in found.multiples.tolist()
         ),
         trace_of_first_violation=_trace(design, by_id, lines, first, numbers[0], n),
+        facts={"usd_each_paid_and_not_used": _unused_usd(design, bench.kept_runs[1.0])},
     )
+
+
+def _unused_usd(design: Design, outcome: Outcome) -> float:
+    """Give the dollars per decision of calls that were cut off: paid, and of no use."""
+    cut = [use.cut_off * mean_usd(design, k) for k, use in enumerate(outcome.tiers)]
+    return sum(cut) / len(outcome)
 
 
 def design_hash(design: Design) -> str:

@@ -194,6 +194,8 @@ class Simulated(_Record, frozen=True, kw_only=True):
     engine: str
     order: tuple[PromiseLine, ...]
     """Broken ones first, the worst first; then by headroom."""
+    before: tuple[PromiseLine, ...] = ()
+    """The same promises without the knobs that were turned, with the same luck."""
     first: First
     bottleneck: Binding | None
     """Of the promise that breaks first with load."""

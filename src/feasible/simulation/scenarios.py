@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 import msgspec
 import numpy as np
 
 from feasible.errors import ScenarioError
-from feasible.schema import Brief
 from feasible.simulation.arrivals import Spike
-from feasible.simulation.breakpoint import breakpoints, design_hash, tier_lines
+from feasible.simulation.asked import Asked, answer, seeds, steady, told
+from feasible.simulation.breakpoint import breakpoints
 from feasible.simulation.closed_scenarios import labels_late, stale
+from feasible.simulation.costs import cost_lines
 from feasible.simulation.design import Breaking, Design, Outage, Retrying
 from feasible.simulation.disturbance import (
     faulty_tier,
@@ -25,18 +26,18 @@ from feasible.simulation.disturbance import (
     with_spike,
 )
 from feasible.simulation.engine import run
-from feasible.simulation.headroom import Progress, at_load, fitted
+from feasible.simulation.headroom import at_load, fitted
 from feasible.simulation.knobs import turned
 from feasible.simulation.outcome import Outcome
 from feasible.simulation.promises import Promise
-from feasible.simulation.records import First, PromiseLine, Simulated, Window
+from feasible.simulation.records import Simulated, Window
 from feasible.simulation.regimes import regimes
 from feasible.simulation.scenario import Scenario, knob_values
 from feasible.simulation.screen import screen
-from feasible.simulation.sweep import feedback_of
-from feasible.simulation.uncertain import Uncertain, with_uncertainty
+from feasible.simulation.sheet import middles, sheet
+from feasible.simulation.uncertain import with_uncertainty
 
-__all__ = ["Asked", "simulated"]
+__all__ = ["simulated"]
 
 _WINDOW_REQUESTS: Final = 100_000
 _WINDOW_S: Final = 1800.0
@@ -49,42 +50,35 @@ _SERVED: Final = Breaking(in_a_row=5, open_s=10.0)
 """What a service does with a tier that fails."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a scenario is about.
-
-    Attributes:
-        design: The design, with the scenario's knobs turned.
-        promises: What it is held to.
-        brief: The declaration.
-        scenario: What to simulate.
-        seed: The first of the seeds.
-        plan: Id of the plan.
-        assumed: What nobody measured, in words.
-        uncertain: Inputs that are not known exactly.
-        progress: Told how far the work is.
-    """
-
-    design: Design
-    promises: tuple[Promise, ...]
-    brief: Brief
-    scenario: Scenario
-    seed: int = 0
-    plan: str | None = None
-    assumed: tuple[str, ...] = ()
-    uncertain: tuple[Uncertain, ...] = ()
-    progress: Progress | None = None
-
-
 def simulated(asked: Asked) -> Simulated:
     """Run a scenario.
+
+    Beside a breakpoint with knobs turned stands the one without, at the same load and luck.
 
     Raises:
         KnobError: A knob is not there, or cannot take its value.
         ScenarioError: The scenario names a tier or a slice that the design does not have.
     """
-    asked = replace(asked, design=_prepared(asked.design, asked.scenario))
-    return _SCENARIOS[asked.scenario.kind](asked)
+    scenario = asked.scenario
+    turned_knobs = {name: v for name, v in scenario.knobs.items() if name != "traffic.rate"}
+    as_is = replace(
+        scenario, knobs={n: v for n, v in scenario.knobs.items() if n not in turned_knobs}
+    )
+    before = _prepared(asked.design, as_is)
+    asked = replace(asked, design=_prepared(asked.design, scenario))
+    found = _SCENARIOS[scenario.kind](asked)
+    if turned_knobs and scenario.kind == "breakpoint":
+        other = breakpoints(
+            before,
+            asked.promises,
+            seed=asked.seed,
+            seeds=scenario.seeds,
+            n=scenario.requests,
+            effects=False,
+            progress=asked.progress,
+        )
+        found = msgspec.structs.replace(found, before=other.order)
+    return found
 
 
 def _prepared(design: Design, scenario: Scenario) -> Design:
@@ -131,8 +125,15 @@ def _breakpoint(asked: Asked) -> Simulated:
 
 
 def _throughput(asked: Asked, found: Simulated) -> Simulated:
-    """Say whether a promised rate is below the rate at which the first promise breaks."""
+    """Say whether a promised rate is below the rate at which the first promise breaks.
+
+    What a decision costs, line by line, stands beside it: by the brief's own numbers.
+    """
     facts = dict(found.facts)
+    lines = cost_lines(asked.brief, middles(sheet(asked.brief), asked.brief))
+    if lines:
+        each = {name: float(usd[0]) for name, usd in lines.items()}
+        facts["usd_each_by_line"] = {name: usd for name, usd in each.items() if usd > 0}
     rate = asked.design.arrivals.rate_per_s
     breaking = [li for li in found.order if li.verdict == "breaks"]
     bears = rate * (breaking[0].headroom[1] or math.inf) if breaking else math.inf
@@ -149,7 +150,7 @@ def _throughput(asked: Asked, found: Simulated) -> Simulated:
 
 
 def _spike(asked: Asked) -> Simulated:
-    scenario, design = asked.scenario, _steady(asked.design)
+    scenario, design = asked.scenario, steady(asked.design)
     lasts = scenario.lasts_s or 60.0
     multiple = scenario.multiple or max(asked.design.arrivals.peak, 3.0)
     start, end = _CALM_S, _CALM_S + lasts
@@ -157,7 +158,7 @@ def _spike(asked: Asked) -> Simulated:
     faulty = with_spike(design, Spike(start, end, multiple))
     rate = design.arrivals.rate_per_s
     n = round(rate * (total_s + (multiple - 1) * lasts))
-    runs = [run(faulty, n, seed=s) for s in _seeds(asked)]
+    runs = [run(faulty, n, seed=s) for s in seeds(asked)]
     marks = (("before", 0.0, start), ("during the spike", start, end), ("after", end, total_s))
     window_s = min(_WINDOW_S, _WINDOW_REQUESTS / rate)
     found = tolerance(
@@ -171,17 +172,17 @@ def _spike(asked: Asked) -> Simulated:
         seed=asked.seed,
         required=None if asked.brief.traffic.peak is None else asked.brief.traffic.peak.mid,
         kind="strength",
-        told=_told(asked, "spikes", 8),
+        told=told(asked, "spikes", 8),
     )
     found = msgspec.structs.replace(found, recovers_s=recovery_s(runs[0], start, end))
-    return _answer(asked, faulty, runs, windows=windows_of(runs[0], marks), faults=(found,))
+    return answer(asked, faulty, runs, windows=windows_of(runs[0], marks), faults=(found,))
 
 
 def _outage(asked: Asked) -> Simulated:
     scenario, design = asked.scenario, asked.design
     k = _tier(design, scenario)
-    design, told = _guarded(design, k)
-    asked = replace(asked, assumed=(*asked.assumed, *told))
+    design, guessed = _guarded(design, k)
+    asked = replace(asked, assumed=(*asked.assumed, *guessed))
     name, lasts = design.tiers[k].name, scenario.lasts_s or 600.0
     rate = design.arrivals.rate_per_s
     start = min(_CALM_S, 0.2 * _WINDOW_REQUESTS / rate)
@@ -196,7 +197,7 @@ def _outage(asked: Asked) -> Simulated:
         return with_outage(of, k, fault)
 
     faulty = outage(design, lasts / 60)
-    runs = [run(faulty, round(rate * total_s), seed=s) for s in _seeds(asked)[:2]]
+    runs = [run(faulty, round(rate * total_s), seed=s) for s in seeds(asked)[:2]]
     marks = (("before", 0.0, start), ("during the outage", start, end), ("after", end, total_s))
     window_s = max(_WINDOW_S, total_s)
     found = tolerance(
@@ -208,7 +209,7 @@ def _outage(asked: Asked) -> Simulated:
         window_s=window_s,
         disturbed=outage,
         seed=asked.seed,
-        told=_told(asked, "outages", 8),
+        told=told(asked, "outages", 8),
     )
     found = msgspec.structs.replace(found, recovers_s=recovery_s(runs[0], start, end))
     facts = {
@@ -216,7 +217,7 @@ def _outage(asked: Asked) -> Simulated:
         "order_of_breaks": _breaks_in_time(faulty, asked.promises, runs[0], start),
     }
     windows = windows_of(runs[0], marks)
-    return _answer(asked, faulty, runs, windows=windows, faults=(found,), facts=facts)
+    return answer(asked, faulty, runs, windows=windows, faults=(found,), facts=facts)
 
 
 def _guarded(design: Design, k: int) -> tuple[Design, tuple[str, ...]]:
@@ -248,7 +249,7 @@ def _breaks_in_time(
 def _soak(asked: Asked) -> Simulated:
     """Run a day hour by hour: every hour is steady, at the rate of its time of the day."""
     rate, peak = asked.design.arrivals.rate_per_s, asked.design.arrivals.peak
-    design = _steady(asked.design)
+    design = steady(asked.design)
     swing = min(peak - 1.0, 1.0) if asked.design.arrivals.kind != "poisson" else 0.0
     windows: list[Window] = []
     runs, usd_day, bad = [], 0.0, 0.0
@@ -273,7 +274,7 @@ def _soak(asked: Asked) -> Simulated:
         "degraded_of_the_day": bad / decisions,
         "budget_runs_out_at_hour": _runs_out(design.budget_usd_day, windows, rate, swing),
     }
-    return _answer(asked, asked.design, runs[:5], windows=tuple(windows), facts=facts)
+    return answer(asked, asked.design, runs[:5], windows=tuple(windows), facts=facts)
 
 
 def _runs_out(
@@ -292,7 +293,7 @@ def _runs_out(
 
 def _budget(asked: Asked) -> Simulated:
     """Say at which load a day's money runs out, when, and what the rest of the day is like."""
-    design = _steady(asked.design)
+    design = steady(asked.design)
     if design.budget_usd_day is None:
         raise ScenarioError(
             f"{design.name} has no budget to run out of",
@@ -301,7 +302,7 @@ def _budget(asked: Asked) -> Simulated:
             attempt="add one to the envelope, or use --scenario soak",
         )
     rate, usd_each = design.arrivals.rate_per_s, 0.0
-    runs = [run(design, asked.scenario.requests, seed=s) for s in _seeds(asked)]
+    runs = [run(design, asked.scenario.requests, seed=s) for s in seeds(asked)]
     usd_each = float(np.mean([r.cost_usd.mean() for r in runs]))
     paid = float(np.mean([(r.cost_usd > 0).mean() for r in runs]))
     facts = {
@@ -314,7 +315,7 @@ def _budget(asked: Asked) -> Simulated:
             for m in (1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
         ],
     }
-    return _answer(asked, design, runs, facts=facts)
+    return answer(asked, design, runs, facts=facts)
 
 
 def _spent_by(budget: float, usd_s: float, paid: float, multiple: float) -> dict[str, Any]:
@@ -345,7 +346,7 @@ def _demand_shift(asked: Asked) -> Simulated:
         return replace(of, cases=replace(of.cases, weight=np.where(member, weight * size, weight)))
 
     changed, n = fitted(shifted(design, factor), scenario.requests)
-    runs = [run(changed, n, seed=s) for s in _seeds(asked)]
+    runs = [run(changed, n, seed=s) for s in seeds(asked)]
     found = tolerance(
         design,
         asked.promises,
@@ -356,108 +357,45 @@ def _demand_shift(asked: Asked) -> Simulated:
         disturbed=shifted,
         seed=asked.seed,
         kind="strength",
-        told=_told(asked, "shifts", 8),
+        told=told(asked, "shifts", 8),
     )
-    return _answer(asked, changed, runs, faults=(found,), facts={"slice": name, "multiple": factor})
+    return answer(asked, changed, runs, faults=(found,), facts={"slice": name, "multiple": factor})
 
 
 def _retry_storm(asked: Asked) -> Simulated:
-    design, scenario = _steady(asked.design), asked.scenario
+    design, scenario = steady(asked.design), asked.scenario
     k = _tier(design, scenario)
     load = design.tiers[k]
     retrying = load.retrying or Retrying(3)
-    told = () if load.retrying else (f"{load.name}: 3 retries, since the brief declares none",)
+    guessed = () if load.retrying else (f"{load.name}: 3 retries, since the brief declares none",)
     at = next((1 / li.utilisation for li in screen(design).loads if li.name == load.name), 1.0)
     multiples = sorted({1.0, *(round(at * part, 3) for part in (0.43, 0.58, 0.65))})
-    seeds = _seeds(asked)[:3]
+    numbers = seeds(asked)[:3]
     found = regimes(
         design,
         k,
         multiples,
-        seeds=seeds,
+        seeds=numbers,
         factor=scenario.factor,
         retrying=retrying,
         most=_STORM * scenario.requests,
-        told=_told(asked, "storms", len(multiples) * len(seeds)),
+        told=told(asked, "storms", len(multiples) * len(numbers)),
     )
-    runs = [run(design, scenario.requests, seed=s) for s in seeds]
-    answer = _answer(asked, design, runs, facts={"tier": load.name, "factor": scenario.factor})
-    return msgspec.structs.replace(answer, regimes=found, assumed=(*asked.assumed, *told))
+    runs = [run(design, scenario.requests, seed=s) for s in numbers]
+    found_all = answer(asked, design, runs, facts={"tier": load.name, "factor": scenario.factor})
+    return msgspec.structs.replace(found_all, regimes=found, assumed=(*asked.assumed, *guessed))
 
 
 def _stale(asked: Asked) -> Simulated:
     faults, facts = stale(asked.brief)
-    runs = [run(asked.design, asked.scenario.requests, seed=s) for s in _seeds(asked)]
-    return _answer(asked, asked.design, runs, faults=faults, facts=facts)
+    runs = [run(asked.design, asked.scenario.requests, seed=s) for s in seeds(asked)]
+    return answer(asked, asked.design, runs, faults=faults, facts=facts)
 
 
 def _labels_late(asked: Asked) -> Simulated:
     faults, facts = labels_late(asked.brief)
-    runs = [run(asked.design, asked.scenario.requests, seed=s) for s in _seeds(asked)]
-    return _answer(asked, asked.design, runs, faults=faults, facts=facts)
-
-
-def _steady(design: Design) -> Design:
-    """Give the design with its mean load all the time: the scenario brings its own unevenness."""
-    return replace(design, arrivals=replace(design.arrivals, kind="poisson"))
-
-
-def _seeds(asked: Asked) -> tuple[int, ...]:
-    return tuple(range(asked.seed, asked.seed + asked.scenario.seeds))
-
-
-def _told(asked: Asked, what: str, total: int) -> Callable[[], None]:
-    done = 0
-
-    def told() -> None:
-        nonlocal done
-        done += 1
-        if asked.progress is not None:
-            asked.progress(what, min(done, total), total)
-
-    return told
-
-
-def _answer(asked: Asked, design: Design, runs: Sequence[Outcome], **parts: Any) -> Simulated:
-    """Give the answer of a scenario: how each promise stands over its runs."""
-    lines = []
-    for promise in asked.promises:
-        used = float(np.mean([promise.used(design, outcome) for outcome in runs]))
-        value = float(np.mean([promise.value(design, outcome) for outcome in runs]))
-        known = math.isfinite(used)
-        lines.append(
-            PromiseLine(
-                objective=promise.id,
-                limit=promise.limit_of(design),
-                unit=promise.unit,
-                is_ceiling=promise.is_ceiling,
-                at_1x=value if known else None,
-                used_at_1x=used if known else None,
-                headroom=(None, None, None),
-                method="simulated",
-                closed_form=None,
-                seeds=len(runs),
-                verdict="unknown" if not known else "broken" if used > 1 else "holds",
-            )
-        )
-    lines.sort(key=lambda line: -(line.used_at_1x or 0.0))
-    return Simulated(
-        name=design.name,
-        scenario=asked.scenario.name,
-        plan=asked.plan,
-        design=design_hash(design),
-        seeds=_seeds(asked),
-        requests=sum(len(outcome) for outcome in runs),
-        rate_per_s=design.arrivals.rate_per_s,
-        engine="calendar" if feedback_of(design) else "sweep",
-        order=tuple(lines),
-        first=First(constraint=None, p_first=None),
-        bottleneck=None,
-        broken_by=None,
-        tiers=tier_lines(screen(design)),
-        assumed=asked.assumed,
-        **parts,
-    )
+    runs = [run(asked.design, asked.scenario.requests, seed=s) for s in seeds(asked)]
+    return answer(asked, asked.design, runs, faults=faults, facts=facts)
 
 
 _SCENARIOS: Final[dict[str, Callable[[Asked], Simulated]]] = {
