@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import pwd
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 import typer
 
+from feasible.console import INFEASIBLE, AsJson, print_json
 from feasible.errors import BadInput
 
 if TYPE_CHECKING:
@@ -23,12 +22,10 @@ __all__ = ["ledger_app"]
 
 ledger_app = typer.Typer(no_args_is_help=True, help="What happened: the decisions' ledger.")
 
-_NOT_WHOLE: Final = 3
 
 LedgerUrl = Annotated[
     str, typer.Option("--ledger", help="Ledger URL, for example sqlite:///decisions.db.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
 
 @ledger_app.command("verify")
@@ -46,7 +43,7 @@ def ledger_verify(
     found = loop.verify_ledger(ledger, anchor=anchor)
     _show(found, as_json=as_json)
     if not found.whole:
-        raise typer.Exit(_NOT_WHOLE)
+        raise typer.Exit(INFEASIBLE)
 
 
 @ledger_app.command("stats")
@@ -170,12 +167,10 @@ def _reading(url: str) -> Iterator[SqliteLedger]:
 
 
 def _show(value: Any, *, as_json: bool) -> None:
-    if not as_json:
+    if as_json:
+        print_json(value)
+    else:
         print(value)
-        return
-    text = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2)
-    sys.stdout.buffer.write(text + b"\n")
-    sys.stdout.buffer.flush()
 
 
 def _stats_text(found: LedgerStats) -> str:

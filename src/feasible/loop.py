@@ -63,6 +63,7 @@ from feasible.schema import (
 )
 from feasible.service import serve, tracker_of
 from feasible.serving import standing_by, with_money
+from feasible.simulating import simulate_feature as simulate
 from feasible.tiers import FittableTier, Tier
 
 __all__ = [
@@ -78,6 +79,7 @@ __all__ = [
     "plan_from_profile",
     "review",
     "serve",
+    "simulate",
     "verify_ledger",
 ]
 

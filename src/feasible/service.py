@@ -331,6 +331,7 @@ def _live_runtime(
             state=state,
             several=parts > 1,
             under_way=under_way,
+            arrivals_per_s=_peak_per_s(feature.brief),
             workers=parts,
             breakers=None if shared is None else shared.with_name(f"{shared.name}.breakers"),
         )
@@ -398,6 +399,12 @@ def tracker_of(feature: Feature, made: Plan, ledger: Ledger) -> feedback.Headroo
     for label in ledger.labels():
         tracker.add_label(label)
     return tracker
+
+
+def _peak_per_s(brief: Brief) -> float | None:
+    """Give the arrivals at the peak that a brief declares, the most where it gives a range."""
+    rate, peak = brief.traffic.rate, brief.traffic.peak
+    return None if rate is None else rate.high * (1.0 if peak is None else peak.high)
 
 
 def _promised_slices(brief: Brief) -> set[str]:

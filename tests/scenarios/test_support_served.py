@@ -11,7 +11,7 @@ import pytest
 
 from feasible import loop
 from feasible.ledger import open_ledger
-from feasible.named_feature import open_feature
+from feasible.systems import open_feature
 from feasible.testing import running_service, send_load
 
 REQUESTS, CLIENTS = 20_000, 64

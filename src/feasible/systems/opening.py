@@ -1,14 +1,12 @@
-"""A feature by what somebody typed: a folder, or the name of a reference system."""
+"""From a name on the command line to a feature: a folder of one's own, or a reference system."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from feasible.errors import BriefError, nearest
-
-if TYPE_CHECKING:
-    from feasible.folder import Feature
+from feasible.folder import Feature, open_folder
+from feasible.systems.folders import system_folder, system_names
 
 __all__ = ["open_feature"]
 
@@ -19,9 +17,6 @@ def open_feature(name: str) -> Feature:
     Raises:
         BriefError: It is neither.
     """
-    from feasible.folder import open_folder
-    from feasible.systems import system_folder, system_names
-
     path = Path(name)
     if (path / "brief.yaml").is_file():
         return open_folder(path)
