@@ -23,6 +23,7 @@ from bench import (
     scale,
     semantic_cache,
     serving,
+    simulation,
 )
 from bench.page import Section, write_page
 
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[], Section]] = {
     "semantic_cache": semantic_cache.run,
     "serving": serving.run,
     "overload": overload.run,
+    "simulation": simulation.run,
     "ledger": ledger.run,
     "routing": routing.run,
     "profiles": profiles.run,

@@ -78,7 +78,7 @@ def _text(
         [f"refused ({statuses or 'none'})", f"{refusals:,}", ""],
         ["refusals that said when to come again", f"{told:.1%}", "100 %"],
         ["without any answer", f"{sum(drive.broken.values()):,}", "0"],
-        ["not sent, the generator's own bound", f"{drive.given_up:,}", ""],
+        ["not sent: no connection free, and too many waiting", f"{drive.given_up:,}", ""],
         ["seconds until all was normal again", f"{normal_s:.1f}", f"under {_TARGET_NORMAL_S:g}"],
         ["generator late, p99", f"{drive.late_ms(0.99):.1f} ms", ""],
     ]
@@ -94,7 +94,8 @@ def _text(
     return f"""\
 The service answers {capacity:,.0f} / s from 32 connections on one core, since its rule takes 1 ms
 of it. {_TIMES} times that came for {_OVER_S:g} s on {_CONNECTIONS:,} connections, in an open loop:
-latency counts from the moment at which a request was due.
+latency counts from the moment at which a request was due. While every connection is busy,
+{_MOST_WAITING:,} requests wait for one; those beyond are not sent.
 
 {table(header, curve)}
 

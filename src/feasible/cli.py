@@ -7,23 +7,29 @@ is infeasible, 4 not enough evidence to say.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import msgspec
 import typer
 
+from feasible.console import (
+    INFEASIBLE,
+    NO_EVIDENCE,
+    AsJson,
+    FeatureName,
+    Quiet,
+    console,
+    open_feature,
+    print_json,
+    progress_bars,
+)
 from feasible.errors import BadInput, FeasibleError
 from feasible.key_commands import keys_app
+from feasible.ledger_commands import ledger_app
 from feasible.plan_commands import add_plan_commands
+from feasible.simulate_command import simulate
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from feasible.folder import Feature
-    from feasible.loop import Progress
     from feasible.schema import BriefFile, PlanReport
 
 __all__ = ["app", "main"]
@@ -35,24 +41,15 @@ app = typer.Typer(
     help="Declare what an AI feature may cost and must achieve. Then keep the promise.",
 )
 brief_app = typer.Typer(no_args_is_help=True, help="The brief's format.")
-ledger_app = typer.Typer(no_args_is_help=True, help="What happened: the decisions' ledger.")
 app.add_typer(brief_app, name="brief")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(keys_app, name="keys")
 add_plan_commands(app)
 
-HOLDS, INFEASIBLE, NO_EVIDENCE = 0, 3, 4
-
-FeatureName = Annotated[
-    str,
-    typer.Argument(help="A feature folder, or the name of a reference system such as `support`."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 LedgerUrl = Annotated[
     str | None,
     typer.Option(help="Ledger URL, such as sqlite:///decisions.db; the feature's own when absent."),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
 
 
 @app.command()
@@ -63,7 +60,7 @@ def demo(
     """Run the whole loop on a reference system, from its brief to its headroom table."""
     from feasible.demo import run_demo
 
-    report = run_demo(open_feature(system), _console(), n_requests=requests)
+    report = run_demo(open_feature(system), console(), n_requests=requests)
     if report.plan is None:
         raise typer.Exit(_verdict(report))
 
@@ -98,7 +95,7 @@ def review(
 
     judged = loop.review(_found_brief(feature))
     if as_json:
-        _print_json(judged)
+        print_json(judged)
     else:
         print(review_markdown(judged) if as_markdown else review_text(judged))
     if any(finding.risk == "HIGH" for finding in judged.findings):
@@ -166,7 +163,7 @@ def plan(
         out.replace(aside)  # what was shown before does not hold on the rows of today
         print(f"no plan holds: the older {out} was put aside as {aside}", file=sys.stderr)
     if as_json:
-        _print_json(report)
+        print_json(report)
     else:
         _show_plan(report)
         if report.plan is not None and feature is not None:
@@ -187,14 +184,17 @@ def backtest(
 
     result = loop.backtest(plan_file, profile)
     if as_json:
-        _print_json(result)
+        print_json(result)
     else:
-        _console().print(backtest_table(result))
+        console().print(backtest_table(result))
     held = [promise.held for promise in result.promises]
     if "false" in held:
         raise typer.Exit(INFEASIBLE)
     if "undecided" in held:
         raise typer.Exit(NO_EVIDENCE)
+
+
+app.command()(simulate)
 
 
 @app.command()
@@ -228,7 +228,7 @@ def serve(
     ] = 0.001,
 ) -> None:
     """Serve the plan over HTTP; an answer leaves after its decision is in the ledger."""
-    from feasible import loop
+    from feasible import service  # not the loop, which brings a planner along
     from feasible.serving import FrontOptions, rate_of
 
     front = FrontOptions(
@@ -238,7 +238,7 @@ def serve(
         log_level=log,
         log_share=log_share,
     )
-    loop.serve(
+    service.serve(
         open_feature(feature),
         ledger_url=ledger,
         host=host,
@@ -257,9 +257,9 @@ def watch(feature: FeatureName, ledger: LedgerUrl = None, as_json: AsJson = Fals
 
     rows = loop.headroom(open_feature(feature), ledger_url=ledger)
     if as_json:
-        _print_json({"objectives": rows, "drift": [], "estimates": [], "triggers": []})
+        print_json({"objectives": rows, "drift": [], "estimates": [], "triggers": []})
     else:
-        _console().print(headroom_table(rows))
+        console().print(headroom_table(rows))
     if any(row.holds is False for row in rows):
         raise typer.Exit(INFEASIBLE)
     if any(row.holds is None for row in rows):
@@ -272,19 +272,30 @@ def label(
     file: Annotated[
         Path,
         typer.Argument(
-            help="CSV or JSON lines: decision_id, value, source, known_at; selection (organic when "
-            "absent, audit, review or explored), label_id and reviewer may be there."
+            help="CSV, JSON lines or Parquet: decision_id, value, source, known_at; selection "
+            "(organic when absent, audit, review or explored), label_id and reviewer may be there."
         ),
     ],
     ledger: LedgerUrl = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Take late labels into the ledger. Sending a label twice changes nothing."""
+    """Take late labels into the ledger. Sending a label twice changes nothing.
+
+    A file of any length is read in parts; when that was cut short, the same command goes on.
+    """
     from feasible import loop
 
-    outcome = loop.add_labels(open_feature(feature), file, ledger_url=ledger)
+    with progress_bars(enabled=not quiet and sys.stderr.isatty()) as progress:
+        outcome = loop.add_labels(
+            open_feature(feature),
+            file,
+            ledger_url=ledger,
+            progress=progress,
+            say=lambda text: print(text, file=sys.stderr),
+        )
     if as_json:
-        _print_json(outcome)
+        print_json(outcome)
     else:
         print(", ".join(f"{name} {count:,}" for name, count in outcome.items()))
     unknown, conflict = outcome.get("unknown_decision", 0), outcome.get("conflict", 0)
@@ -297,33 +308,12 @@ def label(
         )
 
 
-@ledger_app.command("verify")
-def ledger_verify(
-    ledger: Annotated[str, typer.Option(help="Ledger URL, for example sqlite:///decisions.db.")],
-    anchor: Annotated[
-        str | None,
-        typer.Option(help="`head` of an earlier verification: shows rows cut off at the end."),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Prove that no decision and no label of a ledger is missing or was edited."""
-    from feasible import loop
-
-    found = loop.verify_ledger(ledger, anchor=anchor)
-    if as_json:
-        _print_json(found)
-    else:
-        print(found)
-    if not found.whole:
-        raise typer.Exit(INFEASIBLE)
-
-
 @brief_app.command("schema")
 def brief_schema() -> None:
     """Print the JSON Schema of brief.yaml, for editors."""
     from feasible.schema import brief_schema as schema
 
-    _print_json(schema())
+    print_json(schema())
 
 
 def main() -> None:
@@ -333,13 +323,6 @@ def main() -> None:
     except FeasibleError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-
-
-def open_feature(name: str) -> Feature:
-    """Open a feature folder or a reference system by name."""
-    from feasible.systems import open_feature as opened
-
-    return opened(name)
 
 
 def _verdict(report: PlanReport) -> int:
@@ -379,7 +362,7 @@ def _check(
     else:
         raise BadInput("check which plan?", asked="--check", attempt=again)
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         print(check_text(found))
         if not found.stands:
@@ -405,7 +388,7 @@ def _planned(
 
     if feature is not None:
         opened = open_feature(feature)
-        with _progress(enabled=not quiet) as progress:
+        with progress_bars(enabled=not quiet) as progress:
             return loop.plan(
                 opened,
                 data=data,
@@ -451,41 +434,9 @@ def _warn(line: str) -> None:
 def _show_plan(report: PlanReport) -> None:
     from feasible.report import plan_parts
 
-    console = _console()
+    screen = console()
     for part in plan_parts(report):
-        console.print(part)
-
-
-def _print_json(value: Any) -> None:
-    text = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2)
-    sys.stdout.buffer.write(text + b"\n")
-    sys.stdout.buffer.flush()
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console()
-
-
-@contextmanager
-def _progress(*, enabled: bool) -> Iterator[Progress | None]:
-    """Show one bar per stage on standard error, with the time left."""
-    if not enabled:
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bars
-
-    with Bars(console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, Any] = {}
-
-        def report(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
-            bars.update(tasks[stage], completed=done, total=total)
-
-        yield report
+        screen.print(part)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@
     │   ├── FeatureError          the feature folder: missing files, a `use:` that names nothing
     │   ├── PlanError             a plan file is missing, damaged or made for something else
     │   ├── ModelFileError        a stored model's hash is not the one that was recorded
+    │   ├── ScenarioError         a scenario that is not known, or its file
+    │   ├── KnobError             a knob that a design does not have, or a value it cannot take
     │   └── RequestError          one HTTP request
     ├── TierError                 a tier raised, hung, or answered what it may not
     │   └── TierUnavailable       what a tier asks cannot be reached or is busy: ask again later
@@ -39,12 +41,14 @@ __all__ = [
     "FeasibleError",
     "FeatureError",
     "KeyTaken",
+    "KnobError",
     "LedgerDamaged",
     "LedgerError",
     "LedgerLocked",
     "ModelFileError",
     "PlanError",
     "RequestError",
+    "ScenarioError",
     "StateError",
     "TierError",
     "TierUnavailable",
@@ -113,6 +117,14 @@ class PlanError(BadInput):
 
 class ModelFileError(BadInput):
     """A stored model is not the file that was recorded."""
+
+
+class ScenarioError(BadInput):
+    """A scenario that is not known, or a scenario file that cannot be used."""
+
+
+class KnobError(BadInput):
+    """A knob that a design does not have, or a value that it cannot take."""
 
 
 class RequestError(BadInput):

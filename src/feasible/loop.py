@@ -7,8 +7,6 @@ each promise stands.
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
@@ -19,7 +17,7 @@ import msgspec
 
 from feasible.clock import SystemClock
 from feasible.errors import LedgerError, LedgerLocked
-from feasible.feedback import read_labels
+from feasible.feedback import import_labels
 from feasible.folder import Feature
 from feasible.ledger import Verification, open_ledger
 from feasible.live_plans import live_plan
@@ -63,8 +61,9 @@ from feasible.schema import (
     read_plan,
     write_json,
 )
-from feasible.service import serve_alone, serve_by_workers, tracker_of
-from feasible.serving import FrontOptions, standing_by, with_money
+from feasible.service import serve, tracker_of
+from feasible.serving import standing_by, with_money
+from feasible.simulating import simulate_feature as simulate
 from feasible.tiers import FittableTier, Tier
 
 __all__ = [
@@ -80,6 +79,7 @@ __all__ = [
     "plan_from_profile",
     "review",
     "serve",
+    "simulate",
     "verify_ledger",
 ]
 
@@ -243,44 +243,6 @@ def backtest(plan_path: Path, profile_path: Path) -> Backtest:
     return replay(fixed, *agreed(brief_of(fixed).brief, read_profile(profile_path)))
 
 
-def serve(
-    feature: Feature,
-    *,
-    ledger_url: str | None,
-    host: str,
-    port: int,
-    workers: int = 1,
-    say: Callable[[str], None],
-    front: FrontOptions | None = None,
-) -> None:
-    """Serve a feature's plan over HTTP until told to stop; everything accepted is answered first.
-
-    Args:
-        feature: The feature; it must have a plan.
-        ledger_url: Where decisions go; the feature's own ledger when absent.
-        host: Address to listen on.
-        port: Port; 0 takes a free one.
-        workers: Processes that answer; with more than one, another process looks after them.
-        say: Told the address once requests are answered.
-        front: Keys, rates and limits; nobody needs a key when absent and none is declared.
-
-    Raises:
-        BadInput: The keys cannot be read, or the address cannot be taken.
-        PlanError: There is no plan, it was made for another brief, or a tier has changed since.
-        ModelFileError: A stored model is not the file that the plan names.
-        LedgerError: The ledger cannot be written, or another service writes it.
-        FeasibleError: A worker dies again and again as it starts.
-    """
-    url = ledger_url or feature.ledger_url
-    options = front or FrontOptions()
-    if workers == 1:
-        serve_alone(feature, ledger_url=url, host=host, port=port, say=say, front=options)
-    else:
-        serve_by_workers(
-            feature, ledger_url=url, host=host, port=port, workers=workers, say=say, front=options
-        )
-
-
 def headroom(feature: Feature, *, ledger_url: str | None = None) -> list[HeadroomRow]:
     """Say how each promise of the live plan stands by what the ledger holds now.
 
@@ -302,8 +264,24 @@ def headroom(feature: Feature, *, ledger_url: str | None = None) -> list[Headroo
         ledger.close()
 
 
-def add_labels(feature: Feature, file: Path, *, ledger_url: str | None = None) -> dict[str, int]:
-    """Take labels from a file into the ledger.
+def add_labels(
+    feature: Feature,
+    file: Path,
+    *,
+    ledger_url: str | None = None,
+    actor: str = "feasible label",
+    progress: Progress | None = None,
+    say: Callable[[str], None] | None = None,
+) -> dict[str, int]:
+    """Take labels from a file into the ledger; a run that was cut short goes on where it was.
+
+    Args:
+        feature: The feature.
+        file: CSV, JSON lines or Parquet.
+        ledger_url: The ledger; the feature's own when absent.
+        actor: Who sends them, for the record.
+        progress: Told how far the work is.
+        say: Told where an earlier run is gone on with.
 
     Returns:
         Outcome (`stored`, `duplicate`, `unknown_decision`, `conflict`) -> labels.
@@ -312,7 +290,6 @@ def add_labels(feature: Feature, file: Path, *, ledger_url: str | None = None) -
         DataError: The file cannot be read; nothing of it is stored.
         LedgerLocked: A service is running on this ledger: send them to its /v1/labels instead.
     """
-    labels = read_labels(file)
     try:
         ledger = open_ledger(ledger_url or feature.ledger_url)
     except LedgerLocked as error:
@@ -323,9 +300,15 @@ def add_labels(feature: Feature, file: Path, *, ledger_url: str | None = None) -
             attempt="send them to the running service: POST /v1/labels",
         ) from error
     try:
-        return dict(Counter(asyncio.run(ledger.add_labels(labels))))
+        done = import_labels(ledger, file, actor=actor, progress=progress)
     finally:
         ledger.close()
+    if done.went_on_after and say is not None:
+        say(
+            f"went on after label {done.went_on_after:,} of {done.labels:,}, where an earlier run "
+            f"was cut short; the counts are of both"
+        )
+    return done.outcomes
 
 
 def verify_ledger(url: str, *, anchor: str | None = None) -> Verification:

@@ -6,9 +6,9 @@ import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-import msgspec
 import typer
 
+from feasible.console import open_feature, print_json
 from feasible.errors import BadInput
 
 if TYPE_CHECKING:
@@ -70,7 +70,6 @@ def plans(
     """
     from feasible.live_plans import order, plans_of, this_user
     from feasible.serving import PlanOrder
-    from feasible.systems import open_feature
 
     opened = open_feature(feature)
     _check(verb, what, share, usd_per_day)
@@ -80,7 +79,7 @@ def plans(
     if verb == "list":
         known, changes = plans_of(opened, ledger_url=ledger)
         if as_json:
-            _print_json({"plans": [_brief(one) for one in known], "changes": changes})
+            print_json({"plans": [_brief(one) for one in known], "changes": changes})
         else:
             _show_list(known, changes)
         return
@@ -93,7 +92,7 @@ def plans(
     )
     live = order(opened, wanted, ledger_url=ledger, say=_say)
     if as_json:
-        _print_json(live)
+        print_json(live)
     else:
         print("\n".join(_lines(live)))
 
@@ -141,7 +140,7 @@ def _show_at(opened: Any, at: datetime, ledger: str | None, *, as_json: bool) ->
 
     found = live_at(opened, at, ledger_url=ledger)
     if as_json:
-        _print_json(found)
+        print_json(found)
     elif found is None:
         print("nothing was live then")
     else:
@@ -202,8 +201,3 @@ def _stamp(at: datetime) -> str:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr)
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
-    sys.stdout.buffer.flush()

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import msgspec
 
+from feasible import feedback  # its door: files are loaded when somebody asks for the headroom
 from feasible.clock import SystemClock
 from feasible.errors import FeasibleError
-from feasible.feedback import Following, HeadroomTracker
 from feasible.folder import Feature, open_folder
 from feasible.ledger import Ledger, ServiceLock, ledger_path, open_ledger
 from feasible.live_plans import begin, plan_event, shadow_event, shadow_spent_nusd
@@ -44,7 +44,7 @@ from feasible.serving import (
 from feasible.state import SqliteState, State
 from feasible.units import format_ratio
 
-__all__ = ["begin_state", "serve_alone", "serve_by_workers", "state_path", "tracker_of", "work"]
+__all__ = ["begin_state", "serve", "state_path", "tracker_of", "work"]
 
 _FIGURES_S: Final = 2.0
 _ORDER_S: Final = 120.0
@@ -70,7 +70,45 @@ class _Job(msgspec.Struct, frozen=True, kw_only=True):
     front: FrontOptions
 
 
-def serve_alone(
+def serve(
+    feature: Feature,
+    *,
+    ledger_url: str | None,
+    host: str,
+    port: int,
+    workers: int = 1,
+    say: Callable[[str], None],
+    front: FrontOptions | None = None,
+) -> None:
+    """Serve a feature's plan over HTTP until told to stop; everything accepted is answered first.
+
+    Args:
+        feature: The feature; it must have a plan.
+        ledger_url: Where decisions go; the feature's own ledger when absent.
+        host: Address to listen on.
+        port: Port; 0 takes a free one.
+        workers: Processes that answer; with more than one, another process looks after them.
+        say: Told the address once requests are answered.
+        front: Keys, rates and limits; nobody needs a key when absent and none is declared.
+
+    Raises:
+        BadInput: The keys cannot be read, or the address cannot be taken.
+        PlanError: There is no plan, it was made for another brief, or a tier has changed since.
+        ModelFileError: A stored model is not the file that the plan names.
+        LedgerError: The ledger cannot be written, or another service writes it.
+        FeasibleError: A worker dies again and again as it starts.
+    """
+    url = ledger_url or feature.ledger_url
+    options = front or FrontOptions()
+    if workers == 1:
+        _serve_alone(feature, ledger_url=url, host=host, port=port, say=say, front=options)
+    else:
+        _serve_by_workers(
+            feature, ledger_url=url, host=host, port=port, workers=workers, say=say, front=options
+        )
+
+
+def _serve_alone(
     feature: Feature,
     *,
     ledger_url: str,
@@ -82,7 +120,7 @@ def serve_alone(
     """Serve a feature in this process until told to stop.
 
     Raises:
-        FeasibleError: As `loop.serve`.
+        FeasibleError: As `serve`.
     """
     with ExitStack() as opened:
         ledger = open_ledger(ledger_url)
@@ -108,7 +146,7 @@ def serve_alone(
         )
 
 
-def serve_by_workers(
+def _serve_by_workers(
     feature: Feature,
     *,
     ledger_url: str,
@@ -121,7 +159,7 @@ def serve_by_workers(
     """Serve a feature in several processes until told to stop; this one answers nothing itself.
 
     Raises:
-        FeasibleError: As `loop.serve`, or a worker dies again and again as it starts.
+        FeasibleError: As `serve`, or a worker dies again and again as it starts.
     """
     with ExitStack() as opened:
         path = ledger_path(ledger_url).resolve()
@@ -168,7 +206,7 @@ def serve_by_workers(
 
 
 def work() -> None:
-    """Be one worker of `serve_by_workers`, as the command line says."""
+    """Be one worker of a service, as the command line says."""
     job = msgspec.json.decode(sys.argv[1], type=_Job)
     control = Control(socket.socket(fileno=job.control))
     try:
@@ -293,6 +331,7 @@ def _live_runtime(
             state=state,
             several=parts > 1,
             under_way=under_way,
+            arrivals_per_s=_peak_per_s(feature.brief),
             workers=parts,
             breakers=None if shared is None else shared.with_name(f"{shared.name}.breakers"),
         )
@@ -323,7 +362,7 @@ def _app(
     shared: Path | None,
 ) -> tuple[Service, str]:
     """Build the application of a feature, and say who may call it."""
-    following = Following(
+    following = feedback.Following(
         ledger,
         plan=lambda: runtime.plan,
         tracker=lambda made: _empty_tracker(feature, made, ledger),
@@ -341,8 +380,8 @@ def _app(
     return app, told
 
 
-def _empty_tracker(feature: Feature, made: Plan, ledger: Ledger) -> HeadroomTracker:
-    return HeadroomTracker(
+def _empty_tracker(feature: Feature, made: Plan, ledger: Ledger) -> feedback.HeadroomTracker:
+    return feedback.HeadroomTracker(
         feature.brief,
         made,
         slices_of=feature.slices_of(),
@@ -352,7 +391,7 @@ def _empty_tracker(feature: Feature, made: Plan, ledger: Ledger) -> HeadroomTrac
     )
 
 
-def tracker_of(feature: Feature, made: Plan, ledger: Ledger) -> HeadroomTracker:
+def tracker_of(feature: Feature, made: Plan, ledger: Ledger) -> feedback.HeadroomTracker:
     """Tell a new tracker everything that the ledger holds."""
     tracker = _empty_tracker(feature, made, ledger)
     for decision in ledger.decisions():
@@ -360,6 +399,12 @@ def tracker_of(feature: Feature, made: Plan, ledger: Ledger) -> HeadroomTracker:
     for label in ledger.labels():
         tracker.add_label(label)
     return tracker
+
+
+def _peak_per_s(brief: Brief) -> float | None:
+    """Give the arrivals at the peak that a brief declares, the most where it gives a range."""
+    rate, peak = brief.traffic.rate, brief.traffic.peak
+    return None if rate is None else rate.high * (1.0 if peak is None else peak.high)
 
 
 def _promised_slices(brief: Brief) -> set[str]:

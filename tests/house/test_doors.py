@@ -95,6 +95,14 @@ def test_importing_feasible_loads_no_engine() -> None:
     assert run.stdout.strip() == "[]"
 
 
+def test_what_serves_brings_no_planner_along() -> None:
+    """A service of rules alone fits into little memory: what plans and trains is not loaded."""
+    heavy = (*ENGINES, "pyarrow", "scipy", "tokenizers")
+    code = f"import feasible.service, sys; print([n for n in {heavy!r} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_importing_feasible_prints_and_warns_nothing() -> None:
     """`import feasible` has no side effect that a user could see."""
     run = subprocess.run(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -118,3 +120,66 @@ def test_rows_go_where_each_would_go_alone(case: tuple[Policy, Table]) -> None:
         )
         assert routed.cost_usd[row] == cost
         assert routed.asked[row].tolist() == asked
+
+
+def small_policies() -> list[Policy]:
+    """Every policy of two steps over a small space of gates, timeouts, needs, prices and limits."""
+    space = itertools.product(
+        (False, True),
+        (None, 2.0),
+        (None, 2.0),
+        (None, 1.0),
+        (None, 4.0),
+        (None, 1.0),
+        (TierKind.MODEL, TierKind.PERSON),
+    )
+    return [
+        Policy(
+            (
+                Step(
+                    "t0",
+                    TierKind.MODEL,
+                    {"*": 0.5},
+                    p95_ms=p95,
+                    worst_cost_usd=worst,
+                    timeout_ms=timeout,
+                    gated=gated,
+                ),
+                Step("t1", kind, {"*": 0.5}, p95_ms=p95, worst_cost_usd=worst, timeout_ms=timeout),
+            ),
+            {"default": "t0"},
+            deadline_ms=deadline,
+            cost_each_usd=cap,
+        )
+        for gated, timeout, p95, worst, deadline, cap, kind in space
+    ]
+
+
+def test_every_case_of_a_small_space_goes_the_same_way_alone_and_among_others() -> None:
+    """Below, at and above every limit: probability, timeout, deadline, price; answers or none."""
+    cells = list(
+        itertools.product(
+            (False, True),
+            (0.25, 0.5, 0.75, float("nan")),
+            (1.0, 2.0, 2.5),
+            (0.0, 1.0),
+            (False, True),
+            (0.25, 0.5),
+        )
+    )
+    said0, p0, takes, usd, said1, p1 = (np.array(column) for column in zip(*cells, strict=True))
+    for policy in small_policies():
+        is_person = policy.steps[1].kind is TierKind.PERSON
+        table = Table(
+            answered=np.column_stack([said0, said1 | is_person]),
+            probability=np.column_stack([p0, p1]),
+            threshold=np.full((len(cells), 2), 0.5),
+            latency_ms=np.column_stack([takes, takes]),
+            cost_usd=np.column_stack([usd, usd]),
+        )
+        routed = route_rows(policy, table)
+        for row in range(len(cells)):
+            position, latency, cost, asked = alone(policy, table, row)
+            assert routed.position[row] == position, (policy, cells[row])
+            assert (routed.latency_ms[row], routed.cost_usd[row]) == (latency, cost)
+            assert routed.asked[row].tolist() == asked

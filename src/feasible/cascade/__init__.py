@@ -5,6 +5,7 @@ room never calls a tier, reads a clock or does I/O.
 """
 
 from feasible.cascade.calibrate import calibrate, calibrate_all
+from feasible.cascade.comparisons import reaches
 from feasible.cascade.policy import Policy, Step
 from feasible.cascade.posterior import (
     Heard,
@@ -21,11 +22,14 @@ from feasible.cascade.rows import (
     Passed,
     Routed,
     Table,
+    accepted_all,
+    entered_all,
     groups_of,
     judged_all,
     past_rows,
     route_rows,
     table_of,
+    until_rows,
 )
 from feasible.cascade.timing import Until, longest_ms, over, over_all, until_all, until_of
 
@@ -45,8 +49,10 @@ __all__ = [
     "Step",
     "Table",
     "Until",
+    "accepted_all",
     "calibrate",
     "calibrate_all",
+    "entered_all",
     "foresee",
     "foresee_all",
     "groups_of",
@@ -58,11 +64,13 @@ __all__ = [
     "over_all",
     "past_rows",
     "posterior_all",
+    "reaches",
     "route",
     "route_rows",
     "table_of",
     "term_of",
     "until_all",
     "until_of",
+    "until_rows",
     "words_of",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from feasible.cascade.calibrate import calibrate
+from feasible.cascade.comparisons import reaches
 from feasible.cascade.posterior import Heard, gain, posterior_of
 from feasible.schema.brief import TierKind, TierSpec
 from feasible.schema.plan import DEFAULT_GROUP, Calibrator, Plan, Posterior
@@ -83,7 +84,9 @@ class Step:
 
     def foresees(self, foreseen: Mapping[str, float]) -> bool:
         """Claim that the tier may be asked: it is not gated, or enough is foreseen of it."""
-        return not self.gated or foreseen.get(self.name, -1.0) >= self.threshold(DEFAULT_GROUP)
+        return not self.gated or reaches(
+            foreseen.get(self.name, -1.0), self.threshold(DEFAULT_GROUP)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from feasible.cascade.comparisons import is_too_dear, is_too_late, reaches
 from feasible.cascade.policy import Policy
 from feasible.schema.brief import TierKind
 
@@ -130,13 +131,15 @@ def _accepts(policy: Policy, state: State) -> bool:
         return True
     if seen.probability is None or seen.group is None:
         return False
-    return seen.probability >= step.threshold(seen.group)
+    return reaches(seen.probability, step.threshold(seen.group))
 
 
 def _too_slow(needed_ms: float, remaining_ms: float | None) -> bool:
-    return remaining_ms is not None and (remaining_ms <= 0 or needed_ms > remaining_ms)
+    return remaining_ms is not None and is_too_late(needed_ms, remaining_ms)
 
 
 def _too_dear(worst_usd: float | None, remaining_usd: float | None) -> bool:
     """Claim that a call could break the cap; of an unknown price nobody knows that it could not."""
-    return remaining_usd is not None and (worst_usd is None or worst_usd > remaining_usd)
+    return remaining_usd is not None and (
+        worst_usd is None or is_too_dear(worst_usd, remaining_usd)
+    )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from feasible.cascade.calibrate import calibrate_all
+from feasible.cascade.comparisons import is_too_dear, is_too_late, reaches
 from feasible.cascade.policy import Policy, Step
 from feasible.cascade.posterior import HeardAll, posterior_all
 from feasible.cascade.router import foresee_all
@@ -21,11 +22,14 @@ __all__ = [
     "Passed",
     "Routed",
     "Table",
+    "accepted_all",
+    "entered_all",
     "groups_of",
     "judged_all",
     "past_rows",
     "route_rows",
     "table_of",
+    "until_rows",
 ]
 
 FELL_BACK = -1
@@ -188,26 +192,31 @@ def route_rows(policy: Policy, table: Table) -> Routed:
     latency, cost = np.zeros(n_rows), np.zeros(n_rows)
     asked = np.zeros((n_rows, n_steps), dtype=np.bool_)
     walking = np.ones(n_rows, dtype=np.bool_)
-    until = _until(policy, table)
+    until = until_rows(policy, table)
     for k, step in enumerate(policy.steps):
         wanted = walking
         if step.gated:
-            wanted = walking & (table.probability[:, k] >= table.threshold[:, k])
-        entered, too_late = _entered(policy, step, wanted, latency, cost, until)
+            wanted = walking & reaches(table.probability[:, k], table.threshold[:, k])
+        entered, too_late = entered_all(policy, step, wanted, latency, cost, until)
         if too_late is not None:
             walking &= ~too_late
         asked[:, k] = entered
         ends, in_time = over_all(step, latency, table.latency_ms[:, k], until)
         np.copyto(latency, ends, where=entered)
         np.add(cost, table.cost_usd[:, k], out=cost, where=entered)
-        accepted = entered & table.answered[:, k]
+        accepted = entered & accepted_all(step, table, k)
         if in_time is not None:
             accepted &= in_time
-        if step.kind is not TierKind.PERSON and not step.gated:
-            accepted &= table.probability[:, k] >= table.threshold[:, k]
         position[accepted] = k
         walking &= ~accepted
     return Routed(position=position, latency_ms=latency, cost_usd=cost, asked=asked)
+
+
+def accepted_all(step: Step, table: Table, k: int) -> BoolArray:
+    """Say which rows' answers a step gives when it is asked and in time, shape (n_rows,)."""
+    if step.kind is TierKind.PERSON or step.gated:
+        return table.answered[:, k]
+    return table.answered[:, k] & reaches(table.probability[:, k], table.threshold[:, k])
 
 
 def past_rows(policy: Policy, table: Table, *, gates: BoolArray | None = None) -> Passed:
@@ -224,10 +233,10 @@ def past_rows(policy: Policy, table: Table, *, gates: BoolArray | None = None) -
     asked = np.zeros((n_rows, n_steps), dtype=np.bool_)
     kept, at_ms, at_usd = asked.copy(), np.zeros(asked.shape), np.zeros(asked.shape)
     walking = np.ones(n_rows, dtype=np.bool_)
-    until = _until(policy, table)
+    until = until_rows(policy, table)
     for k, step in enumerate(policy.steps):
         wanted = walking & gates[:, k] if step.gated and gates is not None else walking
-        entered, too_late = _entered(policy, step, wanted, latency, cost, until)
+        entered, too_late = entered_all(policy, step, wanted, latency, cost, until)
         if too_late is not None:
             walking &= ~too_late
         ends, in_time = over_all(step, latency, table.latency_ms[:, k], until)
@@ -247,13 +256,14 @@ def past_rows(policy: Policy, table: Table, *, gates: BoolArray | None = None) -
     return Passed(asked, kept, at_ms, at_usd, latency, cost)
 
 
-def _until(policy: Policy, table: Table) -> float | FloatArray | None:
+def until_rows(policy: Policy, table: Table) -> float | FloatArray | None:
+    """Give when the steps' time is up, in milliseconds: for all rows, or shape (n_rows,)."""
     if table.until_ms is not None or policy.deadline_ms is None:
         return table.until_ms
     return until_of(policy, policy.fallback.get("default"), policy.deadline_ms).tiers_ms
 
 
-def _entered(
+def entered_all(
     policy: Policy,
     step: Step,
     wanted: BoolArray,
@@ -261,14 +271,26 @@ def _entered(
     cost: FloatArray,
     until: float | FloatArray | None,
 ) -> tuple[BoolArray, BoolArray | None]:
-    """Say which of some rows a step is asked for, and for which there is no time left for it."""
+    """Say which of some rows a step is asked for, and for which there is no time left for it.
+
+    Args:
+        policy: The table of tiers.
+        step: The step.
+        wanted: shape (n_rows,). Rows that got as far, and that its gate lets through.
+        latency: shape (n_rows,). Milliseconds that each has behind it.
+        cost: shape (n_rows,). Dollars that each has spent.
+        until: When the tiers' time is up, in milliseconds, for all or shape (n_rows,).
+
+    Returns:
+        shape (n_rows,) each; None for the second without a deadline.
+    """
     entered = wanted.copy()
     if policy.cost_each_usd is not None:
         left_usd = policy.cost_each_usd - cost
         worst_usd = np.inf if step.worst_cost_usd is None else step.worst_cost_usd
-        entered &= ~(worst_usd > left_usd)
+        entered &= ~is_too_dear(worst_usd, left_usd)
     if until is None:
         return entered, None
     left_ms = until - latency
-    too_late = entered & ((left_ms <= 0) | (step.needs_ms > left_ms))
+    too_late = entered & is_too_late(step.needs_ms, left_ms)
     return entered & ~too_late, too_late

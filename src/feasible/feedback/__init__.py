@@ -1,8 +1,8 @@
 """What came back: labels that arrive late, and how every promise stands by what is known now.
 
 This room joins labels to decisions and judges the objectives of a brief on them, with the
-definitions and the bounds of the plan's certificate. It never serves, plans or writes to a ledger:
-decisions and labels are handed to it or read from one, and it keeps no more of them than its
+definitions and the bounds of the plan's certificate. It never serves or plans, and
+writes nothing to a ledger but the labels of a file. It keeps no more of them than its
 figures need.
 """
 
@@ -14,12 +14,23 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from feasible.feedback.following import Following
     from feasible.feedback.headroom import HeadroomTracker
-    from feasible.feedback.labels_file import read_labels
+    from feasible.feedback.label_import import Imported, import_labels
+    from feasible.feedback.labels_file import read_labels, stream_labels
 
-__all__ = ["Following", "HeadroomTracker", "read_labels"]
+__all__ = [
+    "Following",
+    "HeadroomTracker",
+    "Imported",
+    "import_labels",
+    "read_labels",
+    "stream_labels",
+]
 
 # Memory and start-up time: a service that nobody asks for its headroom needs no scipy, 40 MB.
 _HOME: Final = {
+    "Imported": "label_import",
+    "import_labels": "label_import",
+    "stream_labels": "labels_file",
     "Following": "following",
     "HeadroomTracker": "headroom",
     "read_labels": "labels_file",

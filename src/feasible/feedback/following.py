@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from feasible.feedback.headroom import HeadroomTracker
 from feasible.ledger import Ledger, LedgerPosition
 from feasible.schema import HeadroomRow, Plan
+
+if TYPE_CHECKING:
+    from feasible.feedback.headroom import HeadroomTracker
 
 __all__ = ["Following"]
 

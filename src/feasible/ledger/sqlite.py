@@ -293,6 +293,29 @@ class SqliteLedger:
             ),
         )
 
+    def page(self, table: str, *, after: int, most: int) -> list[Row]:
+        """Give rows of a table as they are stored, in order.
+
+        Args:
+            table: `decisions`, `labels` or `events`.
+            after: Number of the row before the first.
+            most: How many at most.
+        """
+        name = TABLES[table].name
+        return self.select(
+            f"SELECT * FROM {name} WHERE row_id > ? ORDER BY row_id LIMIT ?",  # noqa: S608  own names
+            (after, most),
+        )
+
+    def select(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        """Run one SELECT over the tables of this file and give all its rows."""
+        return self._scans.query(sql, values)
+
+    def first_hash(self) -> str | None:
+        """Give the first link of the chain, by which a ledger is known again; None when empty."""
+        found = self.select("SELECT hash FROM batches ORDER BY seq LIMIT 1")
+        return found[0][0] if found else None
+
     def counts(self) -> LedgerCounts:
         """Say how much is there, from the ends of the tables and not by counting."""
         ends = self._scans.query(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from feasible.planning.checks import check_promises
     from feasible.planning.constraint import Constraint, Exits, percentile_of
     from feasible.planning.evidence import minimum_evidence
+    from feasible.planning.exit_losses import exit_losses
     from feasible.planning.expiry import check_plan, expired_versions
     from feasible.planning.formats import FormatComparison, compare_formats, formats_of
     from feasible.planning.joint import person_ms, within_ms
@@ -40,6 +41,7 @@ __all__ = [
     "check_promises",
     "compare_formats",
     "constraints",
+    "exit_losses",
     "expired_versions",
     "explained",
     "formats_of",
@@ -74,6 +76,7 @@ _HOME: Final = {
     "check_promises": "checks",
     "compare_formats": "formats",
     "constraints": "yardstick",
+    "exit_losses": "exit_losses",
     "expired_versions": "expiry",
     "explained": "after",
     "formats_of": "formats",

@@ -28,7 +28,7 @@ from feasible.schema import (
 )
 from feasible.stats import quantile_interval
 
-__all__ = ["backtest"]
+__all__ = ["backtest", "kit_of"]
 
 
 def backtest(plan: Plan, brief: Brief, profile: Profile) -> Backtest:
@@ -42,7 +42,7 @@ def backtest(plan: Plan, brief: Brief, profile: Profile) -> Backtest:
     Raises:
         DataError: The profile lacks a tier or a slice.
     """
-    kit, chain, policy = _kit(plan, brief, profile)
+    kit, chain, policy = kit_of(plan, brief, profile)
     table = table_of(machines_only(policy), profile, router=plan.router)
     gates = None if plan.router is None else table.probability >= table.threshold
     exits = exits_of(chain, kit, profile, policy=policy, gates=gates)
@@ -63,7 +63,12 @@ def backtest(plan: Plan, brief: Brief, profile: Profile) -> Backtest:
     )
 
 
-def _kit(plan: Plan, brief: Brief, profile: Profile) -> tuple[Ingredients, Chain, Policy]:
+def kit_of(plan: Plan, brief: Brief, profile: Profile) -> tuple[Ingredients, Chain, Policy]:
+    """Give what a fixed plan was made of, its chain, and its table without caches.
+
+    Raises:
+        DataError: The profile lacks a tier of the plan.
+    """
     steps = [t for t in plan.tiers if t.kind not in {TierKind.CACHE, TierKind.PERSON}]
     for step in steps:
         if step.name not in profile.tiers:

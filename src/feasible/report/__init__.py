@@ -11,6 +11,8 @@ from feasible.report.outlook import (
     value_table,
 )
 from feasible.report.planned import plan_parts
+from feasible.report.simulated import simulated_parts, simulated_sentence
+from feasible.report.simulated_page import simulated_page
 from feasible.report.terminal import (
     backtest_table,
     brief_panel,
@@ -38,6 +40,9 @@ __all__ = [
     "rows_line",
     "sensitivity_table",
     "shadow_lines",
+    "simulated_page",
+    "simulated_parts",
+    "simulated_sentence",
     "timeline_table",
     "value_table",
 ]

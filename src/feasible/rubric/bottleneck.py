@@ -14,8 +14,8 @@ import numpy as np
 
 from feasible.rubric.closed_form import Use, uses
 from feasible.rubric.records import BottleneckGuess, HeadroomGuess, KnobEffect
-from feasible.rubric.sheet import Input, drawn, middles, sheet
 from feasible.schema import Brief, FloatArray
+from feasible.simulation import Input, drawn, middles, sheet
 
 __all__ = ["guess_bottleneck"]
 

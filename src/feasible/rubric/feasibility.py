@@ -9,8 +9,8 @@ from typing import Final
 
 from feasible.rubric.closed_form import Use, latency_path, uses
 from feasible.rubric.records import Finding, Risk
-from feasible.rubric.sheet import middles, sheet
 from feasible.schema import AnsweredBy, Brief, BriefFile, Objective, TierKind, TierSpec
+from feasible.simulation import middles, sheet
 from feasible.units import Quantity, format_duration, format_usd
 
 __all__ = ["screen"]

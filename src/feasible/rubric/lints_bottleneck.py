@@ -12,7 +12,6 @@ import msgspec
 from feasible.errors import nearest
 from feasible.rubric.places import place_of
 from feasible.rubric.records import BottleneckGuess, Finding, Risk
-from feasible.rubric.sheet import sheet
 from feasible.schema import (
     Bottleneck,
     Brief,
@@ -26,6 +25,7 @@ from feasible.schema import (
     TierSpec,
     Traffic,
 )
+from feasible.simulation import sheet
 
 __all__ = ["lint_bottleneck"]
 

@@ -126,12 +126,16 @@ class Service:
         arrived_s = self.last_request_s = time.monotonic()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         told: Headers = ()
-        if not self._gate.is_open:
-            try:
+        try:
+            if not self._gate.has_keys and (
+                b"origin" in headers or self._needs.get(scope["path"]) is _ADMIN
+            ):
+                self._gate.check_without_keys(headers, self._needs_of(scope["path"]))
+            if not self._gate.is_open:
                 told = self._let_in(scope, headers, arrived_s)
-            except FeasibleError as error:
-                await self._send_error(send, error, scope["path"])
-                return
+        except FeasibleError as error:
+            await self._send_error(send, error, scope["path"])
+            return
         if scope["path"] == "/v1/decide" and scope["method"] == "POST":
             await self._decide(headers, receive, send, arrived_s, told)
         else:

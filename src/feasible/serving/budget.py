@@ -132,7 +132,7 @@ class Budgets:
         self.guarded = frozenset(
             name for name in worst_usd if self._concerns(name) and name not in trifling
         )
-        self._noted: dict[Part, Spending] = {}
+        self._noted: dict[Part, list[int]] = {}
         self._unsettled: list[tuple[Reservation, int | None]] = []
         self._skipped = {limit.objective: 0 for limit in plan.spend}
         now = clock.now()
@@ -180,7 +180,9 @@ class Budgets:
         """Ask the state for money; None when it cannot be asked, so that nothing is spent."""
         noted, self._noted = self._noted, {}
         try:
-            found = self._state.reserve(amount_nusd, limits, lease_s=lease_s, noted=noted)
+            found = self._state.reserve(
+                amount_nusd, limits, lease_s=lease_s, noted=_spending(noted)
+            )
         except StateError as error:
             self._noted = noted
             _LOG.error("%s: dear tiers are passed over (%s)", error.message, error.found)
@@ -198,7 +200,7 @@ class Budgets:
         del self._unsettled[:-_MOST_UNSETTLED]
         noted, self._noted = self._noted, {}
         try:
-            self._state.settle(self._unsettled, noted=noted)
+            self._state.settle(self._unsettled, noted=_spending(noted))
         except StateError as error:
             self._noted = noted
             _LOG.error("%s: what was spent is counted later (%s)", error.message, error.found)
@@ -223,10 +225,18 @@ class Budgets:
         for limit in self._means:
             if _is_about(limit, decision.slices):
                 window = self._windows[limit.objective]
-                self._note((window, ORDINARY), decisions=1)
-                rest = self._nusd_of(decision, limit) - _counted_nusd(reserved, limit.objective)
+                rest = self._nusd_of(decision, limit)
+                if reserved:
+                    rest -= _counted_nusd(reserved, limit.objective)
+                count = self._noted.get((window, ORDINARY))
+                if count is None:
+                    count = self._noted[window, ORDINARY] = [0, 0]
+                count[1] += 1
                 if rest > 0:
-                    self._note((window, self._part_of(decision.slices)), spent=rest)
+                    part = self._part_of(decision.slices)
+                    if part != ORDINARY:
+                        count = self._noted.setdefault((window, part), [0, 0])
+                    count[0] += rest
 
     def adopt(self, decisions: Iterable[Decision]) -> None:
         """Take over from a ledger what windows hold that no worker has counted in yet.
@@ -251,9 +261,7 @@ class Budgets:
                 found.setdefault((window, part), [0, 0])[0] += self._nusd_of(decision, limit)
                 if limit.per == "decision":
                     found[window, ORDINARY][1] += 1
-        self._state.adopt(
-            {part: Spending(spent_nusd=nusd, decisions=n) for part, (nusd, n) in found.items()}
-        )
+        self._state.adopt(_spending(found))
 
     def since(self) -> datetime:
         """Give the start of the oldest window that is open now."""
@@ -341,12 +349,6 @@ class Budgets:
         self._skipped[objective] += 1
         return objective
 
-    def _note(self, part: Part, *, spent: int = 0, decisions: int = 0) -> None:
-        old = self._noted.get(part)
-        if old is not None:
-            spent, decisions = spent + old.spent_nusd, decisions + old.decisions
-        self._noted[part] = Spending(spent, 0, decisions)
-
     def _part_of(self, slices: tuple[str, ...]) -> str:
         """Give the slice of a request that most is kept for."""
         if not slices or not self._priority:
@@ -365,7 +367,7 @@ class Budgets:
                 for step in decision.path
             )
             nusd = round(usd * _NUSD)
-        if limit.without_people:
+        if limit.without_people and self._people:
             people = (step.cost_usd or 0.0 for step in decision.path if step.tier in self._people)
             nusd -= round(sum(people) * _NUSD)
         return nusd
@@ -423,6 +425,11 @@ def _with_money(row: HeadroomRow, one: Standing | None) -> HeadroomRow:
     spent = format_usd(one.spent_usd + one.held_usd)
     told = f"spent {spent} of {format_usd(one.allowed_usd)} {_WHEN[one.per]}"
     return msgspec.structs.replace(row, note=f"{row.note}; {told}")
+
+
+def _spending(counts: Mapping[Part, Sequence[int]]) -> dict[Part, Spending]:
+    """Give counts of nano-dollars and decisions as the state takes them."""
+    return {part: Spending(spent, 0, decisions) for part, (spent, decisions) in counts.items()}
 
 
 def _is_about(limit: SpendLimit, slices: tuple[str, ...]) -> bool:

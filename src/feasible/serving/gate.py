@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -54,6 +54,7 @@ class Gate:
             came; None for one process.
 
     Attributes:
+        has_keys: A key is needed.
         is_open: Nobody is asked for anything.
     """
 
@@ -71,6 +72,7 @@ class Gate:
         )
         # Addresses from which a good key came: a neighbour's guessing does not shut them out.
         self._known: dict[tuple[str, str], None] = {}
+        self.has_keys = bool(keys)
         self.is_open = not keys and rate_per_s is None
         self._unrecorded: tuple[Key, ...] = _of_file(keys)
 
@@ -96,6 +98,37 @@ class Gate:
         if needs.isdisjoint(key.scopes):
             raise _wrong_scope(key, needs)
         return self.charge(key.name, now_s)
+
+    @staticmethod
+    def check_without_keys(headers: Mapping[bytes, bytes], needs: frozenset[KeyScope]) -> None:
+        """Refuse what nobody may do even where nobody needs a key.
+
+        A page of any site can make a browser send requests to this machine, where a service
+        without keys trusts whoever reaches it; browsers say in `Origin` for which page they ask.
+
+        Args:
+            headers: Those of the request.
+            needs: Scopes of which it would need one.
+
+        Raises:
+            Refused: It changes the service, or a page of another site sent it (403).
+        """
+        if needs == {"admin"}:
+            raise Refused(
+                "changing the service over HTTP needs a key, and none is declared",
+                status=FORBIDDEN,
+                asked="admin",
+                attempt="feasible keys new --scope admin --name NAME, then start with --keys",
+            )
+        origin = headers.get(b"origin")
+        host = headers.get(b"host", b"")
+        if needs and origin is not None and origin.partition(b"://")[2] != host:
+            raise Refused(
+                "a page of another site asks, and this service has no keys",
+                status=FORBIDDEN,
+                found=repr(origin[:100].decode("latin-1")),
+                attempt="ask from a server, or declare keys: feasible keys new",
+            )
 
     def changed_keys(self) -> tuple[Key, ...]:
         """Give the keys of the file when it has changed since somebody last asked."""

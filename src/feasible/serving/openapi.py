@@ -60,6 +60,12 @@ _WHY: Final = {
 _ALWAYS: Final = (400, 431, 500, 503)
 _GUARDED: Final = (401, 403, 429)
 _POSTED: Final = (408, 413)
+_EVENT: Final = {
+    "type": "object",
+    "description": "One event: a chunk of the answer as JSON, or [DONE].",
+    "properties": {"data": {"type": "string"}},
+    "required": ["data"],
+}
 _DEADLINE: Final = {
     "name": "X-Deadline-Ms",
     "in": "header",
@@ -122,7 +128,7 @@ _OPERATIONS: Final = (
         summary="Answer a chat in OpenAI's format",
         scopes=("decide",),
         asked=(ChatRequest,),
-        given={_JSON: ChatCompletion, "text/event-stream": {"type": "string"}},
+        given={_JSON: ChatCompletion, "text/event-stream": _EVENT},
         statuses=(404, 409),
         takes_deadline=True,
     ),

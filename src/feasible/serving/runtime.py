@@ -64,6 +64,7 @@ class Runtime:
         several: Other processes answer too: they are kept from working on the same key.
         under_way: Idempotency key -> what is being decided for it; runtimes of several plans of one
             service share it.
+        arrivals_per_s: Requests each second at the peak, as declared; None when nobody knows.
         workers: Processes of the service; they share what a tier may have in flight.
         breakers: File in which they keep their breakers in common; None: each has its own.
 
@@ -88,6 +89,7 @@ class Runtime:
         state: State | None = None,
         several: bool = False,
         under_way: dict[str, tuple[bytes, asyncio.Future[Decided]]] | None = None,
+        arrivals_per_s: float | None = None,
         workers: int = 1,
         breakers: Path | None = None,
     ) -> None:
@@ -105,6 +107,7 @@ class Runtime:
             specs=specs,
             clock=self._clock,
             is_pressed=self._is_pressed,
+            arrivals_per_s=arrivals_per_s,
             workers=workers,
             breakers=breakers,
         )
@@ -211,11 +214,18 @@ class Runtime:
     ) -> Decided:
         """Decide unless another process does, whose decision is then the answer."""
         limits = [ms for ms in (self.plan.deadline_ms, asked.deadline_ms) if ms is not None]
-        async with keys.turn(
-            key, until_s=arrived_s + min(limits) / 1e3 if limits else None
-        ) as found:
-            if found is None:
-                return await self._decide(asked, arrived_s)
+        until_s = arrived_s + min(limits) / 1e3 if limits else None
+        self.in_flight += 1  # whoever waits is to be answered before a service stops
+        try:
+            async with keys.turn(key, until_s=until_s) as found:
+                if found is None:
+                    self.in_flight -= 1
+                    try:
+                        return await self._decide(asked, arrived_s)
+                    finally:
+                        self.in_flight += 1
+        finally:
+            self.in_flight -= 1
         return self._repeated(found, asked, arrived_s, content=content)
 
     async def _decide(self, asked: DecideRequest, arrived_s: float) -> Decided:

@@ -59,6 +59,7 @@ class Walker:
         specs: what the brief declares about tiers: how they are to be called.
         clock: Where time comes from.
         is_pressed: Claims that there is so much to do that dear tiers are passed over.
+        arrivals_per_s: Requests each second at the peak, as declared; None when nobody knows.
         workers: Processes of the service; they share what a tier may have in flight.
         breakers: File in which they keep their breakers in common; None: each has its own.
 
@@ -77,6 +78,7 @@ class Walker:
         specs: Iterable[TierSpec],
         clock: Clock,
         is_pressed: Callable[[], bool] = lambda: False,
+        arrivals_per_s: float | None = None,
         workers: int = 1,
         breakers: Path | None = None,
     ) -> None:
@@ -85,6 +87,7 @@ class Walker:
         self._policy = Policy.from_plan(plan, declared.values())
         self._clock = clock
         self._workers = workers
+        self._arrivals_per_s = arrivals_per_s
         self._breakers = breakers
         self._last_until: tuple[tuple[str | None, float, float], Until] | None = None
         self._tiers = {
@@ -438,6 +441,7 @@ class Walker:
             typical_s=None if p50_ms is None else p50_ms / 1e3,
             p95_s=None if p95_ms is None else p95_ms / 1e3,
             deadline_s=None if self._plan.deadline_ms is None else self._plan.deadline_ms / 1e3,
+            arrivals_per_s=self._reaching(tier.name),
             workers=self._workers,
         )
         timeout = None if spec is None else spec.timeout
@@ -445,6 +449,16 @@ class Walker:
         step = next((step for step in self._policy.steps if step.name == tier.name), None)
         step = step or Step(tier.name, tier.kind, {}, timeout_ms=timeout_ms)
         return GuardedTier(tier, calls, breaker, step)
+
+    def _reaching(self, name: str) -> float | None:
+        """Say how many requests each second get as far as a tier; None when nobody knows."""
+        names = [step.name for step in self._plan.tiers]
+        if self._arrivals_per_s is None or name not in names:
+            return None
+        # Up to a person everybody who is not answered before comes by.
+        return self._arrivals_per_s * sum(
+            step.share for step in self._plan.tiers[names.index(name) :]
+        )
 
 
 def _needed(plan: Plan, tiers: Mapping[str, Tier]) -> list[str]:

@@ -47,9 +47,10 @@ class RulesTier:
         self.may_hold = any(getattr(rule, "may_hold", False) for rule in rules)
         """One of its expressions can take for ever, and holds the interpreter meanwhile: unless the
         brief says otherwise, a service keeps the tier in processes of its own. Every other tier of
-        rules stays in the service's process, where it answers in a tenth of the time: whoever
-        writes a plain expression expects it to cost nothing. A time limit inside the engine would
-        need another engine, whose answers differ from those that Python gives everywhere else."""
+        rules stays in the service's process, where it needs no memory of its own, starts at once
+        and answers in batches: whoever writes a plain expression expects it to cost nothing. A time
+        limit inside the engine would need another engine, whose answers differ from those that
+        Python gives everywhere else."""
 
     @property
     def version(self) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from feasible.errors import DataError
-from feasible.feedback import read_labels
+from feasible.feedback import read_labels, stream_labels
 from feasible.schema import Label
 
 HEAD = "decision_id,value,source,known_at"
@@ -127,3 +129,54 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     """What the system says is passed on."""
     with pytest.raises(DataError, match=r"none\.csv: the labels cannot be read"):
         read_labels(tmp_path / "none.csv")
+
+
+def test_parquet_says_the_same(tmp_path: Path) -> None:
+    """Times as timestamps or as text, empty cells as absent, values with their types."""
+    path = tmp_path / "labels.parquet"
+    when = datetime(2026, 11, 23, 9, tzinfo=UTC)
+    table = pa.table(
+        {
+            "decision_id": ["d1", "d2"],
+            "value": [{"people": 2}, {"people": 3}],
+            "source": ["human", "outcome"],
+            "known_at": pa.array([when, when], type=pa.timestamp("us", tz="UTC")),
+            "reviewer": [None, "ann"],
+        }
+    )
+    pq.write_table(table, path)
+    first, second = read_labels(path)
+    assert (first.decision_id, first.value, first.reviewer) == ("d1", {"people": 2}, None)
+    assert (first.known_at, first.selection) == (when, "organic")
+    assert (second.source, second.reviewer) == ("outcome", "ann")
+
+    pq.write_table(table.set_column(3, "known_at", [["2026-11-23T10:00+01:00"] * 2]), path)
+    assert [label.known_at for label in read_labels(path)] == [when, when]
+
+    naive = pa.array([when.replace(tzinfo=None)] * 2, type=pa.timestamp("us"))
+    pq.write_table(table.set_column(3, "known_at", naive), path)
+    with pytest.raises(DataError, match=r"labels\.parquet:1: `known_at` has no zone"):
+        read_labels(path)
+
+    pq.write_table(table.rename_columns({"source": "sorce"}), path)
+    with pytest.raises(DataError, match="did you mean `source`"):
+        read_labels(path)
+
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(DataError, match="not whole Parquet"):
+        read_labels(path)
+
+
+def test_a_line_without_an_end_is_refused(tmp_path: Path) -> None:
+    """It is not gathered in memory first."""
+    path = written(tmp_path, f"{HEAD}\nd1," + "x" * 1_100_000)
+    with pytest.raises(DataError, match="too long for a label"):
+        read_labels(path)
+
+
+def test_a_file_is_read_as_it_is_asked_for(tmp_path: Path) -> None:
+    """The first label is given before a fault further on is seen."""
+    labels = stream_labels(written(tmp_path, f"{HEAD}\n{LINE}\nd2\n"))
+    assert next(labels).decision_id == "d1"
+    with pytest.raises(DataError):
+        next(labels)

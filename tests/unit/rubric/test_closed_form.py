@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from feasible.rubric.closed_form import uses
-from feasible.rubric.sheet import middles, sheet
 from feasible.schema import parse_brief
+from feasible.simulation import middles, sheet
 
 TIERS = """
     - {name: cache, kind: cache, usd: $0, latency_p95: 1 ms, ttl: 20 min}

@@ -20,7 +20,7 @@ from feasible.serving import (
     standing_by,
     with_money,
 )
-from feasible.state import MemoryState, Reservation, State
+from feasible.state import Claim, MemoryState, Reservation, State
 from feasible.testing import AsyncScriptedTier, Hang, MemoryLedger, ScriptedTier
 from feasible.tiers import PersonQueue, Tier
 
@@ -156,7 +156,8 @@ def test_many_at_once_spend_no_more_than_one_after_the_other(
     running = service(rules(), dear)
 
     async def at_once() -> list[Decided]:
-        return await asyncio.gather(*(running.runtime.decide(ASKED) for _ in range(64)))
+        asked = [DecideRequest(request={"text": f"where is {n}"}) for n in range(64)]
+        return await asyncio.gather(*(running.runtime.decide(one) for one in asked))
 
     decisions = [decided.decision for decided in asyncio.run(at_once())]
 
@@ -436,3 +437,22 @@ def test_a_key_that_is_decided_elsewhere_for_too_long_is_a_conflict(
     running.clock.advance(7)
     patient = msgspec.structs.replace(asked, deadline_ms=None)
     assert asyncio.run(worker.decide(patient)).decision.tier == "llm"
+
+
+def test_whoever_waits_for_another_process_is_in_flight(service: Callable[..., Service]) -> None:
+    """A service that stops answers it first."""
+    running = service(rules(), llm())
+    other = running.state.claim("k", lease_s=60)
+    assert isinstance(other, Claim)
+    worker = running.start(several=True)
+    asked = DecideRequest(request={"text": "once"}, idempotency_key="k")
+
+    async def wait() -> tuple[int, Decided, int]:
+        call = asyncio.ensure_future(worker.decide(asked))
+        await asyncio.sleep(0.05)
+        waiting = worker.in_flight
+        running.state.release(other)
+        return waiting, await call, worker.in_flight
+
+    waiting, decided, after = asyncio.run(wait())
+    assert (waiting, decided.decision.tier, after) == (1, "llm", 0)

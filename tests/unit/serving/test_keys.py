@@ -223,3 +223,27 @@ def test_without_keys_everybody_may_ask_and_nothing_is_counted() -> None:
     assert Gate(ApiKeys()).is_open
     assert not Gate(ApiKeys(), rate_per_s=1).is_open
     assert json.dumps(sorted(ANYBODY)) == "[]"
+
+
+@pytest.mark.parametrize(
+    ("headers", "needs", "is_refused"),
+    [
+        ({}, {"decide"}, False),
+        ({b"origin": b"https://evil.example", b"host": b"127.0.0.1:8000"}, {"decide"}, True),
+        ({b"origin": b"null", b"host": b"127.0.0.1:8000"}, {"decide"}, True),
+        ({b"origin": b"http://127.0.0.1:8000", b"host": b"127.0.0.1:8000"}, {"decide"}, False),
+        ({b"origin": b"https://evil.example", b"host": b"127.0.0.1:8000"}, set(), False),
+        ({}, {"admin"}, True),
+        ({}, {"review", "admin"}, False),
+    ],
+)
+def test_without_keys_no_other_site_asks_and_nobody_administers(
+    headers: dict[bytes, bytes], needs: set[KeyScope], *, is_refused: bool
+) -> None:
+    """A browser on the same machine is not its user's consent."""
+    if not is_refused:
+        Gate.check_without_keys(headers, frozenset(needs))
+        return
+    with pytest.raises(Refused) as told:
+        Gate.check_without_keys(headers, frozenset(needs))
+    assert told.value.status == 403

@@ -17,7 +17,8 @@ __all__ = ["MOST_AWAITED", "AwaitedCalls"]
 
 MOST_AWAITED: Final = 6
 """What is in flight when a provider stops answering is slow, whatever is done about it afterwards:
-a tier that declares nothing costs about 6 slow requests an outage, and two trials in a minute."""
+a tier of which nobody says how much it is asked costs about 6 slow requests an outage, and two
+trials in a minute."""
 
 
 class AwaitedCalls:
@@ -29,6 +30,9 @@ class AwaitedCalls:
         most: Calls in flight at most; None for our own limit.
         typical_s: Seconds of a typical call; None when unknown.
         is_shut: Claims that the tier failed too often to be asked now.
+
+    Attributes:
+        most: Calls in flight at most.
     """
 
     def __init__(
@@ -42,7 +46,8 @@ class AwaitedCalls:
     ) -> None:
         self._tier = tier
         self._labels = labels
-        self._turns = Turns(most or MOST_AWAITED, typical_s=typical_s)
+        self.most = most or MOST_AWAITED
+        self._turns = Turns(self.most, typical_s=typical_s)
         self._is_shut = is_shut
         self._running: set[asyncio.Task[Answer]] = set()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from feasible.errors import FeatureError
 from feasible.schema import TierKind, TierSpec, hedge_delay_s
 from feasible.serving.breaker import Breaker
@@ -15,7 +17,7 @@ from feasible.serving.calls.repeated import RepeatedCalls
 from feasible.serving.calls.shared import SharedCalls
 from feasible.tiers import AsyncTier, ExactCache, PersonQueue, Recipe, Tier
 
-__all__ = ["calls_of"]
+__all__ = ["calls_of", "in_flight"]
 
 
 def calls_of(
@@ -27,6 +29,7 @@ def calls_of(
     typical_s: float | None = None,
     p95_s: float | None = None,
     deadline_s: float | None = None,
+    arrivals_per_s: float | None = None,
     workers: int = 1,
 ) -> TierCalls:
     """Choose how a tier is called.
@@ -39,12 +42,14 @@ def calls_of(
         typical_s: Seconds of a typical call, one request alone; None when unknown.
         p95_s: Seconds that most calls take; None when unknown.
         deadline_s: Seconds for a whole decision; None without a deadline.
+        arrivals_per_s: Requests that reach the tier each second at the peak; None when unknown.
         workers: Processes of the service that share what the tier may have in flight.
 
     Raises:
         FeatureError: The brief asks for what this tier cannot do.
     """
-    base = _base(tier, labels, breaker, spec, typical_s, deadline_s, workers)
+    usual = in_flight(arrivals_per_s, p95_s)
+    base = _base(tier, labels, breaker, spec, typical_s, deadline_s, workers, usual)
     calls: TierCalls = GuardedCalls(base, breaker)
     hedge_s = _hedge_s(tier, base, spec, p95_s)
     retries = 0 if spec is None else spec.retries
@@ -72,6 +77,7 @@ def _base(
     typical_s: float | None,
     deadline_s: float | None,
     workers: int,
+    usual: int,
 ) -> Calls:
     most = None if spec is None else spec.concurrency
     most = None if most is None else max(1, most // workers)
@@ -88,11 +94,31 @@ def _base(
             is_shut=lambda: breaker.is_open,
         )
     if isinstance(tier, AsyncTier):
-        most = max(1, MOST_AWAITED // workers) if most is None else most
+        most = max(1, max(MOST_AWAITED, usual) // workers) if most is None else most
         return AwaitedCalls(
             tier, labels=labels, most=most, typical_s=typical_s, is_shut=lambda: breaker.is_open
         )
     return BatchedCalls(tier, labels=labels, typical_s=typical_s, deadline_s=deadline_s, most=most)
+
+
+def in_flight(arrivals_per_s: float | None, takes_s: float | None) -> int:
+    """Give how many calls are in flight at once, most of the time; 0 when nobody knows.
+
+    Args:
+        arrivals_per_s: Calls that begin each second.
+        takes_s: Seconds that a call takes.
+
+    Source:
+        Little (1961) for the mean; three deviations of a Poisson count above it.
+
+    Examples:
+        >>> in_flight(50, 0.5), in_flight(None, 0.5)
+        (40, 0)
+    """
+    if arrivals_per_s is None or takes_s is None:
+        return 0
+    mean = arrivals_per_s * takes_s
+    return math.ceil(mean + 3 * math.sqrt(mean))
 
 
 def _recipe(tier: Tier, spec: TierSpec | None) -> Recipe | None:

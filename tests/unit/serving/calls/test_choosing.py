@@ -79,3 +79,35 @@ def test_a_thread_cannot_be_asked_a_second_time() -> None:
     """A second attempt would wait behind the first."""
     with pytest.raises(FeatureError, match="cannot be asked a second time"):
         chosen(ScriptedTier(["a"]), hedge_after="100 ms")
+
+
+def in_flight_of(calls: TierCalls) -> int:
+    """Say how many calls a dear tier may have in flight."""
+    assert isinstance(calls, SharedCalls)
+    assert isinstance(calls.base, AwaitedCalls)
+    return calls.base.most
+
+
+def test_what_is_declared_of_traffic_says_how_much_is_in_flight() -> None:
+    """So that a healthy tier is not passed over, and an outage makes no more slow than it must."""
+    llm = AsyncScriptedTier(["a"], name="llm", kind=TierKind.LLM)
+
+    def most(arrivals_per_s: float | None, workers: int = 1, **declared: Any) -> int:
+        spec = TierSpec(name="llm", kind=TierKind.LLM, **declared)
+        return in_flight_of(
+            calls_of(
+                llm,
+                labels=None,
+                breaker=Breaker(SystemClock()),
+                spec=spec,
+                p95_s=0.5,
+                arrivals_per_s=arrivals_per_s,
+                workers=workers,
+            )
+        )
+
+    assert most(None) == 6
+    assert most(1.0) == 6
+    assert most(50.0) == 40
+    assert most(50.0, workers=2) == 20
+    assert most(50.0, concurrency=4) == 4

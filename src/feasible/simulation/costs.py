@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from feasible.rubric.sheet import Values
 from feasible.schema import AnsweredBy, Brief, FloatArray, TierKind, TierSpec
+from feasible.simulation.sheet import Values
 
 __all__ = ["cost_lines"]
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from feasible.rubric.sheet import drawn, middles, sheet
 from feasible.schema import Brief, parse_brief
+from feasible.simulation import drawn, middles, sheet
 
 TEXT = """
 feasible: 1

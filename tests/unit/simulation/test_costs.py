@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from feasible.rubric.costs import cost_lines
-from feasible.rubric.sheet import middles, sheet
 from feasible.schema import AnsweredBy, Brief, parse_brief
+from feasible.simulation import cost_lines, middles, sheet
 
 TEXT = """
 feasible: 1

@@ -1,0 +1,85 @@
+"""What commands share: their common options, features by name, JSON, tables and progress bars."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from feasible.folder import Feature
+    from feasible.loop import Progress
+
+__all__ = [
+    "HOLDS",
+    "INFEASIBLE",
+    "NO_EVIDENCE",
+    "AsJson",
+    "FeatureName",
+    "Quiet",
+    "console",
+    "open_feature",
+    "print_json",
+    "progress_bars",
+]
+
+HOLDS, INFEASIBLE, NO_EVIDENCE = 0, 3, 4
+"""Exit codes: the promise holds, it does not, there is too little evidence to say."""
+
+FeatureName = Annotated[
+    str,
+    typer.Argument(help="A feature folder, or the name of a reference system such as `support`."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress bars.")]
+
+
+def open_feature(name: str) -> Feature:
+    """Open a feature folder or a reference system by name.
+
+    Raises:
+        BriefError: It is neither.
+    """
+    from feasible.systems import open_feature as opened
+
+    return opened(name)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as one JSON document on standard output."""
+    text = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2)
+    sys.stdout.buffer.write(text + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def console() -> Console:
+    """Give what tables are printed with."""
+    from rich.console import Console
+
+    return Console()
+
+
+@contextmanager
+def progress_bars(*, enabled: bool) -> Iterator[Progress | None]:
+    """Show one bar per stage on standard error, with the time left."""
+    if not enabled:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+
+    with Bars(console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield report

@@ -1,0 +1,119 @@
+"""`feasible simulate`: a planned feature is simulated, and what cannot be is refused with 2."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from feasible.cli import main
+from feasible.folder import open_folder
+from feasible.loop import plan, simulate
+from feasible.report import simulated_page
+from feasible.simulation import KINDS
+from feasible.systems import write_starter
+
+pytestmark = pytest.mark.slow
+
+
+def run(argv: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run the command line and give its exit code."""
+    monkeypatch.setattr(sys, "argv", ["feasible", *argv])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    return int(stopped.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a planned feature, `triage`, whose brief also limits the cost of a day."""
+    folder = tmp_path_factory.mktemp("simulate")
+    brief = write_starter(folder / "triage") / "brief.yaml"
+    text = brief.read_text(encoding="utf-8")
+    limit = "envelope:\n  - {cost: day, at_most: $50, by: machines}\n"
+    brief.write_text(text.replace("envelope:\n", limit, 1), encoding="utf-8")
+    assert plan(open_folder(folder / "triage")).plan is not None
+    return folder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_planned_feature_is_simulated_in_every_scenario(
+    planned: Path, tmp_path: Path, kind: str
+) -> None:
+    """Each says how every promise stands; the page is one file that asks no other host."""
+    short = tmp_path / "short.yaml"
+    short.write_text(
+        f"scenario: {kind}\nseeds: 2\nrequests: 1000\nfault: {{lasts: 30 s}}\n", encoding="utf-8"
+    )
+
+    found = simulate(open_folder(planned / "triage"), scenario=str(short), knobs={}, seed=1)
+
+    assert {"latency_p95", "accuracy", "cost_day_machines", "degraded_share"} <= {
+        line.objective for line in found.order
+    }
+    assert all(line.at_1x is not None for line in found.order)
+    text = simulated_page(found)
+    assert "http" not in text
+    assert ("<svg" in text) == (kind == "breakpoint")
+
+
+def test_quality_at_no_load_is_that_of_the_plan_s_own_rows(
+    planned: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Requests are drawn from the rows, with who answers them and whether it is right."""
+    monkeypatch.chdir(planned)
+    made = json.loads((planned / "triage/.feasible/plan.json").read_text(encoding="utf-8"))
+
+    assert run(["simulate", "triage", "--quiet", "--json"], monkeypatch) == 0
+
+    found: dict[str, Any] = json.loads(capfd.readouterr().out)
+    accuracy = next(line for line in found["order"] if line["objective"] == "accuracy")
+    assert accuracy["at_1x"] == pytest.approx(made["forecast"]["quality"]["accuracy"], abs=0.02)
+    assert found["plan"] == made["id"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--scenario", "brakpoint"], "--scenario breakpoint"),
+        (["--scenario", "bad.yaml"], "oracle"),
+        (["--scenario", "none.yaml"], "cannot be read"),
+        (["--set", "tfidf.slot=3"], "tfidf.slots"),
+        (["--set", "traffic.rate=-3/s"], "above 0"),
+        (["--set", "nothing"], "knob"),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused_with_2(
+    planned: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    argv: list[str],
+    said: str,
+) -> None:
+    """Unknown scenarios and tiers, impossible knobs, negative rates."""
+    monkeypatch.chdir(planned)
+    (planned / "bad.yaml").write_text("scenario: outage\nfault: {tier: oracle}\n", encoding="utf-8")
+
+    assert run(["simulate", "triage", "--quiet", *argv], monkeypatch) == 2
+    assert said in capfd.readouterr().err
+
+
+def test_a_plan_needs_its_profile_and_a_feature_its_plan(
+    planned: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Both are what `feasible plan` writes."""
+    monkeypatch.chdir(planned)
+    write_starter(planned / "fresh")
+    assert run(["simulate", "fresh", "--quiet"], monkeypatch) == 2
+    assert "feasible plan" in capfd.readouterr().err
+
+    profile = planned / "triage/.feasible/profile.parquet"
+    aside = profile.rename(profile.with_suffix(".aside"))
+    try:
+        assert run(["simulate", "triage", "--quiet"], monkeypatch) == 2
+    finally:
+        aside.rename(profile)
+    assert "profile" in capfd.readouterr().err
