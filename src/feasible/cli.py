@@ -286,7 +286,7 @@ def label(
     """
     from feasible import loop
 
-    with _progress(enabled=not quiet and sys.stderr.isatty()) as progress:
+    with progress_bars(enabled=not quiet and sys.stderr.isatty()) as progress:
         outcome = loop.add_labels(
             open_feature(feature),
             file,
