@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -23,7 +24,7 @@ from feasible.folder import open_folder
 from feasible.ledger import open_ledger
 from feasible.live_plans import history, live_at, order
 from feasible.schema import Decision, LivePlans
-from feasible.serving import PlanOrder
+from feasible.serving import PlanOrder, new_key
 from feasible.testing import Service, running_service, send_load
 
 pytestmark = pytest.mark.slow  # each plans twice and serves
@@ -256,3 +257,46 @@ def test_a_restart_goes_on_with_what_was_live(
     told = cli("plans", str(folder), "at", changes[1].at.isoformat(), "--ledger", ledger)
     assert older in told.stdout
     assert "promote by" in told.stdout
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_key_of_an_admin_changes_plans_over_http(
+    two_plans: tuple[Path, str, str], tmp_path: Path, workers: int
+) -> None:
+    """In every worker at once; another key may neither look nor change."""
+    folder, newest, older = two_plans
+    keys = tmp_path / "keys.json"
+    admin = {"Authorization": f"Bearer {new_key(keys, name='ops', scopes=['admin'])}"}
+    caller = {"Authorization": f"Bearer {new_key(keys, name='shop', scopes=['decide'])}"}
+    ledger = f"sqlite:///{tmp_path / 'decisions.db'}"
+    environment = os.environ | {"FEASIBLE_KEYS_FILE": str(keys)}
+    with running_service(
+        str(folder), ledger=ledger, workers=workers, environment=environment
+    ) as service:
+        plans = f"{service.url}/v1/plans"
+
+        def answering() -> set[str]:
+            body = {"request": {"text": "colour"}}
+            address = f"{service.url}/v1/decide"
+            asked = [httpx.post(address, json=body, headers=caller, timeout=30) for _ in range(20)]
+            return {reply.json()["plan"] for reply in asked}
+
+        assert httpx.get(plans, timeout=30).status_code == 401
+        wanted = {"act": "promote", "plan": older}
+        assert httpx.post(plans, json=wanted, headers=caller, timeout=30).status_code == 403
+        assert answering() == {newest}
+
+        changed = httpx.post(plans, json=wanted, headers=admin, timeout=60)
+        assert changed.status_code == 200, changed.text
+        assert changed.json()["live"]["stable"] == older
+        assert answering() == {older}
+        unknown = wanted | {"plan": "plan_of_nobody"}
+        refused = httpx.post(plans, json=unknown, headers=admin, timeout=60)
+        assert 400 <= refused.status_code < 500, refused.text
+        back = httpx.post(plans, json={"act": "rollback"}, headers=admin, timeout=60)
+        assert back.json()["live"]["stable"] == newest
+        assert answering() == {newest}
+
+        found = httpx.get(plans, headers=admin, timeout=30).json()
+        assert [one["act"] for one in found["changes"]] == ["start", "promote", "rollback"]
+        assert [one["actor"] for one in found["changes"][1:]] == ["key:ops", "key:ops"]
