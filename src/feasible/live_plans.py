@@ -23,6 +23,8 @@ from feasible.planned import (
     planned_tiers,
 )
 from feasible.schema import (
+    PLAN_CHANGED,
+    PLAN_SHADOWED,
     Event,
     LivePlans,
     Plan,
@@ -33,7 +35,6 @@ from feasible.schema import (
 from feasible.serving import PlanOrder, letters_folder, send_letter
 
 __all__ = [
-    "PLAN_LIVE",
     "LiveSince",
     "begin",
     "history",
@@ -47,10 +48,6 @@ __all__ = [
     "this_user",
 ]
 
-SHADOW = "shadow"
-"""Kind of the events that say what a shadow would have answered."""
-PLAN_LIVE = "plan_live"
-"""Kind of the events that say which plans answer from then on."""
 _LONGEST_ORDER_S = 120.0
 
 
@@ -70,7 +67,7 @@ def plan_event(change: PlanChange, actor: str, *, clock: Clock | None = None) ->
     return Event(
         event_id=new_decision_id(clock),
         at=clock.now(),
-        kind=PLAN_LIVE,
+        kind=PLAN_CHANGED,
         actor=actor,
         body=change.body(),
     )
@@ -80,7 +77,11 @@ def shadow_event(body: dict[str, Any]) -> Event:
     """Give the event of what a shadow said."""
     clock = SystemClock()
     return Event(
-        event_id=new_decision_id(clock), at=clock.now(), kind=SHADOW, actor="serve", body=body
+        event_id=new_decision_id(clock),
+        at=clock.now(),
+        kind=PLAN_SHADOWED,
+        actor="serve",
+        body=body,
     )
 
 
@@ -89,7 +90,7 @@ def shadow_spent_nusd(ledger: Ledger, part: int) -> int:
     since = SystemClock().now().replace(hour=0, minute=0, second=0, microsecond=0)
     return sum(
         int(event.body["spent_nusd"])
-        for event in ledger.events(kind=SHADOW, since=since)
+        for event in ledger.events(kind=PLAN_SHADOWED, since=since)
         if event.body.get("part") == part
     )
 
@@ -104,7 +105,7 @@ def history(ledger: Ledger, *, until: datetime | None = None) -> list[LiveSince]
             live=change.live,
             why=change.why,
         )
-        for event in ledger.events(kind=PLAN_LIVE, until=until)
+        for event in ledger.events(kind=PLAN_CHANGED, until=until)
     ]
 
 

@@ -170,7 +170,9 @@ def test_a_shadow_is_on_record_and_changes_no_answer(
     assert {one["plan"] for one in answers} == {newest}
     reading = open_ledger(swaps.ledger, write=False)
     until_s = time.monotonic() + 30
-    while len(said := list(reading.events(kind="shadow"))) < 20 and time.monotonic() < until_s:
+    while (
+        len(said := list(reading.events(kind="plan.shadowed"))) < 20 and time.monotonic() < until_s
+    ):
         time.sleep(0.1)
     reading.close()
     assert {event.body["decision"] for event in said} == {one["decision_id"] for one in answers}
@@ -195,7 +197,7 @@ def test_a_shadow_spends_no_more_than_it_may(
     time.sleep(1.0)
 
     reading = open_ledger(swaps.ledger, write=False)
-    spent = [event.body["spent_nusd"] for event in reading.events(kind="shadow")]
+    spent = [event.body["spent_nusd"] for event in reading.events(kind="plan.shadowed")]
     reading.close()
     assert 0 < sum(spent) <= 4_000_000
 

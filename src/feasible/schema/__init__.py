@@ -41,7 +41,15 @@ from feasible.schema.decision import (
     LabelSource,
     PathStep,
 )
-from feasible.schema.live import LivePlans, PlanAct, PlanChange, PlanShare, changed
+from feasible.schema.live import (
+    PLAN_CHANGED,
+    PLAN_SHADOWED,
+    LivePlans,
+    PlanAct,
+    PlanChange,
+    PlanShare,
+    changed,
+)
 from feasible.schema.looks import Look, Schedule, add_look, read_looks, sample_of
 from feasible.schema.plan import (
     DEFAULT_GROUP,
@@ -95,6 +103,8 @@ __all__ = [
     "BUDGET",
     "DEFAULT_GROUP",
     "OBJECTIVE_RULES",
+    "PLAN_CHANGED",
+    "PLAN_SHADOWED",
     "SECTIONS",
     "Alternative",
     "Answer",

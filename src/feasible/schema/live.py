@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from feasible.errors import BadInput, PlanError
 
-__all__ = ["LivePlans", "PlanAct", "PlanChange", "PlanShare", "changed"]
+__all__ = [
+    "PLAN_CHANGED",
+    "PLAN_SHADOWED",
+    "LivePlans",
+    "PlanAct",
+    "PlanChange",
+    "PlanShare",
+    "changed",
+]
+
+PLAN_CHANGED: Final = "plan.changed"
+"""Kind of the event that says what answers from now on."""
+
+PLAN_SHADOWED: Final = "plan.shadowed"
+"""Kind of the event that says what a shadow plan would have answered."""
 
 PlanAct: TypeAlias = Literal["start", "shadow", "canary", "promote", "rollback", "stop"]
 
@@ -41,7 +55,7 @@ class LivePlans(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlanChange(msgspec.Struct, frozen=True, kw_only=True):
-    """One change of what answers, as the ledger keeps it: body of an event `plan_live`."""
+    """One change of what answers, as the ledger keeps it: body of an event `plan.changed`."""
 
     act: PlanAct
     live: LivePlans

@@ -10,7 +10,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from feasible.schema import LivePlans, PlanAct
+from feasible.schema import PLAN_CHANGED, LivePlans, PlanAct
 from feasible.serving.bodies import body
 from feasible.serving.live import AnyRuntime, LiveRuntime
 from feasible.serving.problems import BAD_BODY, UNAVAILABLE, Refused, bad_body
@@ -102,7 +102,7 @@ class PlanPages:
                 act=str(event.body.get("act")),
                 live=msgspec.convert(event.body.get("live"), LivePlans),
             )
-            for event in runtime.ledger.events(kind="plan_live")
+            for event in runtime.ledger.events(kind=PLAN_CHANGED)
         ]
         return PlansReply(live=live, changes=tuple(changes[-_MOST_CHANGES:]))
 
