@@ -20,25 +20,30 @@ from feasible.measuring import (
     measure,
     plan_of_service,
 )
-from feasible.schema import Profile
+from feasible.schema import Profile, TierKind
 from feasible.simulating import built
 from feasible.simulation import (
     Arrivals,
+    Batching,
     Design,
     Outcome,
     Service,
     TierLoad,
     breakpoints,
     run,
+    screen,
 )
 
 __all__ = ["Compared", "Comparison", "against"]
 
-_CALM_S, _FULL_S, _MEASURED_S = 5.0, 3.0, 15.0
+_MEASURED_S: Final = 15.0
 _CALM_PER_S: Final = 10.0
 _PARTS: Final = (0.3, 0.6, 0.9)
 _SIMULATED: Final = 20_000
 _SEEDS: Final = 3
+_CLIENTS: Final = 8
+_LARGEST_BATCH: Final = 32
+"""Calls that a service answers together at most."""
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +81,7 @@ def against(
     *,
     knobs: Mapping[str, str],
     seed: int = 0,
+    seconds: float = _MEASURED_S,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Comparison:
     """Hold a simulation against the service that runs the same plan on this machine.
@@ -88,6 +94,7 @@ def against(
         url: The service, on this machine.
         knobs: Knob -> value as typed.
         seed: Makes requests and luck repeatable.
+        seconds: How long each load is measured; what comes before takes less.
         progress: Told how far the work is.
 
     Raises:
@@ -105,7 +112,7 @@ def against(
         )
     design = replace(asked.design, arrivals=Arrivals(asked.design.arrivals.rate_per_s))
     rng = np.random.default_rng((seed, 99))
-    design = _calibrated(design, url, profile, rng)
+    design = _calibrated(design, url, profile, rng, seconds=seconds / 4)
     found = breakpoints(design, asked.promises, seed=seed, effects=False)
     breaking = [li.headroom[1] for li in found.order if li.verdict == "breaks"]
     multiple = min((m for m in breaking if m is not None), default=found.curve[-1].multiple)
@@ -115,7 +122,7 @@ def against(
     lines, refused = [], 0
     for number, part in enumerate(_PARTS):
         rate = part * breaks_at
-        at_s = np.cumsum(rng.standard_exponential(round(rate * _MEASURED_S))) / rate
+        at_s = np.cumsum(rng.standard_exponential(max(round(rate * seconds), 10))) / rate
         seen = measure(url, _requests(design, profile, len(at_s), rng), at_s.tolist())
         refused += sum(seen.refused.values())
         figures = _figures(seen)
@@ -144,18 +151,45 @@ def against(
     )
 
 
-def _calibrated(design: Design, url: str, profile: Profile, rng: np.random.Generator) -> Design:
-    """Add what the service itself takes: by its capacity, and by a calm run."""
+def _calibrated(
+    design: Design, url: str, profile: Profile, rng: np.random.Generator, *, seconds: float
+) -> Design:
+    """Add what no profile knows: the service's own work, its batches, and what it always adds.
+
+    One request again and again, answered by the cache, shows the service's own work; eight
+    different ones at a time show how fast its busiest machine tier is in batches; a calm run
+    shows the rest.
+    """
     many = _requests(design, profile, 4000, rng)
-    most = capacity_per_s(url, many, seconds=_FULL_S)
-    front = TierLoad("service", 1, Service("fixed", 1 / most))
-    design = replace(design, front=front)
-    n = round(_CALM_PER_S * _CALM_S)
+    most = capacity_per_s(url, many, seconds=seconds, clients=_CLIENTS)
+    own = most
+    if design.cache is not None:
+        own = capacity_per_s(url, many[:1], seconds=seconds, clients=_CLIENTS)
+    front = TierLoad("service", 1, Service("fixed", 1 / max(own, most)))
+    design = _batched(replace(design, front=front), most)
+    n = max(round(_CALM_PER_S * seconds), 10)
     at_s = np.cumsum(rng.standard_exponential(n)) / _CALM_PER_S
     calm = measure(url, _requests(design, profile, n, rng), at_s.tolist())
     alone = replace(design, arrivals=Arrivals(_CALM_PER_S))
     simulated = float(np.median(run(alone, _SIMULATED, seed=0).latency_ms))
     return replace(design, overhead_ms=max(calm.percentile_ms(0.5) - simulated, 0.0))
+
+
+def _batched(design: Design, most_per_s: float) -> Design:
+    """Let the busiest machine tier answer in batches on one thread, as a service lets it."""
+    loads = [load for load in screen(design).loads if load.utilisation > 0]
+    if not loads:
+        return design
+    busiest = max(loads, key=lambda load: load.utilisation)
+    k = next(k for k, load in enumerate(design.tiers) if load.name == busiest.name)
+    if design.policy.steps[k].kind not in {TierKind.RULES, TierKind.MODEL}:
+        return design
+    full_s = _CLIENTS / (most_per_s * busiest.reach)  # nearly all that are under way are in it
+    each_s = max((full_s - busiest.service_s) / (_CLIENTS - 1), 0.0)
+    base_s = max(busiest.service_s - each_s, 0.0)
+    batching = Batching(_LARGEST_BATCH, 0.0, base_s, each_s)
+    load = replace(design.tiers[k], slots=1, batching=batching)
+    return replace(design, tiers=(*design.tiers[:k], load, *design.tiers[k + 1 :]))
 
 
 def _requests(

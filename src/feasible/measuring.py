@@ -92,7 +92,18 @@ def plan_of_service(url: str) -> str:
 
 
 async def _plan(address: tuple[str, int]) -> str:
-    status, body = await _Connection(address).ask("GET", "/v1/plan", b"")
+    connection = _Connection(address)
+    try:
+        status, body = await connection.ask("GET", "/v1/plan", b"")
+    except (OSError, asyncio.IncompleteReadError) as error:
+        raise FeasibleError(
+            "nobody answers there",
+            asked=f"http://{address[0]}:{address[1]}",
+            found=str(error),
+            attempt="feasible serve NAME",
+        ) from error
+    finally:
+        connection.close()
     if status != _OK:
         raise FeasibleError(
             f"the service does not show its plan: status {status}",
@@ -103,35 +114,40 @@ async def _plan(address: tuple[str, int]) -> str:
     return str(plan.get("id", ""))
 
 
-def capacity_per_s(url: str, requests: Sequence[dict[str, Any]], *, seconds: float) -> float:
-    """Give how many requests a second are answered when the next is sent at once.
+def capacity_per_s(
+    url: str, requests: Sequence[dict[str, Any]], *, seconds: float, clients: int
+) -> float:
+    """Give how many requests a second are answered undegraded, when the next is sent at once.
 
     Args:
         url: The service.
         requests: What to ask, in turn.
         seconds: For how long.
+        clients: Requests that are under way all the time.
     """
-    return asyncio.run(_closed(local_address(url), requests, seconds))
+    return asyncio.run(_closed(local_address(url), requests, seconds, clients))
 
 
 async def _closed(
-    address: tuple[str, int], requests: Sequence[dict[str, Any]], seconds: float
+    address: tuple[str, int], requests: Sequence[dict[str, Any]], seconds: float, clients: int
 ) -> float:
-    until, done = time.perf_counter() + seconds, 0
+    out, until = Measured(), time.perf_counter() + seconds
 
     async def client(first: int) -> None:
-        nonlocal done
         connection, position = _Connection(address), first
-        while time.perf_counter() < until:
-            await _decide(connection, requests[position % len(requests)], Measured(), None)
-            position += _CONNECTIONS
-            done += 1
+        while (now := time.perf_counter()) < until:
+            await _decide(connection, requests[position % len(requests)], out, now)
+            position += clients
+        connection.close()
 
     began = time.perf_counter()
     async with asyncio.TaskGroup() as group:
-        for number in range(_CONNECTIONS // 2):
+        for number in range(clients):
             group.create_task(client(number))
-    return done / (time.perf_counter() - began)
+    useful = len(out.degraded) - sum(out.degraded)
+    if not useful:
+        raise FeasibleError("the service gave no answer that was not degraded", asked=str(address))
+    return useful / (time.perf_counter() - began)
 
 
 def measure(

@@ -162,6 +162,8 @@ def _searched(bench: Bench, line: PromiseLine) -> PromiseLine:
     start, slope, found = line.headroom[1] or 1.0, 1.0, []
     for seed in bench.seeds:
         start, slope = headroom_of(bench.alone(seed), promise, start, slope)
+        if not math.isfinite(start):
+            return line
         found.append(start)
     low, high = interval(found)
     middle = math.exp(float(np.mean(np.log(found))))

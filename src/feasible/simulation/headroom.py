@@ -223,7 +223,7 @@ def refine(
 
 
 def search(
-    used: Callable[[float], float], start: float, *, low: float = 0.05, high: float = 200.0
+    used: Callable[[float], float], start: float, *, low: float = 0.05, high: float = 20_000.0
 ) -> float:
     """Find the load at which a promise uses its whole limit, near a first guess.
 
