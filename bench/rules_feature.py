@@ -39,6 +39,12 @@ def examples():
     with Path(__file__).with_name("rows.csv").open(encoding="utf-8", newline="") as file:
         yield from csv.DictReader(file)
 """
+_RULES = """
+
+from feasible.tiers import RulesTier, pattern
+
+RULES_TIER = RulesTier(*(pattern(team, words) for team, words in TEAMS.items()))
+"""
 _HEAVY = """
 
 import time
@@ -82,10 +88,10 @@ def write_rules_feature(parent: Path, *, is_heavy: bool = False) -> Path:
     """
     folder = parent / "desk"
     folder.mkdir()
-    brief = _BRIEF.replace("tiers:RULES", "tiers:heavy" if is_heavy else "tiers:rules")
+    brief = _BRIEF.replace("tiers:RULES", "tiers:heavy" if is_heavy else "tiers:RULES_TIER")
     (folder / "brief.yaml").write_text(brief, encoding="utf-8")
     (folder / "data.py").write_text(_DATA, encoding="utf-8")
-    tiers = Path(desk.__file__).read_text(encoding="utf-8") + (_HEAVY if is_heavy else "")
+    tiers = Path(desk.__file__).read_text(encoding="utf-8") + (_HEAVY if is_heavy else _RULES)
     (folder / "tiers.py").write_text(tiers, encoding="utf-8")
     lines = ["text,label,split"]
     for i, (text, team) in enumerate(messages(_ROWS)):

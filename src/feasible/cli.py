@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from feasible.console import (
+from feasible.commands import (
     INFEASIBLE,
     NO_EVIDENCE,
     AsJson,
     FeatureName,
     Quiet,
+    add_plan_commands,
     console,
+    keys_app,
+    ledger_app,
     open_feature,
     print_json,
     progress_bars,
+    simulate,
 )
 from feasible.errors import BadInput, FeasibleError
-from feasible.key_commands import keys_app
-from feasible.ledger_commands import ledger_app
-from feasible.plan_commands import add_plan_commands
-from feasible.simulate_command import simulate
 
 if TYPE_CHECKING:
     from feasible.schema import BriefFile, PlanReport

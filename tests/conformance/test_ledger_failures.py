@@ -124,14 +124,14 @@ def acknowledged(process: subprocess.Popen[str], *, at_least: int) -> list[str]:
 
 
 @pytest.mark.slow
-def test_no_acknowledged_decision_is_lost_in_ten_kills(tmp_path: Path) -> None:
+def test_no_acknowledged_decision_is_lost_in_fifty_kills(tmp_path: Path) -> None:
     """`kill -9` at any moment: what was acknowledged is there, whole, and the lock is free."""
     path, luck = tmp_path / "ledger.db", random.Random(20261123)
     promised: list[str] = []
     head = ""
-    for kill in range(10):
+    for kill in range(50):
         with service(path, prefix=str(kill)) as process:
-            promised += acknowledged(process, at_least=luck.randint(1, 1500))
+            promised += acknowledged(process, at_least=luck.randint(1, 600))
         with closing(SqliteLedger(path)) as ledger:
             found = ledger.verify(anchor=head)
             assert found.whole, str(found)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from feasible import loop
-from feasible.console import open_feature
 from feasible.schema import PlanReport
+from feasible.systems import open_feature
 from feasible.systems.support.data import HIGH_RISK, OUT_OF_SCOPE, examples
 
 

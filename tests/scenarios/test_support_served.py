@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from feasible import loop
-from feasible.console import open_feature
 from feasible.ledger import open_ledger
+from feasible.systems import open_feature
 from feasible.testing import running_service, send_load
 
 REQUESTS, CLIENTS = 20_000, 64

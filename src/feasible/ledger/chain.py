@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from feasible.ledger.commitments import leaf, salted
+from feasible.ledger.commitments import leaves, salted
 from feasible.ledger.tables import TABLES, Row, Table
 
 __all__ = ["Chain", "Heads", "Linker"]
@@ -107,8 +107,9 @@ class Linker:
             values = [value for row in part for value in row]
             self._connection.execute(table.insert(len(part)), values)
         seq, last = heads.seq + 1, top + len(rows)
-        leaves = [leaf(table, row) for row in numbered]
-        digest = self._chain.link(heads.hash, seq=seq, of=table.name, leaves=leaves)
+        digest = self._chain.link(
+            heads.hash, seq=seq, of=table.name, leaves=leaves(table, numbered)
+        )
         self._connection.execute(
             "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?)",
             (seq, table.name, top + 1, last, heads.hash, digest),

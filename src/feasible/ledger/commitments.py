@@ -21,7 +21,7 @@ import msgspec
 
 from feasible.ledger.tables import DECISIONS, EVENTS, LABELS, Row, Table
 
-__all__ = ["SALT_BYTES", "commitments", "leaf", "salted"]
+__all__ = ["SALT_BYTES", "commitments", "leaf", "leaves", "salted"]
 
 SALT_BYTES: Final = 16
 """128 random bits for each part."""
@@ -52,6 +52,23 @@ def commitments(table: Table, row: Row) -> list[bytes]:
             sha256(salt[32:] + _ENCODE(key) + _bytes(body)).digest(),
         ]
     return [sha256(salt + _ENCODE(row[7]) + _bytes(row[8])).digest()]
+
+
+def leaves(table: Table, rows: list[Row]) -> list[bytes]:
+    """Give what the chain hashes of rows that are about to be written: `leaf` of each, faster."""
+    if table is not DECISIONS:
+        return [leaf(table, row) for row in rows]
+    made = []
+    for row in rows:
+        salt = row[14]
+        parts = (
+            _ENCODE(row[:10]),
+            sha256(salt[:16] + row[11]).digest(),
+            sha256(salt[16:32] + row[12]).digest(),
+            sha256(salt[32:] + _ENCODE(row[10]) + row[13]).digest(),
+        )
+        made.append(sha256(b"".join(parts)).digest())
+    return made
 
 
 def leaf(table: Table, row: Row, instead: Mapping[int, bytes] | None = None) -> bytes:

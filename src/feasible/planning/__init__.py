@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from feasible.planning.expiry import check_plan, expired_versions
     from feasible.planning.formats import FormatComparison, compare_formats, formats_of
     from feasible.planning.joint import person_ms, within_ms
-    from feasible.planning.losses_by_exit import exit_losses
+    from feasible.planning.losses_asked import exit_losses
     from feasible.planning.planner import plan_profile
     from feasible.planning.profile_file import read_profile, write_profile
     from feasible.planning.profiling import ProfiledTiers, hourly_prices, profile_tiers
@@ -76,7 +76,7 @@ _HOME: Final = {
     "check_promises": "checks",
     "compare_formats": "formats",
     "constraints": "yardstick",
-    "exit_losses": "losses_by_exit",
+    "exit_losses": "losses_asked",
     "expired_versions": "expiry",
     "explained": "after",
     "formats_of": "formats",

@@ -7,6 +7,7 @@ import os
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ from feasible.serving.channel import error_told, told_error
 __all__ = ["answer_letters", "letters_folder", "send_letter"]
 
 _EVERY_S: Final = 0.2
+_STALE_S: Final = 300.0
+"""Whoever sent an order that is older waits no more, and died before taking it back."""
 _LONGEST: Final = 64 * 1024
 _ASKED: Final = ".ask.json"
 _ANSWERED: Final = ".answer.json"
@@ -44,8 +47,10 @@ async def answer_letters(folder: Path, handle: Callable[[Any], Awaitable[Any]]) 
 
 def _make_ready(folder: Path) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
-    for stale in folder.iterdir():  # whoever sent it has given up since
-        stale.unlink(missing_ok=True)
+    for letter in folder.iterdir():
+        with suppress(FileNotFoundError):  # whoever sent it takes it back
+            if time.time() - letter.stat().st_mtime > _STALE_S:
+                letter.unlink()
 
 
 def _opened(letter: Path) -> Any:

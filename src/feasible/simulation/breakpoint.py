@@ -159,13 +159,16 @@ def _sharpened(bench: Bench, lines: list[PromiseLine]) -> list[PromiseLine]:
 
 def _searched(bench: Bench, line: PromiseLine) -> PromiseLine:
     promise = next(p for p in bench.promises if p.id == line.objective)
-    start, slope, found = line.headroom[1] or 1.0, 1.0, []
+    start, slope, found = line.headroom[1] or 1.0, 1.0, list[float]()
     for seed in bench.seeds:
-        start, slope = headroom_of(bench.alone(seed), promise, start, slope)
-        if not math.isfinite(start):
-            return line
-        found.append(start)
+        at, slope = headroom_of(bench.alone(seed), promise, start, slope)
+        found.append(at)
+        if math.isfinite(at):  # the next seed's search begins where this one's ended
+            start = at
     low, high = interval(found)
+    if not all(map(math.isfinite, found)):  # some seed never breaks: no mean, but a middle one
+        middle = float(np.median(found))
+        return msgspec.structs.replace(line, headroom=(_known(low), _known(middle), _known(high)))
     middle = math.exp(float(np.mean(np.log(found))))
     return msgspec.structs.replace(line, headroom=(_known(low), middle, _known(high)))
 

@@ -6,12 +6,14 @@ could not have in its folder.
 
 from feasible.systems.datasets import DATA_DIR_VARIABLE, dataset_file, dataset_names
 from feasible.systems.folders import system_folder, system_names
+from feasible.systems.opening import open_feature
 from feasible.systems.starter import write_starter
 
 __all__ = [
     "DATA_DIR_VARIABLE",
     "dataset_file",
     "dataset_names",
+    "open_feature",
     "system_folder",
     "system_names",
     "write_starter",

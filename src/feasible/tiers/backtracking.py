@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from re import _constants, _parser  # type: ignore[attr-defined]  # the only parser of this syntax
 from typing import Any, Final
 
-__all__ = ["may_backtrack"]
+__all__ = ["may_backtrack", "repeats_endlessly"]
 
 _REPEATS: Final = frozenset({_constants.MAX_REPEAT, _constants.MIN_REPEAT})
 _MANY: Final = 10
@@ -38,6 +38,24 @@ def may_backtrack(regex: str) -> bool:
         for op, what in _all(_parser.parse(regex, re.IGNORECASE))
         if _is_endless(op, what)
     )
+
+
+def repeats_endlessly(regex: str) -> bool:
+    r"""Claim that some part of an expression may be found over and over.
+
+    Without one a search takes time in proportion to the text.
+
+    Args:
+        regex: In Python's syntax.
+
+    Raises:
+        re.error: It is not valid.
+
+    Examples:
+        >>> repeats_endlessly(r"card.*lost"), repeats_endlessly(r"\b(card|visa) lost\b")
+        (True, False)
+    """
+    return any(_is_endless(op, what) for op, what in _all(_parser.parse(regex, re.IGNORECASE)))
 
 
 def _is_endless(op: Any, what: Any) -> bool:

@@ -1,9 +1,9 @@
 """How tiers are called: directly, awaited, in batches, in processes; never for longer than asked.
 
-From the inside out: `DirectCalls`, `AwaitedCalls`, `BatchedCalls` and `IsolatedCalls` make a call;
-`GuardedCalls` tells the tier's breaker how it ended; `RepeatedCalls` makes it again inside the same
-time; `SharedCalls` lets those that ask the same at the same time share it. Nothing here knows the
-plan, and nothing here chooses whom to ask.
+From the inside out: `DirectCalls`, `PromptCalls`, `AwaitedCalls`, `BatchedCalls` and
+`IsolatedCalls` make a call; `GuardedCalls` tells the tier's breaker how it ended; `RepeatedCalls`
+makes it again inside the same time; `SharedCalls` lets those that ask the same at the same time
+share it. Nothing here knows the plan, and nothing here chooses whom to ask.
 """
 
 from feasible.serving.calls.awaited import AwaitedCalls
@@ -22,6 +22,7 @@ from feasible.serving.calls.choosing import calls_of
 from feasible.serving.calls.direct import DirectCalls
 from feasible.serving.calls.guarded import GuardedCalls
 from feasible.serving.calls.isolated import IsolatedCalls
+from feasible.serving.calls.prompt import PromptCalls
 from feasible.serving.calls.repeated import RepeatedCalls, RetryBudget
 from feasible.serving.calls.shared import SharedCalls
 
@@ -35,6 +36,7 @@ __all__ = [
     "DirectCalls",
     "GuardedCalls",
     "IsolatedCalls",
+    "PromptCalls",
     "RepeatedCalls",
     "RetryBudget",
     "SharedCalls",

@@ -13,6 +13,7 @@ from feasible.serving.calls.batched import BatchedCalls
 from feasible.serving.calls.direct import DirectCalls
 from feasible.serving.calls.guarded import GuardedCalls
 from feasible.serving.calls.isolated import IsolatedCalls
+from feasible.serving.calls.prompt import PromptCalls
 from feasible.serving.calls.repeated import RepeatedCalls
 from feasible.serving.calls.shared import SharedCalls
 from feasible.tiers import AsyncTier, ExactCache, PersonQueue, Recipe, Tier
@@ -98,7 +99,13 @@ def _base(
         return AwaitedCalls(
             tier, labels=labels, most=most, typical_s=typical_s, is_shut=lambda: breaker.is_open
         )
-    return BatchedCalls(tier, labels=labels, typical_s=typical_s, deadline_s=deadline_s, most=most)
+    batched = BatchedCalls(
+        tier, labels=labels, typical_s=typical_s, deadline_s=deadline_s, most=most
+    )
+    fields = getattr(tier, "searches", None)
+    if fields is None or most is not None:
+        return batched
+    return PromptCalls(DirectCalls(tier, labels=labels), batched, fields=fields)
 
 
 def in_flight(arrivals_per_s: float | None, takes_s: float | None) -> int:

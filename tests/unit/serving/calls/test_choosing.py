@@ -13,6 +13,7 @@ from feasible.serving.calls import (
     BatchedCalls,
     GuardedCalls,
     IsolatedCalls,
+    PromptCalls,
     RepeatedCalls,
     SharedCalls,
     TierCalls,
@@ -42,7 +43,7 @@ def test_a_free_tier_has_no_guard_that_it_does_not_need() -> None:
     calls = chosen(rules("plain"))
 
     assert isinstance(calls, GuardedCalls)
-    assert isinstance(calls.base, BatchedCalls)
+    assert isinstance(calls.base, PromptCalls)
     assert not calls.tells
     assert calls.most_calls == 1
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from feasible.console import open_feature, print_json
+from feasible.commands.console import open_feature, print_json
 from feasible.errors import BadInput
 
 if TYPE_CHECKING:

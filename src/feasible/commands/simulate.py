@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from feasible.console import (
+from feasible.commands.console import (
     INFEASIBLE,
     AsJson,
     FeatureName,

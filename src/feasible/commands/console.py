@@ -5,13 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
-
-from feasible.errors import BriefError, nearest
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,22 +46,9 @@ def open_feature(name: str) -> Feature:
     Raises:
         BriefError: It is neither.
     """
-    from feasible.folder import open_folder
-    from feasible.systems import system_folder, system_names
+    from feasible.systems import open_feature as opened
 
-    path = Path(name)
-    if (path / "brief.yaml").is_file():
-        return open_folder(path)
-    folder = system_folder(name)
-    if folder is not None:
-        return open_folder(folder, work=Path(".feasible") / name)
-    close = nearest(name, system_names())
-    raise BriefError(
-        f"no feature {name!r}",
-        asked=f"{path / 'brief.yaml'}, or a reference system of that name",
-        found=f"reference systems: {', '.join(system_names())}",
-        attempt=f"`{close}`?" if close else f"feasible new {name}",
-    )
+    return opened(name)
 
 
 def print_json(value: Any) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from feasible.console import INFEASIBLE, AsJson, print_json
+from feasible.commands.console import INFEASIBLE, AsJson, print_json
 from feasible.errors import BadInput
 
 if TYPE_CHECKING:

@@ -1,0 +1,36 @@
+"""The commands that have a file of their own, and what all commands share.
+
+A command parses its arguments, calls `loop` or the service, and prints; nothing is decided here.
+"""
+
+from feasible.commands.console import (
+    INFEASIBLE,
+    NO_EVIDENCE,
+    AsJson,
+    FeatureName,
+    Quiet,
+    console,
+    open_feature,
+    print_json,
+    progress_bars,
+)
+from feasible.commands.keys import keys_app
+from feasible.commands.ledger import ledger_app
+from feasible.commands.plans import add_plan_commands
+from feasible.commands.simulate import simulate
+
+__all__ = [
+    "INFEASIBLE",
+    "NO_EVIDENCE",
+    "AsJson",
+    "FeatureName",
+    "Quiet",
+    "add_plan_commands",
+    "console",
+    "keys_app",
+    "ledger_app",
+    "open_feature",
+    "print_json",
+    "progress_bars",
+    "simulate",
+]
