@@ -15,6 +15,7 @@ from typing import Literal
 
 import msgspec
 
+from feasible.against import against as simulate_against
 from feasible.clock import SystemClock
 from feasible.errors import LedgerError, LedgerLocked
 from feasible.feedback import import_labels
@@ -80,6 +81,7 @@ __all__ = [
     "review",
     "serve",
     "simulate",
+    "simulate_against",
     "verify_ledger",
 ]
 

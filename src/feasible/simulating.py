@@ -24,7 +24,7 @@ from feasible.simulation import (
     uncertain_of,
 )
 
-__all__ = ["simulate_feature"]
+__all__ = ["built", "simulate_feature"]
 
 _FIT, _SEARCH, _CERT = 0, 1, 2
 _RATE: Final = "traffic.rate"
@@ -53,6 +53,14 @@ def simulate_feature(
         ScenarioError: The scenario is not known, or its file cannot be used.
         KnobError: A knob is not there, or cannot take its value.
     """
+    asked, _ = built(feature, scenario=scenario, knobs=knobs, seed=seed)
+    return simulated(replace(asked, progress=progress))
+
+
+def built(
+    feature: Feature, *, scenario: str, knobs: Mapping[str, str], seed: int
+) -> tuple[Asked, Profile]:
+    """Build what `simulate_feature` runs, and give the rows that requests are drawn from."""
     wanted = named_scenario(scenario)
     wanted = replace(wanted, knobs={**wanted.knobs, **knobs})
     made = read_plan(feature.plan_path)
@@ -73,19 +81,17 @@ def simulate_feature(
         weight=_weights(brief, profile),
         rate_per_s=None if rate is None else knob_typed(_RATE, rate, "rate"),
     )
-    return simulated(
-        Asked(
-            design=design,
-            promises=promises_of(brief, has_people=design.people is not None),
-            brief=brief,
-            scenario=wanted,
-            seed=seed,
-            plan=made.id,
-            assumed=assumed,
-            uncertain=uncertain_of(design, brief),
-            progress=progress,
-        )
+    asked = Asked(
+        design=design,
+        promises=promises_of(brief, has_people=design.people is not None),
+        brief=brief,
+        scenario=wanted,
+        seed=seed,
+        plan=made.id,
+        assumed=assumed,
+        uncertain=uncertain_of(design, brief),
     )
+    return asked, profile
 
 
 def _rows(feature: Feature, made: Plan) -> Profile:

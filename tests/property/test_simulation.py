@@ -20,6 +20,8 @@ from feasible.simulation import (
     Quota,
     Retrying,
     Scaling,
+    Service,
+    TierLoad,
     draw,
     run,
     run_calendar,
@@ -107,14 +109,22 @@ def assert_whole(design: Design, outcome: Outcome) -> None:
     deadline=st.sampled_from([None, 300.0, 1200.0]),
     after=st.sampled_from(["next", "fall_back"]),
     hit=st.sampled_from([None, 0.3]),
+    front=st.sampled_from([None, TierLoad("front", 1, Service("exponential", 0.002))]),
 )
 def test_sweep_and_calendar_agree_to_the_last_bit(
-    seed: int, rate: float, llm: dict[str, Any], deadline: float | None, after: Any, hit: Any
+    seed: int,
+    rate: float,
+    llm: dict[str, Any],
+    deadline: float | None,
+    after: Any,
+    hit: Any,
+    front: TierLoad | None,
 ) -> None:
     """One asks the array evaluator tier by tier, the other `route` case by case."""
     design = three_tiers(rate, deadline_ms=deadline, after_failure=after, **llm)
     if hit is not None:
         design = replace(design, cache=CacheFront(hit=hit))
+    design = replace(design, front=front)
     draws = draw(design, N, seed=seed)
 
     swept, exact = sweep(design, draws), run_calendar(design, draws)

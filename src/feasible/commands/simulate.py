@@ -40,6 +40,12 @@ def simulate(
     page: Annotated[
         Path | None, typer.Option("--html", help="Also write the report as an HTML page here.")
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            help="Hold the prediction against the service of this plan at http://127.0.0.1:PORT."
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Say what breaks first under load and faults, before it does; nothing real is called."""
@@ -47,6 +53,9 @@ def simulate(
     from feasible.report import simulated_page, simulated_parts
 
     turned = dict(_knob(text) for text in knobs or ())
+    if against is not None:
+        _compare(feature, against, turned, seed=seed, as_json=as_json, quiet=quiet)
+        return
     with progress_bars(enabled=not quiet) as progress:
         found = loop.simulate(
             open_feature(feature), scenario=scenario, knobs=turned, seed=seed, progress=progress
@@ -61,6 +70,23 @@ def simulate(
             screen.print(part)
     if any(line.verdict == "broken" for line in found.order):
         raise typer.Exit(INFEASIBLE)
+
+
+def _compare(
+    feature: str, url: str, knobs: dict[str, str], *, seed: int, as_json: bool, quiet: bool
+) -> None:
+    """Predict, measure, and print both."""
+    from feasible import loop
+    from feasible.report import comparison_of_loads
+
+    with progress_bars(enabled=not quiet) as progress:
+        found = loop.simulate_against(
+            open_feature(feature), url, knobs=knobs, seed=seed, progress=progress
+        )
+    if as_json:
+        print_json(found)
+    else:
+        console().print(comparison_of_loads(found))
 
 
 def _knob(text: str) -> tuple[str, str]:

@@ -11,7 +11,11 @@ from feasible.report.outlook import (
     value_table,
 )
 from feasible.report.planned import plan_parts
-from feasible.report.simulated import simulated_parts, simulated_sentence
+from feasible.report.simulated import (
+    comparison_of_loads,
+    simulated_parts,
+    simulated_sentence,
+)
 from feasible.report.simulated_page import simulated_page
 from feasible.report.terminal import (
     backtest_table,
@@ -29,6 +33,7 @@ __all__ = [
     "brief_panel",
     "certificate_table",
     "check_text",
+    "comparison_of_loads",
     "comparison_table",
     "evidence_text",
     "frontier_table",

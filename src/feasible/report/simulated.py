@@ -10,11 +10,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from feasible.against import Comparison
 from feasible.report.terminal import show, spoken
 from feasible.simulation import Binding, PromiseLine, Simulated
 from feasible.units import format_duration, format_ratio, format_usd
 
-__all__ = ["simulated_parts", "simulated_sentence"]
+__all__ = ["comparison_of_loads", "simulated_parts", "simulated_sentence"]
 
 _NOTHING: Final = "-"
 _STYLE: Final = {"holds": "green", "breaks": "", "broken": "bold red", "unknown": "yellow"}
@@ -268,3 +269,32 @@ def _table(title: str) -> Table:
         collapse_padding=True,
         pad_edge=False,
     )
+
+
+def comparison_of_loads(found: Comparison) -> RenderableType:
+    """Show what was predicted beside what was measured."""
+    table = _table(f"{found.name}: predicted, then measured")
+    for name in ("of the break", "/ s"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("figure", no_wrap=True)
+    for name in ("predicted", "measured", "off by"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for line in found.lines:
+        off = _NOTHING
+        if line.measured:
+            off = f"{(line.predicted / line.measured - 1) * 100:+.0f} %"
+        table.add_row(
+            f"{line.part:g}x",
+            f"{line.rate_per_s:,.3g}",
+            spoken(line.figure),
+            f"{line.predicted:.4g}",
+            _NOTHING if line.measured is None else f"{line.measured:.4g}",
+            off,
+        )
+    told = (
+        f"predicted to break at {found.breaks_at_per_s:,.3g} / s; the service works "
+        f"{found.front_ms:.2f} ms on a request and adds {found.overhead_ms:.2f} ms; "
+        f"{found.refused:,} requests were refused; {found.prediction} was written first, "
+        f"sha256 {found.sha256[:16]}; {found.plan}"
+    )
+    return Group(table, Text(told, style="dim"))

@@ -87,7 +87,7 @@ def replayed(
     """Give n times from a recorded trace at another mean rate, its burstiness kept.
 
     Less traffic is the trace thinned, more is several shifted copies of it laid over each other;
-    gaps are never shrunk. A trace that is too short begins again.
+    gaps are never shrunk. It begins anywhere, and a trace that is too short begins again.
 
     Args:
         trace_s: Recorded times, rising, shape (m,). Seconds.
@@ -99,7 +99,7 @@ def replayed(
     times = trace_s - trace_s[0]
     share = rate_per_s * length / len(times)
     copies, rest = int(share), share - int(share)
-    shifts = [0.0, *(rng.random(copies) * length)]
+    shifts = rng.random(copies + 1) * length
     out: list[FloatArray] = []
     have, lap = 0, 0
     while have < n:

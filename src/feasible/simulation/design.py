@@ -322,6 +322,9 @@ class Design:
             number to compare with.
         after_failure: `next`: a failed call is followed by the next tier; `fall_back`: by the
             fallback.
+        front: The service itself, before everything: what its own work takes. None: no time.
+        overhead_ms: What reading, writing and committing add to every answer, and no slot is held
+            for. Milliseconds.
     """
 
     name: str
@@ -334,3 +337,5 @@ class Design:
     budget_usd_day: float | None = None
     enforces_budget: bool = False
     after_failure: Literal["next", "fall_back"] = "next"
+    front: TierLoad | None = None
+    overhead_ms: float = 0.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from heapq import heapreplace
 from typing import Final
 
 import numpy as np
@@ -21,7 +22,7 @@ __all__ = ["Draws", "draw"]
 _AGAIN: Final = 4096
 """Luck of calls that are made again: drawn once, used in turn."""
 
-_ARRIVALS, _ROWS, _CACHE, _PEOPLE, _JITTER, _TIERS = range(6)
+_ARRIVALS, _ROWS, _CACHE, _PEOPLE, _JITTER, _TIERS, _FRONT = range(7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,19 @@ class Draws:
     def __len__(self) -> int:
         """Give the number of requests."""
         return len(self.at_s)
+
+    @cached_property
+    def begins_s(self) -> FloatArray:
+        """Give when the service is done with its own work on each request, rising, shape (n,)."""
+        front = self.design.front
+        if front is None or not len(self):
+            return self.at_s
+        service = _times(front.service, len(self), _stream(self.seed, _FRONT))
+        free, ends = [0.0] * front.slots, []
+        for came, takes in zip(self.at_s.tolist(), service.tolist(), strict=True):
+            ends.append(max(free[0], came) + takes)
+            heapreplace(free, ends[-1])
+        return np.maximum.accumulate(np.array(ends))
 
     @cached_property
     def cache_luck(self) -> FloatArray:

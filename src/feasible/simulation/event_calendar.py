@@ -44,6 +44,7 @@ class _Calendar:
         n = len(draws)
         self._design, self._moves, self._n = design, moves, n
         self._at_s, self._row = draws.at_s.tolist(), draws.row.tolist()
+        self._begins_s = draws.begins_s.tolist()
         self._exit, self._waited = [FELL_BACK] * n, [0.0] * n
         self._cost, self._hand = [0.0] * n, [0] * n
         self._degraded, self._over = bytearray(n), bytearray(n)
@@ -103,7 +104,7 @@ class _Calendar:
 
     def go(self) -> None:
         """Take requests and events in the order of their time until none is left."""
-        events, at_s, n = self._events, self._at_s, self._n
+        events, at_s, n = self._events, self._begins_s, self._n
         coming, next_s = 0, at_s[0] if self._n else math.inf
         for tier in self._tiers:
             tier.begin()
@@ -129,15 +130,17 @@ class _Calendar:
 
     def _come(self, i: int, now: float) -> None:
         if self._front is not None and self._front.has(i, now):
-            self._exit[i], self._waited[i] = CACHED, self._front.answers_ms
+            self._exit[i] = CACHED
+            self._waited[i] = (now - self._at_s[i]) * 1e3 + self._front.answers_ms
             return
+        waited_ms = (now - self._at_s[i]) * 1e3
         if self._is_live:
-            code, passed_over = self._moves.live(self._row[i], -1, self._now(i, now, 0.0))
+            code, passed_over = self._moves.live(self._row[i], -1, self._now(i, now, waited_ms))
             if passed_over:
                 self._degraded[i] = 1
         else:
             code = self._moves.start(self._row[i])
-        self._go_on(i, -1, code, now, 0.0)
+        self._go_on(i, -1, code, now, waited_ms)
 
     def _go_on(self, i: int, at: int, code: int, now: float, waited_ms: float) -> None:
         """Do what the policy said."""

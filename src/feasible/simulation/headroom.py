@@ -20,6 +20,8 @@ from feasible.simulation.promises import Promise
 __all__ = ["Bench", "Ramp", "at_load", "crossing", "fitted", "interval", "ramp", "refine", "search"]
 
 _LOW, _HIGH, _LOADS = 0.5, 20.0, 14
+_LONGEST_TRACE: Final = 100_000
+"""Requests of a run that replays a trace; a longer trace is cut, at another place for each seed."""
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 
@@ -92,7 +94,8 @@ def fitted(design: Design, n: int) -> tuple[Design, int]:
     """Let a run see the whole of what comes: a day in small, or whole waves of bursts.
 
     What a tier does is over in seconds, so that a day can be run through in less time than it has;
-    bursts keep their length, and a run has as many requests as whole waves of them take.
+    bursts keep their length, and a run has as many requests as whole waves of them, or a whole
+    trace, take.
 
     Args:
         design: The design.
@@ -108,6 +111,9 @@ def fitted(design: Design, n: int) -> tuple[Design, int]:
     if arrivals.kind == "waves":
         wave = arrivals.rate_per_s * arrivals.burst_s / arrivals.burst_share
         return design, max(n, math.ceil(math.ceil(n / wave - _NEAR) * wave))
+    if arrivals.kind == "trace":
+        whole = round(arrivals.rate_per_s * arrivals.trace_s[-1])
+        return design, max(n, min(whole, _LONGEST_TRACE))
     return design, n
 
 
@@ -223,7 +229,7 @@ def refine(
 
 
 def search(
-    used: Callable[[float], float], start: float, *, low: float = 0.05, high: float = 200.0
+    used: Callable[[float], float], start: float, *, low: float = 0.05, high: float = 20_000.0
 ) -> float:
     """Find the load at which a promise uses its whole limit, near a first guess.
 

@@ -160,7 +160,7 @@ def finished(design: Design, draws: Draws, walked: Walked, *, engine: str) -> Ou
         draws.row,
         ends,
         answered_by,
-        waited,
+        waited + design.overhead_ms if design.overhead_ms else waited,
         cost,
         walked.degraded,
         walked.over_quota,

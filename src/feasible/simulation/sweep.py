@@ -82,13 +82,15 @@ class _Sweep:
         self._degraded, self._over = np.zeros(n, dtype=np.bool_), np.zeros(n, dtype=np.bool_)
         self._in_hand = np.zeros(n, dtype=np.int64)
         self._uses: list[TierUse] = []
-        self._walking, self._now = np.arange(n), draws.at_s
+        self._walking, self._now = np.arange(n), draws.begins_s
+        if design.front is not None:
+            self._waited = (draws.begins_s - draws.at_s) * 1e3
         cache = design.cache
         if cache is not None and cache.hit is not None:
             hit = draws.cache_luck < cache.hit
             self._exit[hit] = CACHED
-            self._waited[hit] = cache.answers_ms
-            self._walking, self._now = np.flatnonzero(~hit), draws.at_s[~hit]
+            self._waited[hit] += cache.answers_ms
+            self._walking, self._now = np.flatnonzero(~hit), draws.begins_s[~hit]
 
     def walked(self) -> Walked:
         """Give where every walk ended."""

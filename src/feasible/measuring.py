@@ -1,0 +1,266 @@
+"""A real service under an open loop of requests: what it took, who answered, what was degraded.
+
+Bounded and on this machine only: so many requests at most, and never another host.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+import numpy as np
+
+from feasible.errors import BadInput, FeasibleError
+
+__all__ = ["Measured", "capacity_per_s", "local_address", "measure", "plan_of_service"]
+
+_MOST_REQUESTS: Final = 50_000
+_CONNECTIONS: Final = 64
+_LONGEST_S: Final = 30.0
+_OK: Final = 200
+_FAULTS: Final = frozenset({"failed", "timed_out"})
+_FOR_LOAD: Final = frozenset({"blocked", "deadline"})
+
+
+@dataclass(slots=True)
+class Measured:
+    """What came back. One entry per request that was answered.
+
+    Attributes:
+        latency_ms: From the moment the request was due to the last byte. Milliseconds.
+        tiers: Who answered.
+        cost_usd: Dollars; None when the service does not know.
+        degraded: Whether a call failed, or a tier was passed over for time or load.
+        refused: HTTP status (0: the connection broke) -> requests.
+    """
+
+    latency_ms: list[float] = field(default_factory=list)
+    tiers: list[str] = field(default_factory=list)
+    cost_usd: list[float | None] = field(default_factory=list)
+    degraded: list[bool] = field(default_factory=list)
+    refused: dict[int, int] = field(default_factory=dict)
+
+    def percentile_ms(self, share: float) -> float:
+        """Give a percentile of the latency. Milliseconds."""
+        return float(np.quantile(self.latency_ms, share)) if self.latency_ms else float("nan")
+
+    def share(self, tier: str) -> float:
+        """Give the share of the answers that a tier gave. Ratio."""
+        return self.tiers.count(tier) / max(len(self.tiers), 1)
+
+
+def local_address(url: str) -> tuple[str, int]:
+    """Give host and port of a service on this machine.
+
+    Raises:
+        BadInput: It is no address, or one of another machine.
+    """
+    parts = urlsplit(url)
+    host, port = parts.hostname, parts.port or 80
+    if parts.scheme != "http" or host is None:
+        raise BadInput(
+            f"{url} is no address of a service",
+            asked="--against http://127.0.0.1:8000",
+        )
+    try:
+        is_local = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_local = False
+    if not is_local:
+        raise BadInput(
+            "load is sent to this machine only",
+            asked=f"--against {url}",
+            found=f"{host} is another one",
+            attempt="serve the plan here: feasible serve NAME",
+        )
+    return host, port
+
+
+def plan_of_service(url: str) -> str:
+    """Give the id of the plan that a service answers with.
+
+    Raises:
+        FeasibleError: Nobody answers there, or with something else.
+    """
+    return asyncio.run(_plan(local_address(url)))
+
+
+async def _plan(address: tuple[str, int]) -> str:
+    connection = _Connection(address)
+    try:
+        status, body = await connection.ask("GET", "/v1/plan", b"")
+    except (OSError, asyncio.IncompleteReadError) as error:
+        raise FeasibleError(
+            "nobody answers there",
+            asked=f"http://{address[0]}:{address[1]}",
+            found=str(error),
+            attempt="feasible serve NAME",
+        ) from error
+    finally:
+        connection.close()
+    if status != _OK:
+        raise FeasibleError(
+            f"the service does not show its plan: status {status}",
+            attempt="serve without keys for a calibration",
+        )
+    found: dict[str, Any] = msgspec.json.decode(body)
+    plan: dict[str, Any] = found.get("plan", found)
+    return str(plan.get("id", ""))
+
+
+def capacity_per_s(
+    url: str, requests: Sequence[dict[str, Any]], *, seconds: float, clients: int
+) -> float:
+    """Give how many requests a second are answered undegraded, when the next is sent at once.
+
+    Args:
+        url: The service.
+        requests: What to ask, in turn.
+        seconds: For how long.
+        clients: Requests that are under way all the time.
+    """
+    return asyncio.run(_closed(local_address(url), requests, seconds, clients))
+
+
+async def _closed(
+    address: tuple[str, int], requests: Sequence[dict[str, Any]], seconds: float, clients: int
+) -> float:
+    out, until = Measured(), time.perf_counter() + seconds
+
+    async def client(first: int) -> None:
+        connection, position = _Connection(address), first
+        while (now := time.perf_counter()) < until:
+            await _decide(connection, requests[position % len(requests)], out, now)
+            position += clients
+        connection.close()
+
+    began = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for number in range(clients):
+            group.create_task(client(number))
+    useful = len(out.degraded) - sum(out.degraded)
+    if not useful:
+        raise FeasibleError("the service gave no answer that was not degraded", asked=str(address))
+    return useful / (time.perf_counter() - began)
+
+
+def measure(
+    url: str,
+    requests: Sequence[dict[str, Any]],
+    at_s: Sequence[float],
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> Measured:
+    """Send requests at the instants at which they are due, whatever the service does.
+
+    Args:
+        url: The service.
+        requests: What to ask, one per instant.
+        at_s: When each is due, rising. Seconds from the start.
+        progress: Told how many were sent.
+
+    Raises:
+        BadInput: There are too many of them.
+    """
+    if len(at_s) > _MOST_REQUESTS:
+        raise BadInput(
+            "too many requests for one measurement",
+            asked=f"at most {_MOST_REQUESTS:,}",
+            found=f"{len(at_s):,}",
+        )
+    return asyncio.run(_open(local_address(url), requests, at_s, progress))
+
+
+async def _open(
+    address: tuple[str, int],
+    requests: Sequence[dict[str, Any]],
+    at_s: Sequence[float],
+    progress: Callable[[int, int], None] | None,
+) -> Measured:
+    out = Measured()
+    free = [_Connection(address) for _ in range(_CONNECTIONS)]
+    began = time.perf_counter() + 0.05
+
+    async def one(position: int) -> None:
+        connection = free.pop() if free else _Connection(address)
+        await _decide(connection, requests[position], out, began + at_s[position])
+        if len(free) < _CONNECTIONS:
+            free.append(connection)
+        else:
+            connection.close()
+
+    async with asyncio.TaskGroup() as group:
+        for position, due in enumerate(at_s):
+            await asyncio.sleep(max(began + due - time.perf_counter(), 0.0))
+            group.create_task(one(position))
+            if progress is not None and position % 100 == 0:
+                progress(position, len(at_s))
+    for connection in free:
+        connection.close()
+    return out
+
+
+async def _decide(
+    connection: _Connection, request: dict[str, Any], out: Measured, due_s: float | None
+) -> None:
+    body = msgspec.json.encode({"request": request})
+    try:
+        async with asyncio.timeout(_LONGEST_S):
+            status, answer = await connection.ask("POST", "/v1/decide", body)
+    except (OSError, TimeoutError, asyncio.IncompleteReadError):
+        connection.close()
+        status, answer = 0, b""
+    if status != _OK:
+        out.refused[status] = out.refused.get(status, 0) + 1
+        return
+    if due_s is not None:
+        out.latency_ms.append((time.perf_counter() - due_s) * 1e3)
+        found: dict[str, Any] = msgspec.json.decode(answer)
+        out.tiers.append(str(found["tier"]))
+        out.cost_usd.append(found["cost_usd"])
+        out.degraded.append(_is_degraded(found["path"]))
+
+
+def _is_degraded(path: Sequence[dict[str, Any]]) -> bool:
+    return any(
+        step["outcome"] in _FAULTS
+        or (step["outcome"] == "skipped" and step.get("why") in _FOR_LOAD)
+        for step in path
+    )
+
+
+class _Connection:
+    """One connection that is opened when it is needed, and again when it broke."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self._address = address
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        """Send one request and give status and body."""
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(*self._address)
+        reader, writer = self._streams
+        head = f"{method} {path} HTTP/1.1\r\nHost: local\r\nContent-Type: application/json\r\n"
+        writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        await writer.drain()
+        answer = await reader.readuntil(b"\r\n\r\n")
+        lines = answer.lower().split(b"\r\n")
+        length = next((int(li[15:]) for li in lines if li.startswith(b"content-length:")), 0)
+        closes = b"connection: close" in lines
+        told = await reader.readexactly(length)
+        if closes:
+            self.close()
+        return int(lines[0].split(b" ")[1]), told
+
+    def close(self) -> None:
+        """Let the connection go."""
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None

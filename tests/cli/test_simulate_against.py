@@ -1,0 +1,58 @@
+"""`feasible simulate --against`: predicted first, written down, and then measured for real."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from feasible.errors import BadInput, PlanError
+from feasible.folder import open_folder
+from feasible.loop import plan, simulate_against
+from feasible.measuring import local_address
+from feasible.schema import read_plan, write_json
+from feasible.systems import write_starter
+from feasible.testing import running_service
+
+
+@pytest.mark.parametrize(
+    "url", ["http://203.0.113.7:80", "https://127.0.0.1", "http://example.org", "nonsense"]
+)
+def test_load_is_sent_to_this_machine_only(url: str) -> None:
+    """Another host, another scheme, or no address at all is refused."""
+    with pytest.raises(BadInput) as refused:
+        local_address(url)
+    assert refused.value.exit_code == 2
+
+
+def test_this_machine_has_three_names() -> None:
+    """By name and by either address."""
+    assert local_address("http://localhost:8000") == ("localhost", 8000)
+    assert local_address("http://127.0.0.1:1") == ("127.0.0.1", 1)
+    assert local_address("http://[::1]:1") == ("::1", 1)
+
+
+@pytest.mark.slow
+def test_a_prediction_is_written_before_it_is_measured(tmp_path: Path) -> None:
+    """Three loads, each figure predicted and measured; the file is what was hashed."""
+    feature = open_folder(write_starter(tmp_path / "triage"))
+    assert plan(feature).plan is not None
+    with running_service("triage", folder=tmp_path) as service:
+        found = simulate_against(feature, service.url, knobs={}, seconds=1.0)
+        other = msgspec.structs.replace(read_plan(feature.plan_path), seed=99).with_id()
+        write_json(other, feature.plan_path)
+        with pytest.raises(PlanError, match="another plan"):
+            simulate_against(feature, service.url, knobs={}, seconds=1.0)
+
+    written = Path(found.prediction).read_bytes()
+    assert hashlib.sha256(written).hexdigest() == found.sha256
+    predicted = json.loads(written)["predicted"]
+    assert len(predicted) == 3
+    calm = {line.figure: line for line in found.lines if line.part == 0.3}
+    assert {"p50_ms", "p95_ms", "p99_ms", "usd_each", "degraded"} <= set(calm)
+    assert all(line.measured is not None for line in found.lines if line.figure != "usd_each")
+    assert calm["p50_ms"].predicted == predicted["0.3"]["p50_ms"]
+    assert found.breaks_at_per_s > 0
