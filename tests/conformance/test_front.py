@@ -43,6 +43,7 @@ def raw(server: Any, sent: bytes) -> bytes:
         return told
 
 
+@pytest.mark.slow
 def test_keys_open_what_their_scopes_say_and_are_nowhere_in_the_log(
     start: Start, cli: Run, tmp_path: Path
 ) -> None:
@@ -97,6 +98,7 @@ def eventually(holds: Callable[[], bool], *, within_s: float = 10.0) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_a_file_of_keys_that_others_can_read_starts_no_service(
     cli: Run, tmp_path: Path, odd_feature: Path
 ) -> None:
@@ -383,6 +385,7 @@ def test_a_head_that_comes_slowly_blocks_nobody(server: Any) -> None:
         connection.close()
 
 
+@pytest.mark.slow
 def test_keys_that_come_and_go_are_on_record(start: Start, cli: Run, tmp_path: Path) -> None:
     """Once each, with who and when, and never the key or its hash."""
     file = str(tmp_path / "keys.json")

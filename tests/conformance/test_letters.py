@@ -40,6 +40,22 @@ def test_an_order_is_answered_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not list(folder.iterdir())
 
 
+def test_an_order_that_is_still_being_written_is_left_alone(tmp_path: Path) -> None:
+    """A service that looks in that moment neither reads it nor takes it away."""
+    folder = letters_folder(tmp_path / "decisions.db")
+    folder.mkdir()
+
+    def half_written() -> Any:
+        for _ in range(20):
+            send_letter(folder, "first", within_s=30)
+        return [path.name for path in folder.iterdir()]
+
+    part = folder / ".half.ask.json"
+    part.write_bytes(b'{"act": ')
+    assert asyncio.run(with_service(folder, half_written)) == [part.name]
+    assert part.read_bytes() == b'{"act": '
+
+
 def test_a_refusal_comes_back_as_the_error_that_it_is(tmp_path: Path) -> None:
     """With what was found and what to try."""
     folder = letters_folder(tmp_path / "decisions.db")

@@ -35,6 +35,8 @@ from feasible.planning.splits import split_rows
 from feasible.schema import FloatArray, IntArray, Objective, Plan, PlanReport, Profile
 from feasible.stats import binomial_p_value
 
+pytestmark = pytest.mark.slow  # each plans many times over
+
 DELTA = 0.05
 FEW, SOME, MANY, MOST = 4, 60, 400, 1000
 """Draws in the fast suite, in the slow one, in the full one, and there of the main populations."""

@@ -40,7 +40,7 @@ async def answer_letters(folder: Path, handle: Callable[[Any], Awaitable[Any]]) 
     _make_ready(folder)
     while True:
         for name in sorted(os.listdir(folder)):  # noqa: PTH208  five times a second
-            if name.endswith(_ASKED):
+            if name.endswith(_ASKED) and not name.startswith("."):  # one that is being written
                 await _answer(folder / name, handle)
         await asyncio.sleep(_EVERY_S)
 
