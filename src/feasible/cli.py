@@ -55,7 +55,7 @@ LedgerUrl = Annotated[
 @app.command()
 def demo(
     system: Annotated[str, typer.Argument(help="Reference system.")] = "support",
-    requests: Annotated[int, typer.Option(help="Requests to send over HTTP.", min=100)] = 4000,
+    requests: Annotated[int, typer.Option(help="Requests to send over HTTP.", min=100)] = 2000,
 ) -> None:
     """Run the whole loop on a reference system, from its brief to its headroom table."""
     from feasible.demo import run_demo

@@ -33,6 +33,8 @@ from feasible.units import format_ratio
 __all__ = ["run_demo"]
 
 _CLIENTS: Final = 32
+_TIMES_THE_MEAN: Final = 2
+"""How much more is asked than the brief declares on average."""
 _AUDITED: Final = 0.5
 """Share of the decisions that get a label, drawn at random whatever was answered."""
 _USUAL_REPEATS: Final = 0.4
@@ -115,13 +117,17 @@ def _live(feature: Feature, console: Console, n_requests: int) -> None:
         url = service.url
         console.print(f"serving on {url}, decisions in {ledger}", highlight=False, soft_wrap=True)
         questions = _questions(feature, len(rows), n_requests)
+        rate = feature.brief.traffic.rate
+        per_s = None if rate is None else _TIMES_THE_MEAN * rate.mid
+        pace = "" if per_s is None else f", {per_s:,.0f} a second: twice the mean of the brief"
         console.print(
             f"{n_requests:,} questions from {_CLIENTS} clients, in bursts, drawn from the "
-            f"{len(rows):,} test rows of {data.name}"
+            f"{len(rows):,} test rows of {data.name}{pace}",
+            highlight=False,
         )
         with _bar(console, "requests", n_requests) as step:
             asked = [dict(rows[position].request) for position in questions]
-            load = asyncio.run(send_load(url, asked, clients=_CLIENTS, progress=step))
+            load = asyncio.run(send_load(url, asked, clients=_CLIENTS, per_s=per_s, progress=step))
         _print_load(load, console)
         console.rule("[bold]4. labels come in, and each promise says how it stands")
         before = _headroom(url)

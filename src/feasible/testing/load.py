@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -59,19 +60,22 @@ async def send_load(
     requests: Iterable[Any],
     *,
     clients: int,
+    per_s: float | None = None,
     seed: int = 0,
     progress: Callable[[int], None] = lambda _done: None,
 ) -> Load:
     """Send requests to `/v1/decide` in bursts and time every answer.
 
     Each client sends a burst, one request after the other without a pause, then pauses. Bursts have
-    20 requests on average (geometric), pauses 20 ms (exponential): the arrivals are uneven on
-    purpose. A client whose connection breaks goes on with a new one; its request counts as broken.
+    20 requests on average (geometric), pauses are exponential: the arrivals are uneven on purpose.
+    A client whose connection breaks goes on with a new one; its request counts as broken.
 
     Args:
         url: Server, as `http://host:port`.
         requests: What to ask, in this order, each as the `request` of a call; read as it is needed.
         clients: Connections, each with one request in flight at most.
+        per_s: Requests a second, bursts and pauses together, as long as answers come quickly; then
+            pauses are as long as that takes, and each client begins with one. 20 ms when absent.
         seed: Makes bursts and pauses repeatable.
         progress: Told how many requests are done.
     """
@@ -79,19 +83,25 @@ async def send_load(
     host, port = parts.hostname or "127.0.0.1", parts.port or 80
     load = Load()
     todo = iter(enumerate(requests))
+    pause_s = _MEAN_PAUSE_S if per_s is None else clients * _MEAN_BURST / per_s
+    all_sent = asyncio.Event()
     done = 0
 
     async def client(number: int) -> None:
         nonlocal done
         rng = np.random.default_rng([seed, number])
         connection = _Connection(host, port)
-        left = int(rng.geometric(1 / _MEAN_BURST))
+        left = 0 if per_s is not None else int(rng.geometric(1 / _MEAN_BURST))
         try:
-            for position, request in todo:
+            while True:
                 if left == 0:
-                    await asyncio.sleep(float(rng.exponential(_MEAN_PAUSE_S)))
+                    await _pause(float(rng.exponential(pause_s)), all_sent)
                     left = int(rng.geometric(1 / _MEAN_BURST))
                 left -= 1
+                position, request = next(todo, (-1, None))
+                if position < 0:
+                    all_sent.set()
+                    return
                 await _ask(connection, position, request, load)
                 done += 1
                 progress(done)
@@ -104,6 +114,13 @@ async def send_load(
             group.create_task(client(number))
     load.wall_s = time.perf_counter() - began
     return load
+
+
+async def _pause(pause_s: float, all_sent: asyncio.Event) -> None:
+    """Wait so long, or until there is nothing left to send."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(pause_s):
+            await all_sent.wait()
 
 
 class _Connection:
