@@ -23,6 +23,7 @@ from feasible.ledger import open_ledger
 from feasible.testing import send_load
 
 Start = Callable[..., Any]
+UNHURRIED = pytest.mark.timeout(1800)
 Run = Callable[..., subprocess.CompletedProcess[str]]
 HEAD = "POST /v1/decide HTTP/1.1\r\nHost: here\r\nContent-Length: "
 
@@ -168,9 +169,10 @@ async def _hold_on(url: str, seen: list[str], lost: list[str], *, number: int) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
-def test_no_accepted_request_is_lost_on_sigterm(start: Start, workers: int) -> None:
+@pytest.mark.parametrize("runs", [2, pytest.param(20, marks=[pytest.mark.full, UNHURRIED])])
+def test_no_accepted_request_is_lost_on_sigterm(start: Start, workers: int, runs: int) -> None:
     """Every request that was sent on an accepted connection is answered, in every run."""
-    for _ in range(2):
+    for _ in range(runs):
         server = start(workers=workers)
         seen: list[str] = []
         lost: list[str] = []
@@ -219,11 +221,14 @@ def test_connections_that_nobody_took_yet_are_served_before_the_end(start: Start
 
 @pytest.mark.slow
 @pytest.mark.parametrize("whom", ["a worker", "the whole group"])
-def test_kill_9_under_load_loses_nothing_acknowledged(start: Start, cli: Run, whom: str) -> None:
+@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=[pytest.mark.full, UNHURRIED])])
+def test_kill_9_under_load_loses_nothing_acknowledged(
+    start: Start, cli: Run, whom: str, kills: int
+) -> None:
     """At random moments, time after time, on one ledger: the chain stays whole."""
     rng = random.Random(7)
     ledger, told = None, 0
-    for attempt in range(3):
+    for attempt in range(kills):
         server = start(workers=2, ledger=ledger)
         ledger = server.ledger
         stopped = threading.Event()

@@ -150,6 +150,8 @@ def _show_at(opened: Any, at: datetime, ledger: str | None, *, as_json: bool) ->
 
 def _show_list(known: Sequence[Plan], changes: Sequence[LiveSince]) -> None:
     live = changes[-1].live if changes else None
+    if not known:
+        print("no plan yet: `feasible plan NAME` makes one")
     for one in known:
         cost = one.forecast.cost_usd
         told = "cost unknown" if cost is None else f"${cost:.6f} a decision"
