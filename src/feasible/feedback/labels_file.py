@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Generator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
@@ -245,6 +246,14 @@ def _label(where: str, fields: Mapping[str, Any]) -> Label:
         raise DataError(
             "`value` is missing" if "value" not in fields else "`value` is null",
             asked="the truth about the decision",
+            attempt="leave the line out until the truth is known",
+            where=where,
+        )
+    if isinstance(value, float) and not math.isfinite(value):
+        raise DataError(  # JSON has no word for it: the ledger would hold null
+            "`value` is no number",
+            asked="the truth about the decision",
+            found=str(value),
             attempt="leave the line out until the truth is known",
             where=where,
         )
