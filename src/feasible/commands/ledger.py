@@ -6,7 +6,7 @@ import os
 import pwd
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -120,9 +120,7 @@ def ledger_purge(
     from feasible.clock import SystemClock
     from feasible.ledger import Purge, purge
 
-    before = None
-    if older_than is not None:
-        before = SystemClock().now() - _age(older_than)
+    before = None if older_than is None else _before(older_than, now=SystemClock().now())
     found = None
     if subject is not None:
         name, equals, value = subject.partition("=")
@@ -135,19 +133,19 @@ def ledger_purge(
     _show(purge(ledger, what, actor=_user(), dry_run=dry_run), as_json=as_json)
 
 
-def _age(text: str) -> timedelta:
+def _before(text: str, *, now: datetime) -> datetime:
     from feasible.units import Duration
 
     try:
         seconds = Duration(text).low
-        age = timedelta(seconds=seconds)
+        before = now - timedelta(seconds=seconds)
     except (ValueError, OverflowError) as error:
         raise BadInput(
             "`--older-than` is a length of time", found=text, attempt="90d, or 12 h"
         ) from error
     if not seconds > 0:
         raise BadInput("`--older-than` is above 0", found=text, attempt="90d")
-    return age
+    return before
 
 
 def _user() -> str:
