@@ -84,6 +84,13 @@ def stream_labels(path: Path) -> Generator[Label, None, None]:
 
 def _rows(path: Path) -> Generator[_Row, None, None]:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise DataError(
+                "labels come from a file, which is read more than once",
+                found="a pipe, a terminal or a device",
+                attempt="write the labels into a file first",
+                where=str(path),
+            )
         with path.open("rb") as file:
             is_parquet = file.read(4) == _PARQUET
         if is_parquet:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -191,4 +192,13 @@ def test_a_value_that_is_no_number_is_no_label(tmp_path: Path, value: float) -> 
     pq.write_table(pa.table(table), path)
 
     with pytest.raises(DataError, match="`value` is no number"):
+        read_labels(path)
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    """Read once to be checked, it would be empty when its labels are taken."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(DataError, match="read more than once"):
         read_labels(path)
