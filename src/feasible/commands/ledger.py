@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
@@ -118,7 +116,7 @@ def ledger_purge(
     May run beside a service. What was done, when and by whom becomes an event of the ledger.
     """
     from feasible.clock import SystemClock
-    from feasible.ledger import Purge, purge
+    from feasible.ledger import Purge, purge, this_account
 
     before = None if older_than is None else _before(older_than, now=SystemClock().now())
     found = None
@@ -130,7 +128,7 @@ def ledger_purge(
             )
         found = (name, value)
     what = Purge(before=before, subject=found, redact=tuple(redact or ()))
-    _show(purge(ledger, what, actor=_user(), dry_run=dry_run), as_json=as_json)
+    _show(purge(ledger, what, actor=f"user {this_account()}", dry_run=dry_run), as_json=as_json)
 
 
 def _before(text: str, *, now: datetime) -> datetime:
@@ -146,14 +144,6 @@ def _before(text: str, *, now: datetime) -> datetime:
     if not seconds > 0:
         raise BadInput("`--older-than` is above 0", found=text, attempt="90d")
     return before
-
-
-def _user() -> str:
-    """Give who runs this, by the operating system."""
-    try:
-        return f"user {pwd.getpwuid(os.getuid()).pw_name}"
-    except KeyError:
-        return f"user {os.getuid()}"
 
 
 @contextmanager

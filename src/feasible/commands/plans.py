@@ -68,7 +68,8 @@ def plans(
     and changes over; requests under way end on the plan that they began with. Without a running
     service the change holds from its next start on. Each change is an event in the ledger.
     """
-    from feasible.live_plans import order, plans_of, this_user
+    from feasible.ledger import this_account
+    from feasible.live_plans import order, plans_of
     from feasible.serving import PlanOrder
 
     opened = open_feature(feature)
@@ -85,7 +86,7 @@ def plans(
         return
     wanted = PlanOrder(
         act=verb,
-        actor=f"cli:{this_user()}",
+        actor=f"cli:{this_account()}",
         plan=what,
         share=None if share is None else _ratio(share),
         usd_per_day=(1.0 if usd_per_day is None else usd_per_day) if verb == "shadow" else None,
