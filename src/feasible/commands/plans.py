@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from feasible.commands.console import open_feature, print_json
+from feasible.commands.console import AsJson, open_feature, print_json
 from feasible.errors import BadInput
 
 if TYPE_CHECKING:
@@ -58,9 +58,7 @@ def plans(
         str | None,
         typer.Option(help="The service's ledger; the feature's own when absent."),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on standard output.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Change which plans answer, while serving and without losing a request; or list them.
 
