@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -45,7 +44,6 @@ __all__ = [
     "plans_of",
     "shadow_event",
     "shadow_spent_nusd",
-    "this_user",
 ]
 
 _LONGEST_ORDER_S = 120.0
@@ -216,14 +214,6 @@ def order(
         return live
     finally:
         ledger.close()
-
-
-def this_user() -> str:
-    """Give who orders something on this machine."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user without a name
-        return "unknown"
 
 
 def _continued(feature: Feature, was: LivePlans) -> tuple[LivePlans, str | None]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from feasible.errors import BadInput, EngineMissing
+from feasible.errors import BadInput, EngineMissing, LedgerDamaged, LedgerError
 from feasible.ledger import SqliteLedger, export, ledger_stats, query_export
 from feasible.schema import Decision, Event, Label, PathStep
 
@@ -162,6 +164,33 @@ def test_a_folder_with_the_export_of_another_ledger_is_refused(path: Path, tmp_p
         exported(path, tmp_path / "out")
 
 
+def test_two_exports_into_one_folder_do_not_mix(path: Path, tmp_path: Path) -> None:
+    """While one writes, as a timer that comes round too early finds it, the other is refused."""
+    tmp_path.joinpath("out").mkdir()
+    with (tmp_path / "out" / ".export.lock").open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(LedgerError, match="another export is writing"):
+            exported(path, tmp_path / "out")
+    assert exported(path, tmp_path / "out")[0] == 3000
+
+
+@pytest.mark.parametrize("column", ["cost_nusd", "latency_us"])
+def test_an_edited_number_is_damage_and_no_crash(tmp_path: Path, column: str) -> None:
+    """Whoever exports or counts is told so, and what names the row."""
+    path = tmp_path / "ledger.db"
+    fill(path, 0, 20)
+    with closing(sqlite3.connect(path)) as editor, editor:
+        editor.execute(f"UPDATE decisions SET {column} = 'much' WHERE row_id = 3")  # noqa: S608  own names
+
+    with pytest.raises(LedgerDamaged, match="cannot be read"):
+        exported(path, tmp_path / "out")
+    with (
+        closing(SqliteLedger(path, write=False)) as ledger,
+        pytest.raises(LedgerDamaged, match="does not add up"),
+    ):
+        ledger_stats(ledger)
+
+
 def test_statistics_are_those_of_the_rows(path: Path, cli: Cli) -> None:
     """Counts, sums and percentiles by hand: n = 0 .. 2999, every tenth without a price."""
     with closing(SqliteLedger(path, write=False)) as ledger:
@@ -238,7 +267,9 @@ def test_a_purge_by_the_command_line(tmp_path: Path, cli: Cli) -> None:
     assert (json.loads(dry.stdout)["decisions"], json.loads(dry.stdout)["labels"]) == (1, 1)
     done = cli("ledger", "purge", *url, "--redact", "request.text", "--older-than", "1s")
     assert "redacted: 40 decisions and 0 labels" in done.stdout
-    assert cli("ledger", "purge", *url, "--older-than", "soon").returncode == 2
+    for age in ("soon", "9999999d"):
+        refused = cli("ledger", "purge", *url, "--older-than", age)
+        assert refused.returncode == 2, refused.stderr
     with closing(SqliteLedger(path, write=False)) as ledger:
         assert ledger.verify().whole
         events = list(ledger.events(kind="ledger.purged"))

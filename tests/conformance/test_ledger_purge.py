@@ -287,6 +287,7 @@ def test_a_purge_that_says_nothing_or_names_no_field_is_refused(path: Path) -> N
         {"redact": ("request.",)},
         {"redact": ("decision_id",)},
         {"subject": ("label.value", "x")},
+        {"subject": ("path.why", "why-7")},
     ):
         with pytest.raises(BadInput):
             run(path, **what)

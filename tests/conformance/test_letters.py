@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ async def with_service(folder: Path, use: Any) -> Any:
     async def handle(body: Any) -> Any:
         if body == "refuse":
             raise PlanError("it does not fit", found="another brief", attempt="plan again")
+        if body == "break":
+            raise ValueError("a tier's own code")
         return {"heard": body}
 
     answering = asyncio.ensure_future(answer_letters(folder, handle))
@@ -75,3 +78,21 @@ def test_nobody_waits_for_ever_for_a_service_that_is_not_there(tmp_path: Path) -
     with pytest.raises(FeasibleError, match="does not answer"):
         send_letter(folder, {}, within_s=0.1)
     assert not list(folder.iterdir())
+
+
+def test_orders_are_heard_after_one_that_broke_or_whose_folder_went(tmp_path: Path) -> None:
+    """Whatever a plan's tiers raise as they load is told, and the next order is carried out."""
+    folder = letters_folder(tmp_path / "decisions.db")
+    folder.mkdir()
+
+    def use() -> Any:
+        with pytest.raises(FeasibleError, match="the order failed") as caught:
+            send_letter(folder, "break", within_s=30)
+        assert "a tier's own code" in str(caught.value)
+        folder.rmdir()
+        give_up_s = time.monotonic() + 30
+        while not folder.exists() and time.monotonic() < give_up_s:
+            time.sleep(0.05)
+        return send_letter(folder, "next", within_s=30)
+
+    assert asyncio.run(with_service(folder, use)) == {"heard": "next"}

@@ -9,6 +9,8 @@ from typing import Annotated
 import msgspec
 import typer
 
+from feasible.commands.console import AsJson, print_json
+
 __all__ = ["keys_app"]
 
 keys_app = typer.Typer(no_args_is_help=True, help="API keys: who may ask a service for what.")
@@ -49,12 +51,7 @@ def keys_new(
 
 
 @keys_app.command("list")
-def keys_list(
-    file: KeyFile = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on standard output.")
-    ] = False,
-) -> None:
+def keys_list(file: KeyFile = None, as_json: AsJson = False) -> None:
     """List the keys: name, scopes, when and by whom each was made and revoked. No hashes."""
     from feasible.serving import default_key_file, read_keys
 
@@ -64,7 +61,7 @@ def keys_list(
             {field: value for field, value in msgspec.to_builtins(key).items() if field != "sha256"}
             for key in keys
         ]
-        print(msgspec.json.format(msgspec.json.encode(shown)).decode())
+        print_json(shown)
         return
     for key in keys:
         state = "holds"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -118,11 +116,9 @@ def ledger_purge(
     May run beside a service. What was done, when and by whom becomes an event of the ledger.
     """
     from feasible.clock import SystemClock
-    from feasible.ledger import Purge, purge
+    from feasible.ledger import Purge, purge, this_account
 
-    before = None
-    if older_than is not None:
-        before = SystemClock().now() - _age(older_than)
+    before = None if older_than is None else _before(older_than, now=SystemClock().now())
     found = None
     if subject is not None:
         name, equals, value = subject.partition("=")
@@ -132,30 +128,22 @@ def ledger_purge(
             )
         found = (name, value)
     what = Purge(before=before, subject=found, redact=tuple(redact or ()))
-    _show(purge(ledger, what, actor=_user(), dry_run=dry_run), as_json=as_json)
+    _show(purge(ledger, what, actor=f"user {this_account()}", dry_run=dry_run), as_json=as_json)
 
 
-def _age(text: str) -> timedelta:
+def _before(text: str, *, now: datetime) -> datetime:
     from feasible.units import Duration
 
     try:
         seconds = Duration(text).low
-        age = timedelta(seconds=seconds)
+        before = now - timedelta(seconds=seconds)
     except (ValueError, OverflowError) as error:
         raise BadInput(
             "`--older-than` is a length of time", found=text, attempt="90d, or 12 h"
         ) from error
     if not seconds > 0:
         raise BadInput("`--older-than` is above 0", found=text, attempt="90d")
-    return age
-
-
-def _user() -> str:
-    """Give who runs this, by the operating system."""
-    try:
-        return f"user {pwd.getpwuid(os.getuid()).pw_name}"
-    except KeyError:
-        return f"user {os.getuid()}"
+    return before
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from feasible.commands.console import open_feature, print_json
+from feasible.commands.console import AsJson, open_feature, print_json
 from feasible.errors import BadInput
 
 if TYPE_CHECKING:
@@ -58,9 +58,7 @@ def plans(
         str | None,
         typer.Option(help="The service's ledger; the feature's own when absent."),
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on standard output.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Change which plans answer, while serving and without losing a request; or list them.
 
@@ -68,7 +66,8 @@ def plans(
     and changes over; requests under way end on the plan that they began with. Without a running
     service the change holds from its next start on. Each change is an event in the ledger.
     """
-    from feasible.live_plans import order, plans_of, this_user
+    from feasible.ledger import this_account
+    from feasible.live_plans import order, plans_of
     from feasible.serving import PlanOrder
 
     opened = open_feature(feature)
@@ -85,7 +84,7 @@ def plans(
         return
     wanted = PlanOrder(
         act=verb,
-        actor=f"cli:{this_user()}",
+        actor=f"cli:{this_account()}",
         plan=what,
         share=None if share is None else _ratio(share),
         usd_per_day=(1.0 if usd_per_day is None else usd_per_day) if verb == "shadow" else None,

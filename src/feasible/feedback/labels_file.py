@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Generator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
@@ -83,6 +84,13 @@ def stream_labels(path: Path) -> Generator[Label, None, None]:
 
 def _rows(path: Path) -> Generator[_Row, None, None]:
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise DataError(
+                "labels come from a file, which is read more than once",
+                found="a pipe, a terminal or a device",
+                attempt="write the labels into a file first",
+                where=str(path),
+            )
         with path.open("rb") as file:
             is_parquet = file.read(4) == _PARQUET
         if is_parquet:
@@ -245,6 +253,14 @@ def _label(where: str, fields: Mapping[str, Any]) -> Label:
         raise DataError(
             "`value` is missing" if "value" not in fields else "`value` is null",
             asked="the truth about the decision",
+            attempt="leave the line out until the truth is known",
+            where=where,
+        )
+    if isinstance(value, float) and not math.isfinite(value):
+        raise DataError(  # JSON has no word for it: the ledger would hold null
+            "`value` is no number",
+            asked="the truth about the decision",
+            found=str(value),
             attempt="leave the line out until the truth is known",
             where=where,
         )

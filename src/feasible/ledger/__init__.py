@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any, Final
 
+from feasible.ledger.account import this_account
 from feasible.ledger.base import (
     LabelOutcome,
     Ledger,
@@ -51,6 +52,7 @@ __all__ = [
     "open_ledger",
     "purge",
     "query_export",
+    "this_account",
 ]
 
 # Memory and start-up time: a service that exports nothing needs no Parquet.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import msgspec
 import pyarrow as pa
@@ -21,6 +22,9 @@ _PART: Final = 20_000
 """Rows of a part: some 20 MB of memory while it is written."""
 _PAGE: Final = 1000
 _NAME: Final = "watermark.json"
+_LOCK: Final = ".export.lock"
+_NOT_A_ROW: Final = (msgspec.MsgspecError, UnicodeDecodeError, TypeError, AttributeError)
+"""What reading a row raises that was edited."""
 _TIME: Final = pa.timestamp("us", tz="UTC")
 _SCHEMAS: Final = {
     "decisions": pa.schema(
@@ -113,7 +117,8 @@ def export(ledger: SqliteLedger, folder: Path) -> Exported:
     """Write what is new since the last export into a folder; may run beside a live service.
 
     Each part is written whole, then the watermark, both so that a crash leaves either the old or
-    the new one: a part that no watermark names is written again under the same name.
+    the new one: a part that no watermark names is written again under the same name. For that there
+    is one export into a folder at a time.
 
     Args:
         ledger: What is exported.
@@ -121,32 +126,13 @@ def export(ledger: SqliteLedger, folder: Path) -> Exported:
 
     Raises:
         BadInput: The folder holds the export of another ledger.
-        LedgerError: The folder cannot be written.
+        LedgerDamaged: A row was edited.
+        LedgerError: The folder cannot be written, or another export is writing it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        mark = read_watermark(folder) or Watermark()
-        first = ledger.first_hash()
-        if mark.ledger not in {None, first}:
-            raise BadInput(
-                f"{folder} holds the export of another ledger",
-                asked=f"the ledger {ledger.path}",
-                attempt="export into a folder of its own",
-            )
-        mark.ledger = first
-        done = dict.fromkeys(_SCHEMAS, 0)
-        parts = 0
-        for name in _SCHEMAS:
-            after = mark.rows.get(name, 0)
-            while rows := _read(ledger, name, after):
-                file = f"{name}/{after + 1:012}.parquet"
-                _write_part(folder / file, name, rows)
-                after = rows[-1][0]
-                mark.rows[name] = after
-                mark.parts.setdefault(name, []).append(file)
-                _write_whole(folder / _NAME, msgspec.json.format(msgspec.json.encode(mark)))
-                done[name] += len(rows)
-                parts += 1
+        with (folder / _LOCK).open("ab") as lock:
+            return _export(ledger, folder, lock)
     except OSError as error:
         raise LedgerError(
             f"cannot write the export {folder}",
@@ -154,6 +140,38 @@ def export(ledger: SqliteLedger, folder: Path) -> Exported:
             attempt="check the folder's rights and the disk's free space, then export again: it "
             "goes on where it stopped",
         ) from error
+
+
+def _export(ledger: SqliteLedger, folder: Path, lock: BinaryIO) -> Exported:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise LedgerError(
+            f"another export is writing {folder}",
+            attempt="wait for it to end, or export into a folder of its own",
+        ) from error
+    mark = read_watermark(folder) or Watermark()
+    first = ledger.first_hash()
+    if mark.ledger not in {None, first}:
+        raise BadInput(
+            f"{folder} holds the export of another ledger",
+            asked=f"the ledger {ledger.path}",
+            attempt="export into a folder of its own",
+        )
+    mark.ledger = first
+    done = dict.fromkeys(_SCHEMAS, 0)
+    parts = 0
+    for name in _SCHEMAS:
+        after = mark.rows.get(name, 0)
+        while rows := _read(ledger, name, after):
+            file = f"{name}/{after + 1:012}.parquet"
+            _write_part(folder / file, name, rows)
+            after = rows[-1][0]
+            mark.rows[name] = after
+            mark.parts.setdefault(name, []).append(file)
+            _write_whole(folder / _NAME, msgspec.json.format(msgspec.json.encode(mark)))
+            done[name] += len(rows)
+            parts += 1
     return Exported(**done, parts=parts, watermark=mark.rows)
 
 
@@ -193,16 +211,16 @@ def _write_part(path: Path, name: str, rows: Sequence[Row]) -> None:
     as_columns = _COLUMNS[name]
     try:
         values = [as_columns(row) for row in rows]
-    except (msgspec.MsgspecError, UnicodeDecodeError, TypeError, AttributeError) as error:
+        arrays = [
+            pa.array(column, type=field.type)
+            for column, field in zip(zip(*values, strict=True), schema, strict=True)
+        ]
+    except (*_NOT_A_ROW, pa.ArrowException) as error:
         raise LedgerDamaged(
             f"a row of {name} cannot be read",
             found=str(error),
             attempt="feasible ledger verify names the rows that were changed",
         ) from error
-    arrays = [
-        pa.array(column, type=field.type)
-        for column, field in zip(zip(*values, strict=True), schema, strict=True)
-    ]
     part = path.with_name(f".{path.name}.new")
     pq.write_table(pa.Table.from_arrays(arrays, schema=schema), part, compression="zstd")
     _put(part, path)

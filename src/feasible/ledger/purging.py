@@ -93,9 +93,9 @@ def purge(
     """
     fields = [field_of(name) for name in what.redact]
     subject = None if what.subject is None else (field_of(what.subject[0]), what.subject[1])
-    if subject is not None and subject[0].of == "label":
+    if subject is not None and subject[0].of in {"label", "path"}:
         raise BadInput(
-            "a subject is found by its decision",
+            "a subject is found by what was asked or answered, or by an id",
             asked=subject[0].name,
             attempt="--subject request.user_id=VALUE, or decision_id=VALUE",
         )

@@ -8,6 +8,7 @@ from collections import Counter
 import msgspec
 import numpy as np
 
+from feasible.errors import LedgerDamaged
 from feasible.ledger.sqlite import SqliteLedger
 
 __all__ = ["LedgerStats", "Percentiles", "ledger_stats"]
@@ -47,7 +48,22 @@ class LedgerStats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def ledger_stats(ledger: SqliteLedger) -> LedgerStats:
-    """Read a ledger once and add up; memory grows by eight bytes a decision."""
+    """Read a ledger once and add up; memory grows by eight bytes a decision.
+
+    Raises:
+        LedgerDamaged: A number was edited into something else.
+    """
+    try:
+        return _added_up(ledger)
+    except TypeError as error:
+        raise LedgerDamaged(
+            "a row of the ledger does not add up",
+            found=str(error),
+            attempt="feasible ledger verify names the rows that were changed",
+        ) from error
+
+
+def _added_up(ledger: SqliteLedger) -> LedgerStats:
     tiers: Counter[str] = Counter()
     plans: Counter[str] = Counter()
     latencies = array("q")

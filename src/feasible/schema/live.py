@@ -69,6 +69,7 @@ class PlanChange(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _MOST_EARLIER = 50
+_MOST_USD: Final = 1e6
 
 
 def changed(
@@ -91,7 +92,7 @@ def changed(
         usd_per_day: For a shadow: what its calls may cost in a day.
 
     Raises:
-        BadInput: Something is missing, or a share is out of range.
+        BadInput: Something is missing, or a share or a sum is out of range.
         PlanError: There is nothing to promote or to return to, or it answers already.
 
     Examples:
@@ -101,7 +102,7 @@ def changed(
     """
     if act in {"shadow", "canary"}:
         beside = PlanShare(
-            plan=_needed(plan, act), share=_checked(share, act), usd_per_day=usd_per_day
+            plan=_needed(plan, act), share=_checked(share, act), usd_per_day=_payable(usd_per_day)
         )
         if beside.plan == live.stable:
             raise PlanError(
@@ -161,3 +162,14 @@ def _checked(share: float | None, act: str) -> float:
             attempt="--share 5%",
         )
     return share
+
+
+def _payable(usd_per_day: float | None) -> float | None:
+    if usd_per_day is not None and not 0 <= usd_per_day <= _MOST_USD:
+        raise BadInput(
+            "a shadow costs a sum of money a day at most",
+            asked=f"$0 to ${_MOST_USD:,.0f} a day",
+            found=f"{usd_per_day:g}",
+            attempt="--usd-per-day 1",
+        )
+    return usd_per_day

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import getpass
 import hashlib
 import os
 import re
@@ -19,6 +18,7 @@ import msgspec
 
 from feasible.clock import SystemClock
 from feasible.errors import BadInput, nearest
+from feasible.ledger import this_account
 
 __all__ = [
     "KEYS_FILE_VARIABLE",
@@ -140,7 +140,7 @@ def new_key(file: Path, *, name: str, scopes: Sequence[str]) -> str:
             sha256=hashlib.sha256(secret.encode()).hexdigest(),
             scopes=tuple(scope for scope in KEY_SCOPES if scope in scopes),
             made_at=SystemClock().now(),
-            made_by=_account(),
+            made_by=this_account(),
         )
         _write(file, (*keys, made))
     return secret
@@ -168,7 +168,7 @@ def revoke_key(file: Path, name: str) -> Key:
                 found=f"on {found.revoked_at:%Y-%m-%d %H:%M} UTC by {found.revoked_by}",
             )
         revoked = msgspec.structs.replace(
-            found, revoked_at=SystemClock().now(), revoked_by=_account()
+            found, revoked_at=SystemClock().now(), revoked_by=this_account()
         )
         _write(file, tuple(revoked if key.name == name else key for key in keys))
     return revoked
@@ -220,10 +220,3 @@ def _unwritable(file: Path, error: OSError) -> BadInput:
         found=error.strerror or str(error),
         attempt="name another with --file",
     )
-
-
-def _account() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # an account without a name
-        return f"uid {os.getuid()}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 import uuid
@@ -19,11 +20,13 @@ from feasible.serving.channel import error_told, told_error
 __all__ = ["answer_letters", "letters_folder", "send_letter"]
 
 _EVERY_S: Final = 0.2
+_AFTER_FAULT_S: Final = 1.0
 _STALE_S: Final = 300.0
 """Whoever sent an order that is older waits no more, and died before taking it back."""
 _LONGEST: Final = 64 * 1024
 _ASKED: Final = ".ask.json"
 _ANSWERED: Final = ".answer.json"
+_LOG: Final = logging.getLogger(__name__)
 
 
 def letters_folder(ledger: Path) -> Path:
@@ -35,13 +38,22 @@ async def answer_letters(folder: Path, handle: Callable[[Any], Awaitable[Any]]) 
     """Look for orders again and again, carry them out, and answer.
 
     Whoever may write files beside the ledger may order: it is the same user, or one who could write
-    the ledger as well.
+    the ledger as well. A disk that is full, or a folder that was removed, ends one round and not
+    the looking.
     """
-    _make_ready(folder)
+    is_ready = False
     while True:
-        for name in sorted(os.listdir(folder)):  # noqa: PTH208  five times a second
-            if name.endswith(_ASKED) and not name.startswith("."):  # one that is being written
-                await _answer(folder / name, handle)
+        try:
+            if not is_ready:
+                _make_ready(folder)
+                is_ready = True
+            for name in sorted(os.listdir(folder)):  # noqa: PTH208  five times a second
+                if name.endswith(_ASKED) and not name.startswith("."):  # one that is being written
+                    await _answer(folder / name, handle)
+        except OSError:
+            is_ready = False
+            _LOG.exception("orders in %s cannot be read or answered", folder)
+            await asyncio.sleep(_AFTER_FAULT_S)
         await asyncio.sleep(_EVERY_S)
 
 
@@ -74,6 +86,9 @@ async def _answer(letter: Path, handle: Callable[[Any], Awaitable[Any]]) -> None
         said = {"error": error_told(error)}
     except msgspec.ValidationError as error:
         said = {"error": error_told(FeasibleError("the order cannot be read", found=str(error)))}
+    except Exception as error:  # noqa: BLE001  a tier of the plan may raise anything as it loads
+        _LOG.exception("an order could not be carried out")
+        said = {"error": error_told(FeasibleError("the order failed", found=repr(error)))}
     _write(letter.with_name(letter.name.replace(_ASKED, _ANSWERED)), said)
 
 

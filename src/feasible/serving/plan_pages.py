@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -67,7 +68,7 @@ class PlanPages:
 
     async def show(self, _request: Request) -> Response:
         """Say what answers, and what answered before."""
-        return _json(self._reply())
+        return _json(await asyncio.to_thread(self._reply))
 
     async def change(self, request: Request) -> Response:
         """Carry out a change everywhere, or refuse it."""
@@ -88,9 +89,10 @@ class PlanPages:
         caller = request.scope.get("state", {}).get("caller", "anybody")
         wanted = msgspec.structs.asdict(asked) | {"actor": f"key:{caller}", "usd_per_day": usd}
         await self.order(wanted)
-        return _json(self._reply())
+        return _json(await asyncio.to_thread(self._reply))
 
     def _reply(self) -> PlansReply:
+        """Read every event there is, which a shadow may have made millions of: on a thread."""
         runtime = self._runtime
         live = (
             runtime.live if isinstance(runtime, LiveRuntime) else LivePlans(stable=runtime.plan.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -21,6 +22,10 @@ __all__ = ["Alone", "Several", "worker_handlers"]
 _PREPARE_S: Final = 110.0
 _QUICK_S: Final = 10.0
 _FIGURES_S: Final = 1.0
+_MOST_SILENT: Final = 10
+"""Looks in a row, of two seconds each at least, at which a worker says nothing before it is ended:
+one whose loop is only busy answers a look within them."""
+_LOG: Final = logging.getLogger(__name__)
 
 MakeEvent = Callable[[PlanChange, str], Event]
 
@@ -92,11 +97,15 @@ class Several:
     Args:
         workers: Their places.
         live: What answers.
+        figures_s: How long a worker's figures are waited for, and between two looks at all.
     """
 
-    def __init__(self, workers: list[Worker], live: LivePlans) -> None:
+    def __init__(
+        self, workers: list[Worker], live: LivePlans, *, figures_s: float = _FIGURES_S
+    ) -> None:
         self.desk = PlanDesk(live, self)
         self._workers = workers
+        self._figures_s = figures_s
         self._gathered = Gathered()
 
     async def prepare(self, live: LivePlans) -> None:
@@ -157,7 +166,7 @@ class Several:
             if worker is asking or worker.channel is None:
                 return
             try:
-                page = await worker.channel.ask("figures", within_s=_FIGURES_S)
+                page = await worker.channel.ask("figures", within_s=self._figures_s)
             except FeasibleError:
                 return
             self._gathered.put(worker.number, worker.life, page)
@@ -168,16 +177,27 @@ class Several:
         return self._gathered.text(alive, asked=asking.number)
 
     async def keep_figures(self) -> None:
-        """Ask for every worker's figures now and then, so that few are lost with one that dies."""
+        """Ask for every worker's figures now and then, so that few are lost with one that dies.
+
+        One that says nothing for long is ended, and replaced: it may have been stopped while it was
+        its turn to write the ledger, and then all others wait for it.
+        """
+        silent: dict[tuple[int, int], int] = {}
         while True:
-            await asyncio.sleep(_FIGURES_S)
+            await asyncio.sleep(self._figures_s)
             for worker in self._ready():
                 if worker.channel is None:
                     continue
+                key = worker.number, worker.life
                 try:
-                    page = await worker.channel.ask("figures", within_s=_FIGURES_S)
+                    page = await worker.channel.ask("figures", within_s=self._figures_s)
                 except FeasibleError:
+                    silent[key] = silent.get(key, 0) + 1
+                    if silent[key] >= _MOST_SILENT:
+                        _LOG.error("worker %d says nothing: it is ended", worker.number + 1)
+                        worker.kill()
                     continue
+                silent.pop(key, None)
                 self._gathered.put(worker.number, worker.life, page)
 
     async def _ask_all(self, what: str, live: LivePlans, *, within_s: float) -> None:

@@ -52,6 +52,12 @@ class Worker:
     said: FeasibleError | None = None
     ready: Any = None
 
+    def kill(self) -> None:
+        """End its process at once, also one that was stopped."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()
+
 
 @dataclass(slots=True)
 class _End:
@@ -163,7 +169,7 @@ class Supervisor:
                 give_up_s = min(give_up_s, time.monotonic() + _AT_ONCE_S)
             if time.monotonic() > give_up_s:
                 for worker in self.workers:
-                    _kill(worker)
+                    worker.kill()
             await asyncio.wait(keepers, timeout=0.05)
 
     async def _hold(self, worker: Worker, end: _End) -> None:
@@ -218,7 +224,7 @@ class Supervisor:
         await worker.channel.open(ours)
         hearing = asyncio.ensure_future(worker.channel.listen())
         if end.asked.is_set():  # told to stop while it was being started
-            _kill(worker)
+            worker.kill()
         status = await worker.process.wait()
         await hearing
         worker.channel = worker.process = None
@@ -232,7 +238,7 @@ class Supervisor:
                     await self._admit(worker, body)
                 except FeasibleError as error:
                     worker.said = error
-                    _kill(worker)
+                    worker.kill()
             elif what == "failed":
                 worker.said = told_error(body)
             else:
@@ -248,12 +254,6 @@ async def _admitted(worker: Worker, _told: Any) -> None:
 
 async def _nothing(_worker: Worker, what: str, _body: Any) -> Any:
     raise FeasibleError(f"this supervisor answers nothing, and not `{what}`")
-
-
-def _kill(worker: Worker) -> None:
-    if worker.process is not None:
-        with contextlib.suppress(ProcessLookupError):
-            worker.process.kill()
 
 
 def _gives_up(worker: Worker, status: int) -> FeasibleError:

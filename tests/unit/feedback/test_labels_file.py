@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -180,3 +181,24 @@ def test_a_file_is_read_as_it_is_asked_for(tmp_path: Path) -> None:
     assert next(labels).decision_id == "d1"
     with pytest.raises(DataError):
         next(labels)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_value_that_is_no_number_is_no_label(tmp_path: Path, value: float) -> None:
+    """Parquet keeps a gap in a column of numbers as NaN, which a ledger would hold as null."""
+    path = tmp_path / "labels.parquet"
+    when = datetime(2026, 11, 23, 9, tzinfo=UTC)
+    table = {"decision_id": ["d1"], "value": [value], "source": ["human"], "known_at": [when]}
+    pq.write_table(pa.table(table), path)
+
+    with pytest.raises(DataError, match="`value` is no number"):
+        read_labels(path)
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    """Read once to be checked, it would be empty when its labels are taken."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(DataError, match="read more than once"):
+        read_labels(path)

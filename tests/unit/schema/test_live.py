@@ -43,6 +43,13 @@ def test_a_share_is_a_share(share: float | None) -> None:
         changed(LivePlans(stable="a"), "canary", plan="b", share=share)
 
 
+@pytest.mark.parametrize("usd", [-1.0, float("nan"), float("inf"), 1e7])
+def test_what_a_shadow_may_cost_is_a_sum_of_money(usd: float) -> None:
+    """A limit that is none would let a shadow spend without end, or stop its service."""
+    with pytest.raises(BadInput, match="a sum of money"):
+        changed(LivePlans(stable="a"), "shadow", plan="b", share=0.5, usd_per_day=usd)
+
+
 def test_what_cannot_be_done_is_refused() -> None:
     """Nothing to promote, nothing to return to, or the plan that answers already."""
     live = LivePlans(stable="a")
