@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import msgspec
 import numpy as np
 
-from feasible.errors import ScenarioError
+from feasible.errors import ScenarioError, nearest
 from feasible.simulation.arrivals import Spike
 from feasible.simulation.asked import Asked, answer, seeds, steady, told
 from feasible.simulation.breakpoint import breakpoints
@@ -101,11 +101,12 @@ def _tier(design: Design, scenario: Scenario) -> int:
     try:
         return faulty_tier(design, scenario.tier)
     except KeyError as error:
-        names = ", ".join(load.name for load in design.tiers)
+        names = [load.name for load in design.tiers]
         raise ScenarioError(
             f"the plan asks no tier {scenario.tier!r}",
             asked=f"fault: tier: {scenario.tier}",
-            found=f"it asks {names}",
+            found=f"it asks {', '.join(names)}",
+            attempt=f"tier: {nearest(str(scenario.tier), names) or names[0]}",
         ) from error
 
 
@@ -335,8 +336,9 @@ def _demand_shift(asked: Asked) -> Simulated:
     if name is None or name not in slices:
         raise ScenarioError(
             f"no slice {name!r} whose share could shift",
+            asked=f"shift: slice: {name}" if name else "--scenario demand-shift",
             found=f"slices with rows: {', '.join(slices) or 'none'}",
-            attempt="declare slices in `data.py`",
+            attempt=f"slice: {next(iter(slices))}" if slices else "declare slices in `data.py`",
         )
     factor = scenario.multiple or 2.0
 
