@@ -84,6 +84,11 @@ def test_quality_at_no_load_is_that_of_the_plan_s_own_rows(
         (["--set", "tfidf.slot=3"], "tfidf.slots"),
         (["--set", "traffic.rate=-3/s"], "above 0"),
         (["--set", "nothing"], "knob"),
+        (["--html", "nowhere/page.html"], "no folder nowhere"),
+        (["--html", "triage"], "a folder"),
+        (["--against", "http://127.0.0.1:9", "--scenario", "outage"], "--scenario"),
+        (["--against", "http://127.0.0.1:9", "--html", "page.html"], "--html"),
+        (["--against", "http://127.0.0.1:99999"], "no address"),
     ],
 )
 def test_what_cannot_be_simulated_is_refused_with_2(
@@ -98,7 +103,9 @@ def test_what_cannot_be_simulated_is_refused_with_2(
     (planned / "bad.yaml").write_text("scenario: outage\nfault: {tier: oracle}\n", encoding="utf-8")
 
     assert run(["simulate", "triage", "--quiet", *argv], monkeypatch) == 2
-    assert said in capfd.readouterr().err
+    told = capfd.readouterr().err
+    assert said in told
+    assert all(f"\n  {part}  " in told for part in ("asked", "found", "try  "))
 
 
 def test_a_plan_needs_its_profile_and_a_feature_its_plan(
