@@ -29,11 +29,14 @@ def run(argv: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
 
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a planned feature, `triage`, whose brief also limits the cost of a day."""
+    """A folder with a planned feature, `triage`, that also limits a day's cost and ages."""
     folder = tmp_path_factory.mktemp("simulate")
     brief = write_starter(folder / "triage") / "brief.yaml"
     text = brief.read_text(encoding="utf-8")
-    limit = "envelope:\n  - {cost: day, at_most: $50, by: machines}\n"
+    limit = (
+        "envelope:\n  - {cost: day, at_most: $50, by: machines}\n"
+        "  - {adaptation: new_team, at_most: 30 d}\n"
+    )
     brief.write_text(text.replace("envelope:\n", limit, 1), encoding="utf-8")
     assert plan(open_folder(folder / "triage")).plan is not None
     return folder
@@ -73,6 +76,7 @@ def test_quality_at_no_load_is_that_of_the_plan_s_own_rows(
     accuracy = next(line for line in found["order"] if line["objective"] == "accuracy")
     assert accuracy["at_1x"] == pytest.approx(made["forecast"]["quality"]["accuracy"], abs=0.02)
     assert found["plan"] == made["id"]
+    assert "adaptation_new_team: load does not decide it" in found["assumed"]
 
 
 @pytest.mark.parametrize(
