@@ -79,6 +79,26 @@ def test_quality_at_no_load_is_that_of_the_plan_s_own_rows(
     assert "adaptation_new_team: load does not decide it" in found["assumed"]
 
 
+def test_a_promise_that_is_broken_ends_with_3_and_the_page_is_written(
+    planned: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """A pipeline can stop there, and the page says the same as the screen."""
+    monkeypatch.chdir(planned)
+    rush = tmp_path / "rush.yaml"
+    rush.write_text("scenario: soak\nset: {traffic.rate: 100000/s}\n", encoding="utf-8")
+    page = tmp_path / "page.html"
+
+    argv = ["simulate", "triage", "--quiet", "--json", "--scenario", str(rush)]
+    assert run([*argv, "--html", str(page)], monkeypatch) == 3
+
+    broken = [li for li in json.loads(capfd.readouterr().out)["order"] if li["verdict"] == "broken"]
+    assert broken
+    assert "BROKEN" in page.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("argv", "said"),
     [

@@ -81,11 +81,18 @@ def test_this_machine_has_three_names() -> None:
 
 @pytest.mark.slow
 def test_a_prediction_is_written_before_it_is_measured(tmp_path: Path) -> None:
-    """Three loads, each figure predicted and measured; the file is what was hashed."""
+    """Three loads, each figure predicted and measured; what was hashed is there before."""
     feature = open_folder(write_starter(tmp_path / "triage"))
     assert plan(feature).plan is not None
+    seen = []
+
+    def look(what: str, _done: int, _total: int) -> None:
+        if what == "measured":  # the first time while two loads are still to come
+            text = (feature.work / "prediction.json").read_bytes()
+            seen.append(hashlib.sha256(text).hexdigest())
+
     with running_service("triage", folder=tmp_path) as service:
-        found = simulate_against(feature, service.url, knobs={}, seconds=1.0)
+        found = simulate_against(feature, service.url, knobs={}, seconds=1.0, progress=look)
         other = msgspec.structs.replace(read_plan(feature.plan_path), seed=99).with_id()
         write_json(other, feature.plan_path)
         with pytest.raises(PlanError, match="another plan"):
@@ -93,6 +100,7 @@ def test_a_prediction_is_written_before_it_is_measured(tmp_path: Path) -> None:
 
     written = Path(found.prediction).read_bytes()
     assert hashlib.sha256(written).hexdigest() == found.sha256
+    assert seen == [found.sha256] * 3
     predicted = json.loads(written)["predicted"]
     assert len(predicted) == 3
     calm = {line.figure: line for line in found.lines if line.part == 0.3}
