@@ -13,7 +13,7 @@ from feasible.cli import main
 from feasible.folder import open_folder
 from feasible.loop import plan, simulate
 from feasible.report import simulated_page
-from feasible.simulation import KINDS
+from feasible.simulation import KINDS, Simulated
 from feasible.systems import write_starter
 
 pytestmark = pytest.mark.slow
@@ -77,6 +77,27 @@ def test_quality_at_no_load_is_that_of_the_plan_s_own_rows(
     assert accuracy["at_1x"] == pytest.approx(made["forecast"]["quality"]["accuracy"], abs=0.02)
     assert found["plan"] == made["id"]
     assert "adaptation_new_team: load does not decide it" in found["assumed"]
+
+
+def test_what_is_uncertain_and_what_a_knob_changed_stand_in_a_breakpoint(
+    planned: Path, tmp_path: Path
+) -> None:
+    """Twice the slots bear more than they did, and slower calls never more."""
+    short = tmp_path / "short.yaml"
+    short.write_text("scenario: breakpoint\nseeds: 2\nrequests: 2000\n", encoding="utf-8")
+
+    def found(**knobs: str) -> Simulated:
+        named = {name.replace("_", ".", 1): value for name, value in knobs.items()}
+        return simulate(open_folder(planned / "triage"), scenario=str(short), knobs=named, seed=1)
+
+    more = found(traffic_rate="40/s", tfidf_slots="2")
+    before = {line.objective: line.headroom[1] for line in more.before}
+    after = {line.objective: line.headroom[1] for line in more.order}
+    assert (after["degraded_share"] or 0) > 1.2 * (before["degraded_share"] or 0) > 0
+    assert more.p_holds == 1.0
+    bar = next(bar for bar in more.tornado if bar.input == "tfidf.time")
+    assert (bar.headroom_low or 0) >= (bar.headroom_high or 0) > 0
+    assert more.facts["throughput_peak"]["holds"] is True
 
 
 def test_a_promise_that_is_broken_ends_with_3_and_the_page_is_written(

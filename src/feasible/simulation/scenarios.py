@@ -137,15 +137,19 @@ def _throughput(asked: Asked, found: Simulated) -> Simulated:
         facts["usd_each_by_line"] = {name: usd for name, usd in each.items() if usd > 0}
     rate = asked.design.arrivals.rate_per_s
     breaking = [li for li in found.order if li.verdict == "breaks"]
+    is_broken = any(line.verdict == "broken" for line in found.order)
     bears = rate * (breaking[0].headroom[1] or math.inf) if breaking else math.inf
+    if is_broken:
+        bears = rate  # it breaks below that; how far below, nobody looked
     for objective in asked.brief.envelope:
         if objective.kind == "throughput" and objective.limit is not None:
             peaks = asked.design.arrivals.peak if asked.design.arrivals.kind != "poisson" else 1.0
             top = bears * (peaks if objective.measure == "peak" else 1.0)
+            enough = top >= objective.limit.mid
             facts[objective.id] = {
                 "promised_per_s": objective.limit.mid,
-                "bears_per_s": top if math.isfinite(top) else None,
-                "holds": top >= objective.limit.mid,
+                "bears_per_s": top if math.isfinite(top) and not is_broken else None,
+                "holds": None if is_broken and enough else enough,
             }
     return msgspec.structs.replace(found, facts=facts)
 
