@@ -108,7 +108,10 @@ def against(
     served = plan_of_service(url)
     if served != asked.plan:
         raise PlanError(
-            "the service answers with another plan", asked=str(asked.plan), found=served
+            "the service answers with another plan",
+            asked=str(asked.plan),
+            found=served,
+            attempt=f"feasible serve {feature.brief.name}, which serves the plan of its folder",
         )
     design = replace(asked.design, arrivals=Arrivals(asked.design.arrivals.rate_per_s))
     rng = np.random.default_rng((seed, 99))

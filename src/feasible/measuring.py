@@ -61,13 +61,13 @@ def local_address(url: str) -> tuple[str, int]:
     Raises:
         BadInput: It is no address, or one of another machine.
     """
-    parts = urlsplit(url)
-    host, port = parts.hostname, parts.port or 80
-    if parts.scheme != "http" or host is None:
-        raise BadInput(
-            f"{url} is no address of a service",
-            asked="--against http://127.0.0.1:8000",
-        )
+    try:
+        parts = urlsplit(url)
+        scheme, host, port = parts.scheme, parts.hostname, parts.port or 80
+    except ValueError as error:
+        raise _no_address(url, str(error)) from error
+    if scheme != "http" or host is None:
+        raise _no_address(url, "no address that begins with http://")
     try:
         is_local = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -82,11 +82,20 @@ def local_address(url: str) -> tuple[str, int]:
     return host, port
 
 
+def _no_address(url: str, found: str) -> BadInput:
+    return BadInput(
+        f"{url} is no address of a service",
+        asked=f"--against {url}",
+        found=found,
+        attempt="--against http://127.0.0.1:8000",
+    )
+
+
 def plan_of_service(url: str) -> str:
     """Give the id of the plan that a service answers with.
 
     Raises:
-        FeasibleError: Nobody answers there, or with something else.
+        BadInput: Nobody answers there, or somebody else.
     """
     return asyncio.run(_plan(local_address(url)))
 
@@ -96,7 +105,7 @@ async def _plan(address: tuple[str, int]) -> str:
     try:
         status, body = await connection.ask("GET", "/v1/plan", b"")
     except (OSError, asyncio.IncompleteReadError) as error:
-        raise FeasibleError(
+        raise BadInput(
             "nobody answers there",
             asked=f"http://{address[0]}:{address[1]}",
             found=str(error),
@@ -105,11 +114,21 @@ async def _plan(address: tuple[str, int]) -> str:
     finally:
         connection.close()
     if status != _OK:
-        raise FeasibleError(
-            f"the service does not show its plan: status {status}",
-            attempt="serve without keys for a calibration",
+        raise BadInput(
+            "the service does not show its plan",
+            asked=f"http://{address[0]}:{address[1]}/v1/plan",
+            found=f"status {status}",
+            attempt="feasible serve NAME, without keys for a calibration",
         )
-    found: dict[str, Any] = msgspec.json.decode(body)
+    try:
+        found = msgspec.json.decode(body, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise BadInput(
+            "what answers there is no service of a plan",
+            asked=f"http://{address[0]}:{address[1]}/v1/plan",
+            found=str(error),
+            attempt="feasible serve NAME",
+        ) from error
     plan: dict[str, Any] = found.get("plan", found)
     return str(plan.get("id", ""))
 

@@ -22,6 +22,7 @@ from feasible.simulation import (
     promises_of,
     simulated,
     uncertain_of,
+    unsimulated,
 )
 
 __all__ = ["built", "simulate_feature"]
@@ -88,7 +89,10 @@ def built(
         scenario=wanted,
         seed=seed,
         plan=made.id,
-        assumed=assumed,
+        assumed=(
+            *assumed,
+            *(f"{promise}: load does not decide it" for promise in unsimulated(brief)),
+        ),
         uncertain=uncertain_of(design, brief),
     )
     return asked, profile

@@ -13,7 +13,7 @@ from feasible.cli import main
 from feasible.folder import open_folder
 from feasible.loop import plan, simulate
 from feasible.report import simulated_page
-from feasible.simulation import KINDS
+from feasible.simulation import KINDS, Simulated
 from feasible.systems import write_starter
 
 pytestmark = pytest.mark.slow
@@ -29,11 +29,14 @@ def run(argv: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
 
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a planned feature, `triage`, whose brief also limits the cost of a day."""
+    """A folder with a planned feature, `triage`, that also limits a day's cost and ages."""
     folder = tmp_path_factory.mktemp("simulate")
     brief = write_starter(folder / "triage") / "brief.yaml"
     text = brief.read_text(encoding="utf-8")
-    limit = "envelope:\n  - {cost: day, at_most: $50, by: machines}\n"
+    limit = (
+        "envelope:\n  - {cost: day, at_most: $50, by: machines}\n"
+        "  - {adaptation: new_team, at_most: 30 d}\n"
+    )
     brief.write_text(text.replace("envelope:\n", limit, 1), encoding="utf-8")
     assert plan(open_folder(folder / "triage")).plan is not None
     return folder
@@ -73,6 +76,48 @@ def test_quality_at_no_load_is_that_of_the_plan_s_own_rows(
     accuracy = next(line for line in found["order"] if line["objective"] == "accuracy")
     assert accuracy["at_1x"] == pytest.approx(made["forecast"]["quality"]["accuracy"], abs=0.02)
     assert found["plan"] == made["id"]
+    assert "adaptation_new_team: load does not decide it" in found["assumed"]
+
+
+def test_what_is_uncertain_and_what_a_knob_changed_stand_in_a_breakpoint(
+    planned: Path, tmp_path: Path
+) -> None:
+    """Twice the slots bear more than they did, and slower calls never more."""
+    short = tmp_path / "short.yaml"
+    short.write_text("scenario: breakpoint\nseeds: 2\nrequests: 2000\n", encoding="utf-8")
+
+    def found(**knobs: str) -> Simulated:
+        named = {name.replace("_", ".", 1): value for name, value in knobs.items()}
+        return simulate(open_folder(planned / "triage"), scenario=str(short), knobs=named, seed=1)
+
+    more = found(traffic_rate="40/s", tfidf_slots="2")
+    before = {line.objective: line.headroom[1] for line in more.before}
+    after = {line.objective: line.headroom[1] for line in more.order}
+    assert (after["degraded_share"] or 0) > 1.2 * (before["degraded_share"] or 0) > 0
+    assert more.p_holds == 1.0
+    bar = next(bar for bar in more.tornado if bar.input == "tfidf.time")
+    assert (bar.headroom_low or 0) >= (bar.headroom_high or 0) > 0
+    assert more.facts["throughput_peak"]["holds"] is True
+
+
+def test_a_promise_that_is_broken_ends_with_3_and_the_page_is_written(
+    planned: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """A pipeline can stop there, and the page says the same as the screen."""
+    monkeypatch.chdir(planned)
+    rush = tmp_path / "rush.yaml"
+    rush.write_text("scenario: soak\nset: {traffic.rate: 100000/s}\n", encoding="utf-8")
+    page = tmp_path / "page.html"
+
+    argv = ["simulate", "triage", "--quiet", "--json", "--scenario", str(rush)]
+    assert run([*argv, "--html", str(page)], monkeypatch) == 3
+
+    broken = [li for li in json.loads(capfd.readouterr().out)["order"] if li["verdict"] == "broken"]
+    assert broken
+    assert "BROKEN" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -84,6 +129,11 @@ def test_quality_at_no_load_is_that_of_the_plan_s_own_rows(
         (["--set", "tfidf.slot=3"], "tfidf.slots"),
         (["--set", "traffic.rate=-3/s"], "above 0"),
         (["--set", "nothing"], "knob"),
+        (["--html", "nowhere/page.html"], "no folder nowhere"),
+        (["--html", "triage"], "a folder"),
+        (["--against", "http://127.0.0.1:9", "--scenario", "outage"], "--scenario"),
+        (["--against", "http://127.0.0.1:9", "--html", "page.html"], "--html"),
+        (["--against", "http://127.0.0.1:99999"], "no address"),
     ],
 )
 def test_what_cannot_be_simulated_is_refused_with_2(
@@ -98,7 +148,9 @@ def test_what_cannot_be_simulated_is_refused_with_2(
     (planned / "bad.yaml").write_text("scenario: outage\nfault: {tier: oracle}\n", encoding="utf-8")
 
     assert run(["simulate", "triage", "--quiet", *argv], monkeypatch) == 2
-    assert said in capfd.readouterr().err
+    told = capfd.readouterr().err
+    assert said in told
+    assert all(f"\n  {part}  " in told for part in ("asked", "found", "try  "))
 
 
 def test_a_plan_needs_its_profile_and_a_feature_its_plan(

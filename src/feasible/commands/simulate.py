@@ -53,7 +53,21 @@ def simulate(
     from feasible.report import simulated_page, simulated_parts
 
     turned = dict(_knob(text) for text in knobs or ())
+    if page is not None and not (page.parent.is_dir() and not page.is_dir()):
+        raise BadInput(
+            f"no page can be written to {page}",
+            asked=f"--html {page}",
+            found="a folder" if page.is_dir() else f"no folder {page.parent}",
+            attempt="--html report.html",
+        )
     if against is not None:
+        if page is not None or scenario != "breakpoint":
+            raise BadInput(
+                "the real service is held against loads below the first break, and printed",
+                asked="--against with " + ("--scenario" if page is None else "--html"),
+                found="what it compares is no other scenario, and no page",
+                attempt=f"feasible simulate {feature} --against {against}",
+            )
         _compare(feature, against, turned, seed=seed, as_json=as_json, quiet=quiet)
         return
     with progress_bars(enabled=not quiet) as progress:
@@ -96,6 +110,7 @@ def _knob(text: str) -> tuple[str, str]:
         raise BadInput(
             "a knob is turned by its name and a value",
             asked=f"--set {text}",
+            found="no value" if name else "no name",
             attempt="--set cache.hit=50% or --set llm.usd=$0.006",
         )
     return name.strip(), value.strip()

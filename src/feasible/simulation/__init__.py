@@ -28,7 +28,7 @@ from feasible.simulation.design import (
 from feasible.simulation.draws import Draws, draw
 from feasible.simulation.engine import run
 from feasible.simulation.event_calendar import run_calendar
-from feasible.simulation.from_brief import promises_of
+from feasible.simulation.from_brief import promises_of, unsimulated
 from feasible.simulation.from_plan import asked_policy, design_of
 from feasible.simulation.knobs import knob_typed, knobs_of, turned
 from feasible.simulation.moves import Moves
@@ -126,4 +126,5 @@ __all__ = [
     "sweep",
     "turned",
     "uncertain_of",
+    "unsimulated",
 ]

@@ -5,13 +5,12 @@ What nobody measured stays unknown: how much worse answers get with age is not g
 
 from __future__ import annotations
 
-import math
 from typing import Any, Final
 
 from feasible.schema import Brief
 from feasible.simulation.records import FaultTolerance
 
-__all__ = ["labels_late", "retraining_cadence_days", "stale"]
+__all__ = ["labels_late", "stale"]
 
 _DAY_S: Final = 86_400.0
 _MONTH_DAYS: Final = 365.25 / 12
@@ -97,24 +96,3 @@ def _usd_per_point(brief: Brief, blind_days: float | None) -> float | None:
     if blind_days is None or error is None or rate is None:
         return None
     return 0.01 * error.mid * rate.mid * _DAY_S * blind_days
-
-
-def retraining_cadence_days(
-    usd_each: float, decay_per_day: float, decisions_per_day: float, error_usd: float
-) -> float:
-    """Give how often to retrain so that retraining and ageing together cost least. Days.
-
-    Args:
-        usd_each: What one retraining costs, labels included. Dollars.
-        decay_per_day: Accuracy lost per day. Ratio.
-        decisions_per_day: Decisions. Count.
-        error_usd: Price of a wrong answer. Dollars.
-
-    Source:
-        The economic order quantity (Harris, 1913), with linear decay in place of storage.
-
-    Examples:
-        >>> round(retraining_cadence_days(100.0, 0.001, 10_000, 0.5), 2)
-        6.32
-    """
-    return math.sqrt(2 * usd_each / (decay_per_day * decisions_per_day * error_usd))

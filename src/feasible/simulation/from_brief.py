@@ -52,8 +52,12 @@ def promises_of(brief: Brief, *, has_people: bool = False) -> tuple[Promise, ...
 
 
 def unsimulated(brief: Brief) -> tuple[str, ...]:
-    """Name the objectives that load does not decide, and that a run says nothing about."""
-    return tuple(o.id for o in brief.envelope if _promise(brief, o) is None)
+    """Name the objectives that no run is held to; a breakpoint says of a throughput if it holds."""
+    return tuple(
+        objective.id
+        for objective in brief.envelope
+        if objective.kind != "throughput" and _promise(brief, objective) is None
+    )
 
 
 def _promise(brief: Brief, objective: Objective) -> Promise | None:

@@ -12,15 +12,24 @@ import numpy as np
 from feasible.cascade import Step, accepted_all
 from feasible.errors import KnobError, nearest
 from feasible.schema import TierKind
-from feasible.simulation.design import UNLIMITED, Design, TierLoad
+from feasible.simulation.design import Design, TierLoad
 from feasible.units import Quantity
 
 __all__ = ["Knob", "knob_typed", "knobs_of", "turned"]
 
 _MORE: Final = True
 _LESS: Final = False
-_HAIR: Final = 1e-9
 """Which way of turning a knob relaxes a design."""
+_HAIR: Final = 1e-9
+_MOST_SLOTS: Final = 100_000
+"""Every run keeps a record of every slot: a number that was mistyped must not fill the memory."""
+_EXAMPLES: Final = {
+    "duration": "300 ms",
+    "usd": "$0.006",
+    "ratio": "50 %",
+    "rate": "20/s",
+    "count": "2",
+}
 
 Turn: TypeAlias = Callable[[Design, float], Design]
 
@@ -97,24 +106,27 @@ def knob_typed(name: str, raw: str, dimension: str) -> float:
     Raises:
         KnobError: It is no number, of another unit, or below zero.
     """
+    attempt = f"{name}={_EXAMPLES[dimension]}"
     allowed = {dimension, "count"} | ({"multiple"} if dimension == "count" else set())
     try:
         quantity = Quantity(raw)
     except ValueError as error:
         raise KnobError(
-            f"`{name}` cannot be {raw!r}", asked=f"{name}={raw}", found=str(error)
+            f"`{name}` cannot be {raw!r}", asked=f"{name}={raw}", found=str(error), attempt=attempt
         ) from error
     if quantity.dimension not in allowed:
         raise KnobError(
             f"`{name}` cannot be {raw!r}",
             asked=f"{name}={raw}",
             found=f"that is a {quantity.dimension}; `{name}` is a {dimension}",
+            attempt=attempt,
         )
     if quantity.low < 0 or (dimension == "rate" and quantity.low == 0):
         raise KnobError(
             f"`{name}` cannot be {raw!r}",
             asked=f"{name}={raw}",
             found="it is a number above 0" if dimension == "rate" else "it is at least 0",
+            attempt=attempt,
         )
     return quantity.mid
 
@@ -134,7 +146,7 @@ def turned(design: Design, values: Mapping[str, float]) -> Design:
                 f"{design.name} has no knob {name!r}",
                 asked=f"{name}={value:g}",
                 found=f"knobs: {', '.join(knobs)}",
-                attempt=f"`{close}`?" if close else None,
+                attempt=f"`{close}`?" if close else "one of these",
             )
         if not knob.low <= value <= knob.high:
             upper = "" if knob.high == float("inf") else f" and at most {knob.high:g}"
@@ -142,6 +154,14 @@ def turned(design: Design, values: Mapping[str, float]) -> Design:
                 f"`{name}` cannot be {value:g}",
                 asked=f"{name}={value:g}",
                 found=f"it is {knob.value:g} now; it is at least {knob.low:g}{upper}",
+                attempt=f"{name}={min(max(value, knob.low), knob.high):.9g}",
+            )
+        if knob.whole and value != round(value):
+            raise KnobError(
+                f"`{name}` cannot be {value:g}",
+                asked=f"{name}={value:g}",
+                found=f"it is {knob.value:g} now; it is a whole number",
+                attempt=f"{name}={math.ceil(value)}",
             )
         design = knob.turn(design, value)
     return design
@@ -151,7 +171,8 @@ def _tier_knobs(design: Design, k: int, load: TierLoad) -> list[Knob]:
     step, name = design.policy.steps[k], load.name
     found = []
     if step.kind is not TierKind.PERSON:
-        found.append(Knob(f"{name}.slots", load.slots, _MORE, _slots(k), 1.0, whole=True))
+        most = max(_MOST_SLOTS, load.slots)
+        found.append(Knob(f"{name}.slots", load.slots, _MORE, _slots(k), 1.0, most, whole=True))
         if load.batching is None:
             found.append(Knob(f"{name}.time", load.service.factor, _LESS, _time(k), 1e-9))
     if step.timeout_ms is not None:
@@ -191,7 +212,7 @@ def _step(design: Design, k: int, step: Step) -> Design:
 
 def _slots(k: int) -> Turn:
     return lambda design, value: _load(
-        design, k, replace(design.tiers[k], slots=max(1, min(round(value), UNLIMITED)))
+        design, k, replace(design.tiers[k], slots=max(1, round(value)))
     )
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import MISSING, dataclass, field, replace
+from dataclasses import fields as dataclass_fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +33,8 @@ KINDS: Final = (
     "retry-storm",
 )
 
+_KEYS_ARE: Final = "the keys and their values are listed in docs/reference/simulation.md"
+_TRACE_IS: Final = "a file with one time a line, in seconds or as a date with its time"
 _MOST_REQUESTS, _MOST_SEEDS, _MOST_TRACE = 1_000_000, 100, 2_000_000
 
 
@@ -91,7 +95,7 @@ def named_scenario(name: str) -> Scenario:
         f"no scenario {name!r}",
         asked=f"--scenario {name}",
         found=f"scenarios: {', '.join(KINDS)}, or a file such as storm.yaml",
-        attempt=f"--scenario {close}" if close else None,
+        attempt=f"--scenario {close or 'breakpoint'}",
     )
 
 
@@ -110,7 +114,7 @@ def knob_values(design: Design, typed: Mapping[str, str]) -> dict[str, float]:
                 f"{design.name} has no knob {name!r}",
                 asked=f"{name}={raw}",
                 found=f"knobs: {', '.join(knobs)}",
-                attempt=f"`{close}`?" if close else None,
+                attempt=f"`{close}`?" if close else "one of these",
             )
         out[name] = knob_typed(name, raw, knob.dimension)
     return out
@@ -125,13 +129,22 @@ def read_scenario(path: Path) -> Scenario:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"{path} cannot be read", found=str(error)) from error
+        raise ScenarioError(
+            f"{path} cannot be read",
+            asked=f"--scenario {path}",
+            found=str(error),
+            attempt="a text file, or a scenario by its name, such as --scenario breakpoint",
+        ) from error
     try:
         found = YAML(typ="rt").load(text)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark is not None else 1
         raise ScenarioError(
-            f"{path.name} is not YAML", found=str(error.problem), where=f"{path.name}:{line}"
+            f"{path.name} is not YAML",
+            asked=f"--scenario {path}",
+            found=str(error.problem),
+            attempt=_KEYS_ARE,
+            where=f"{path.name}:{line}",
         ) from error
     return _Reader(path, found).scenario()
 
@@ -144,7 +157,7 @@ class _Reader:
 
     def __init__(self, path: Path, found: Any) -> None:
         self._path = path
-        self._root = self._mapping(found, "the file")
+        self._root = self._mapping(found, "the file", None)
 
     def scenario(self) -> Scenario:
         """Give what the file says."""
@@ -161,11 +174,11 @@ class _Reader:
                 attempt=f"scenario: {close}" if close else "scenario: breakpoint",
             )
         out = Scenario(kind=kind, name=self._path.stem)
-        knobs = self._mapping(root.get("set", {}), "set")
+        knobs = self._section("set")
         out = replace(out, knobs={str(name): str(value) for name, value in knobs.items()})
         out = replace(out, **self._fields(root, _PLAIN))
         for section, fields in (("fault", _FAULT), ("spike", _SPIKE), ("shift", _SHIFT)):
-            part = self._mapping(root.get(section, {}), section)
+            part = self._section(section)
             self._only(part, {name for name, _, _ in fields})
             out = replace(out, **self._fields(part, fields))
         return replace(
@@ -175,21 +188,25 @@ class _Reader:
             breaking=self._record("breaker", _BREAKER, Breaking),
         )
 
-    def _record(self, section: str, fields: _Fields, made: Callable[..., Any]) -> Any:
+    def _record(self, section: str, fields: _Fields, made: type[Retrying | Breaking]) -> Any:
         if section not in self._root:
             return None
-        part = self._mapping(self._root[section], section)
+        part = self._section(section)
         self._only(part, {name for name, _, _ in fields})
         values = self._fields(part, fields)
-        try:
-            return made(**values)
-        except TypeError as error:
-            raise self._error(
-                self._root, section, f"`{section}` lacks something", found=str(error)
-            ) from error
+        for needed in (one.name for one in dataclass_fields(made) if one.default is MISSING):
+            if needed not in values:
+                raise self._error(
+                    self._root,
+                    section,
+                    f"`{section}` needs `{needed}`",
+                    found=f"it has {', '.join(part) or 'nothing'}",
+                    attempt=f"add `{needed}` to it",
+                )
+        return made(**values)
 
     def _arrivals(self) -> dict[str, Any]:
-        part = self._mapping(self._root.get("arrivals", {}), "arrivals")
+        part = self._section("arrivals")
         self._only(part, {name for name, _, _ in _ARRIVALS})
         values = self._fields(part, _ARRIVALS)
         trace = values.pop("trace", None)
@@ -211,14 +228,18 @@ class _Reader:
                 ) from error
         return out
 
-    def _mapping(self, part: Any, name: str) -> Any:
+    def _section(self, name: str) -> Any:
+        return self._mapping(self._root.get(name, {}), name, self._root)
+
+    def _mapping(self, part: Any, name: str, root: Any) -> Any:
         if isinstance(part, Mapping):
             return part
-        raise ScenarioError(
+        raise self._error(
+            root,
+            name,
             f"{name} of {self._path.name} is not a mapping",
+            found="nothing" if part is None else repr(part),
             asked="`key: value` lines",
-            found=type(part).__name__,
-            where=f"{self._path.name}:1",
         )
 
     def _only(self, part: Any, known: set[str]) -> None:
@@ -230,16 +251,27 @@ class _Reader:
                     name,
                     f"unknown key {name!r}",
                     found=f"known: {', '.join(sorted(known))}",
-                    attempt=f"`{close}`?" if close else None,
+                    attempt=f"`{close}`?" if close else "one of these",
                 )
 
     def _error(
-        self, part: Any, key: Any, message: str, *, found: str, attempt: str | None = None
+        self,
+        part: Any,
+        key: Any,
+        message: str,
+        *,
+        found: str,
+        asked: str | None = None,
+        attempt: str | None = None,
     ) -> ScenarioError:
         places = getattr(getattr(part, "lc", None), "data", None) or {}
         line = places[key][0] + 1 if key in places else 1
         return ScenarioError(
-            message, found=found, attempt=attempt, where=f"{self._path.name}:{line}"
+            message,
+            asked=asked or (f"{key}: {part[key]}" if key in places else f"a `{key}`"),
+            found=found,
+            attempt=attempt or _KEYS_ARE,
+            where=f"{self._path.name}:{line}",
         )
 
 
@@ -257,8 +289,22 @@ def _times(raw: Any) -> float:
     return found
 
 
+def _peak(raw: Any) -> float:
+    found = _times(raw)
+    if found < 1:
+        raise ValueError(f"a peak is at least 1x the mean; found {raw!r}")
+    return found
+
+
 def _share(raw: Any) -> float:
     return Ratio(raw).mid
+
+
+def _part(raw: Any) -> float:
+    found = _share(raw)
+    if not 0 < found < 1:
+        raise ValueError(f"a share of the time, more than 0 % and less than 100 %; found {raw!r}")
+    return found
 
 
 def _whole(low: int, high: int) -> _Read:
@@ -319,10 +365,10 @@ _BREAKER: Final[_Fields] = (
 )
 _ARRIVALS: Final[_Fields] = (
     ("kind", "kind", _one_of("poisson", "diurnal", "bursty", "waves")),
-    ("peak", "peak", _times),
+    ("peak", "peak", _peak),
     ("period", "period_s", _seconds),
     ("burst", "burst_s", _seconds),
-    ("burst_share", "burst_share", _share),
+    ("burst_share", "burst_share", _part),
     ("trace", "trace", str),
 )
 
@@ -336,7 +382,12 @@ def _trace(path: Path) -> tuple[float, ...]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioError(f"the trace {path} cannot be read", found=str(error)) from error
+        raise ScenarioError(
+            f"the trace {path} cannot be read",
+            asked=f"trace: {path.name}",
+            found=str(error),
+            attempt=_TRACE_IS,
+        ) from error
     times = []
     for number, line in enumerate(lines, start=1):
         word = line.split(",")[0].strip().strip('"')
@@ -347,22 +398,34 @@ def _trace(path: Path) -> tuple[float, ...]:
                 continue  # a header, or an empty line
             raise ScenarioError(
                 f"line {number} of the trace is no time",
+                asked=f"trace: {path.name}",
                 found=repr(word),
+                attempt=_TRACE_IS,
                 where=f"{path.name}:{number}",
             ) from error
     if not 2 <= len(times) <= _MOST_TRACE:  # noqa: PLR2004  one time has no rate
         raise ScenarioError(
             f"the trace {path.name} has {len(times):,} times",
-            asked=f"from 2 to {_MOST_TRACE:,}",
+            asked=f"trace: {path.name}",
+            found=f"{len(times):,} times; from 2 to {_MOST_TRACE:,} can be replayed",
+            attempt=_TRACE_IS,
         )
     rising = np.sort(np.array(times))
     if rising[-1] <= rising[0]:
-        raise ScenarioError(f"all times of the trace {path.name} are the same")
+        raise ScenarioError(
+            f"all times of the trace {path.name} are the same",
+            asked=f"trace: {path.name}",
+            found=f"{len(times):,} times within 0 s, which have no rate",
+            attempt=_TRACE_IS,
+        )
     return tuple((rising - rising[0]).tolist())
 
 
 def _instant(word: str) -> float:
     try:
-        return float(word)
+        found = float(word)
     except ValueError:
         return datetime.fromisoformat(word[:26]).timestamp()
+    if not math.isfinite(found):
+        raise ValueError(f"no time: {word}")
+    return found

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import msgspec
 import numpy as np
 
-from feasible.errors import ScenarioError
+from feasible.errors import ScenarioError, nearest
 from feasible.simulation.arrivals import Spike
 from feasible.simulation.asked import Asked, answer, seeds, steady, told
 from feasible.simulation.breakpoint import breakpoints
@@ -101,11 +101,12 @@ def _tier(design: Design, scenario: Scenario) -> int:
     try:
         return faulty_tier(design, scenario.tier)
     except KeyError as error:
-        names = ", ".join(load.name for load in design.tiers)
+        names = [load.name for load in design.tiers]
         raise ScenarioError(
             f"the plan asks no tier {scenario.tier!r}",
             asked=f"fault: tier: {scenario.tier}",
-            found=f"it asks {names}",
+            found=f"it asks {', '.join(names)}",
+            attempt=f"tier: {nearest(str(scenario.tier), names) or names[0]}",
         ) from error
 
 
@@ -136,15 +137,19 @@ def _throughput(asked: Asked, found: Simulated) -> Simulated:
         facts["usd_each_by_line"] = {name: usd for name, usd in each.items() if usd > 0}
     rate = asked.design.arrivals.rate_per_s
     breaking = [li for li in found.order if li.verdict == "breaks"]
+    is_broken = any(line.verdict == "broken" for line in found.order)
     bears = rate * (breaking[0].headroom[1] or math.inf) if breaking else math.inf
+    if is_broken:
+        bears = rate  # it breaks below that; how far below, nobody looked
     for objective in asked.brief.envelope:
         if objective.kind == "throughput" and objective.limit is not None:
             peaks = asked.design.arrivals.peak if asked.design.arrivals.kind != "poisson" else 1.0
             top = bears * (peaks if objective.measure == "peak" else 1.0)
+            enough = top >= objective.limit.mid
             facts[objective.id] = {
                 "promised_per_s": objective.limit.mid,
-                "bears_per_s": top if math.isfinite(top) else None,
-                "holds": top >= objective.limit.mid,
+                "bears_per_s": top if math.isfinite(top) and not is_broken else None,
+                "holds": None if is_broken and enough else enough,
             }
     return msgspec.structs.replace(found, facts=facts)
 
@@ -335,8 +340,9 @@ def _demand_shift(asked: Asked) -> Simulated:
     if name is None or name not in slices:
         raise ScenarioError(
             f"no slice {name!r} whose share could shift",
+            asked=f"shift: slice: {name}" if name else "--scenario demand-shift",
             found=f"slices with rows: {', '.join(slices) or 'none'}",
-            attempt="declare slices in `data.py`",
+            attempt=f"slice: {next(iter(slices))}" if slices else "declare slices in `data.py`",
         )
     factor = scenario.multiple or 2.0
 

@@ -65,10 +65,14 @@ def test_a_file_says_everything_that_a_scenario_has(tmp_path: Path) -> None:
         ("scenario: spike\nspike: {lasts: 10}\n", 2, "no unit"),
         ("scenario: outage\nfault:\n  kind: melted\n", 3, "one of error, slow"),
         ("scenario: outage\nfault:\n  share: 140 %\n", 3, "between 0 and 1"),
-        ("scenario: outage\nfault: 3\n", 1, "int"),
-        ("scenario: retry-storm\nretries: {budget: 10 %}\n", 2, "times"),
+        ("scenario: outage\nfault: 3\n", 2, "found  3"),
+        ("scenario: retry-storm\nretries: {budget: 10 %}\n", 2, "needs `times`"),
+        ("scenario: soak\narrivals: {burst_share: 100 %}\n", 2, "less than 100 %"),
+        ("scenario: soak\narrivals: {burst_share: 0}\n", 2, "more than 0 %"),
+        ("scenario: soak\narrivals: {kind: bursty, peak: 0.5x}\n", 2, "at least 1x"),
         ("scenario: [\n", 2, ""),
-        ("- a list\n", 1, "CommentedSeq"),
+        ("- a list\n", 1, "['a list']"),
+        ("", 1, "found  nothing"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_its_line(
@@ -81,6 +85,9 @@ def test_what_cannot_be_used_is_refused_with_its_line(
     assert f"storm.yaml:{line}" in str(refused.value)
     assert said in str(refused.value)
     assert refused.value.exit_code == 2
+    assert refused.value.asked
+    assert refused.value.found
+    assert refused.value.attempt
 
 
 def test_a_scenario_that_nobody_knows_is_refused_with_the_nearest() -> None:
@@ -106,7 +113,13 @@ def test_a_trace_is_read_and_replayed_at_its_own_unevenness(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("lines", "said"),
-    [("1.0\nnonsense\n", "line 2"), ("5\n", "has 1 times"), ("5\n5\n", "the same")],
+    [
+        ("1.0\nnonsense\n", "line 2"),
+        ("1.0\nnan\n2.0\n", "line 2"),
+        ("1.0\n2.0\ninf\n", "line 3"),
+        ("5\n", "has 1 times"),
+        ("5\n5\n", "the same"),
+    ],
 )
 def test_a_trace_that_has_no_rate_is_refused(tmp_path: Path, lines: str, said: str) -> None:
     """One time has no rate, and neither have two equal ones."""
@@ -124,6 +137,10 @@ def test_a_trace_that_has_no_rate_is_refused(tmp_path: Path, lines: str, said: s
         ({"cache.hit": "dear"}, "dear"),
         ({"llm.timeout": "3"}, ""),
         ({"traffic.rate": "0 / s"}, "above 0"),
+        ({"llm.slots": "0"}, "llm.slots=1"),
+        ({"llm.slots": "1.5"}, "whole number"),
+        ({"llm.slots": "1e18"}, "at most 100000"),
+        ({"zzz": "1"}, "one of these"),
     ],
 )
 def test_an_impossible_knob_is_refused(knob: dict[str, str], said: str) -> None:
@@ -136,6 +153,9 @@ def test_an_impossible_knob_is_refused(knob: dict[str, str], said: str) -> None:
         turned(design, knob_values(design, knob))
     assert said in str(refused.value)
     assert refused.value.exit_code == 2
+    assert refused.value.asked
+    assert refused.value.found
+    assert refused.value.attempt
 
 
 def test_every_knob_can_be_turned_and_read_back() -> None:
