@@ -126,8 +126,8 @@ def pattern(answer: str, *regexes: str, text_field: str = "text") -> Rule:
     r"""Give a rule that answers when any expression is found in the text, whatever its case.
 
     An expression in which a repeat stands around another one, or around alternatives that begin
-    alike, can take for ever: a service then keeps the whole tier in processes of its own. Better
-    keep expressions free of them.
+    alike, can take for ever, and so can one with two or more `.*`: a service then keeps the whole
+    tier in processes of its own. Better keep expressions free of them.
 
     Args:
         answer: What to answer.
