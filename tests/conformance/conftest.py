@@ -112,6 +112,12 @@ def cli() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture(scope="session")
+def colours() -> str:
+    """Give the rows of the small feature, for features of a test's own."""
+    return DATA
+
+
+@pytest.fixture(scope="session")
 def odd_feature(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write the small feature and plan it."""
     folder = tmp_path_factory.mktemp("features") / "odd"

@@ -40,18 +40,6 @@ layers:
     - {name: person, kind: person, usd: $1, error_rate: 2 %}
   serving: {deadline: 3 s, fallback: {default: person}, priority: {urgent: 20 %}}
 """
-DATA = """\
-def examples():
-    for i in range(600):
-        known = i % 5 > 0
-        yield {
-            "id": i,
-            "text": f"{'colour' if known else 'shape'} {i}",
-            "label": "red" if known else "round",
-            "slices": ["urgent"] if i % 20 in (2, 3) else [],
-            "split": "train" if i % 2 else "test",
-        }
-"""
 TIERS = '''\
 import asyncio
 import os
@@ -91,13 +79,15 @@ CAP_NUSD, WORST_NUSD, PRICE_NUSD = 500_000_000, 20_000_000, 13_000_000
 
 @pytest.fixture(scope="module")
 def paid_feature(
-    tmp_path_factory: pytest.TempPathFactory, cli: Callable[..., subprocess.CompletedProcess[str]]
+    tmp_path_factory: pytest.TempPathFactory,
+    cli: Callable[..., subprocess.CompletedProcess[str]],
+    colours: str,
 ) -> Path:
     """Write a feature of which every answer costs money, and plan it."""
     folder = tmp_path_factory.mktemp("features") / "paid"
     folder.mkdir()
     (folder / "brief.yaml").write_text(BRIEF, encoding="utf-8")
-    (folder / "data.py").write_text(DATA, encoding="utf-8")
+    (folder / "data.py").write_text(colours, encoding="utf-8")
     (folder / "tiers.py").write_text(TIERS, encoding="utf-8")
     planned = cli("plan", str(folder), "--quiet")
     assert planned.returncode == 0, planned.stdout + planned.stderr

@@ -186,6 +186,23 @@ def test_it_answers_as_in_our_own_process_but_is_not_in_it(calls: IsolatedCalls)
     assert calls.figures().replaced == 0
 
 
+def test_a_caller_in_a_hurry_costs_nobody_a_process(calls: IsolatedCalls) -> None:
+    """It goes without its answer, and the process, which has done nothing wrong, stays."""
+
+    async def hurry_then_ask() -> tuple[list[Any], str]:
+        hurried = await asyncio.gather(
+            *(calls.ask({"text": "taste"}, within_s=0.0) for _ in range(2)), return_exceptions=True
+        )
+        await until_both_are_back(calls)
+        return hurried, (await calls.ask({"text": "taste"}, within_s=20.0)).value
+
+    hurried, answer = asyncio.run(hurry_then_ask())
+
+    assert all(isinstance(error, CallTimedOut) for error in hurried)
+    assert answer == "sweet"
+    assert calls.figures().replaced == 0
+
+
 @pytest.mark.parametrize("what", ["sleep", "spin", "regex"])
 def test_a_call_that_holds_its_process_is_killed_and_the_other_one_answers(
     calls: IsolatedCalls, what: str

@@ -31,9 +31,18 @@ from feasible.cascade.rows import (
     table_of,
     until_rows,
 )
-from feasible.cascade.timing import Until, longest_ms, over, over_all, until_all, until_of
+from feasible.cascade.timing import (
+    FALLBACK_SHARE,
+    Until,
+    longest_ms,
+    over,
+    over_all,
+    until_all,
+    until_of,
+)
 
 __all__ = [
+    "FALLBACK_SHARE",
     "FELL_BACK",
     "Ask",
     "Fallback",

@@ -19,11 +19,11 @@ from feasible.cascade.policy import Policy, Step
 from feasible.schema.brief import TierKind
 from feasible.schema.profile import BoolArray, FloatArray
 
-__all__ = ["Until", "longest_ms", "over", "over_all", "until_all", "until_of"]
+__all__ = ["FALLBACK_SHARE", "Until", "longest_ms", "over", "over_all", "until_all", "until_of"]
 
 _NO_DEADLINE_MS: Final = 30_000.0
 """Longest wait for one tier that declares no timeout, under a plan without a deadline."""
-_SHARE: Final = 0.25
+FALLBACK_SHARE: Final = 0.25
 """Most of a deadline that is kept back for the commit, and most for the fallback."""
 _FALLBACK_MS: Final = 10.0
 """Least that is kept back for a fallback."""
@@ -59,12 +59,12 @@ def until_of(
         >>> until_of(table, "rules", 200.0)
         Until(tiers_ms=163.0, fallback_ms=175.0)
     """
-    last = deadline_ms - min(commit_ms, _SHARE * deadline_ms)
+    last = deadline_ms - min(commit_ms, FALLBACK_SHARE * deadline_ms)
     if fallback is None:
         return Until(last, last)
     step = next((step for step in policy.steps if step.name == fallback), None)
     needs_ms = max(_FALLBACK_MS, 0.0 if step is None else step.needs_ms)
-    return Until(last - min(needs_ms, _SHARE * deadline_ms), last)
+    return Until(last - min(needs_ms, FALLBACK_SHARE * deadline_ms), last)
 
 
 def until_all(

@@ -60,10 +60,9 @@ class KeyClaims:
         while True:
             lease_s = max(0.0, until_s - self._clock.monotonic()) + _MARGIN_S
             claim = self._state.claim(key, lease_s=lease_s)
-            # Looked up after the claim: whoever held it before may have decided since.
-            found = self._ledger.decision_by_key(key)
             if not isinstance(claim, Taken):
                 break
+            found = self._ledger.decision_by_key(key)
             if found is not None:
                 yield found
                 return
@@ -72,7 +71,8 @@ class KeyClaims:
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
         try:
-            yield found
+            # Looked up after the claim: whoever held it before may have decided since.
+            yield self._ledger.decision_by_key(key)
         finally:
             with suppress(StateError):  # a decision that stands is told; the lease ends by itself
                 self._state.release(claim)

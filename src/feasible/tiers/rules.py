@@ -13,6 +13,11 @@ from feasible.tiers.fingerprint import code_version, version_of
 __all__ = ["Rule", "RulesTier", "pattern"]
 
 _CODE: Final = "rules-1"
+_MAY_NAME_LARGE: Final = re.compile(
+    r"\\[0-7xu]|\(\?[a-z]*-|(?![a-z]-[a-z]|[0-9]-[0-9]).-.", re.DOTALL
+)
+"""What may name a large letter without writing one: its number, a switch that makes the case count,
+and a range of characters that has large letters in it."""
 
 Rule: TypeAlias = Callable[[Request], Any]
 """A request goes in; a value, an Answer, or None for "I cannot tell" comes out."""
@@ -84,6 +89,11 @@ def _fields_of(rules: Sequence[Rule]) -> frozenset[str] | None:
     return frozenset(fields)
 
 
+def _is_small(regex: str) -> bool:
+    """Claim that an expression names small letters alone, and minds no case."""
+    return regex.isascii() and regex == regex.lower() and not _MAY_NAME_LARGE.search(regex)
+
+
 class _Pattern:
     """One answer and the expressions that lead to it."""
 
@@ -96,7 +106,7 @@ class _Pattern:
         self._compiled = tuple(re.compile(regex, re.IGNORECASE) for regex in regexes)
         # Looking for small letters in a text made small finds the same in ASCII, in a third of the
         # time that looking for both takes.
-        is_small = all(regex.isascii() and regex == regex.lower() for regex in regexes)
+        is_small = all(_is_small(regex) for regex in regexes)
         self._small = tuple(re.compile(regex) for regex in regexes) if is_small else None
 
     def __call__(self, request: Request) -> str | None:
@@ -115,8 +125,9 @@ class _Pattern:
 def pattern(answer: str, *regexes: str, text_field: str = "text") -> Rule:
     r"""Give a rule that answers when any expression is found in the text, whatever its case.
 
-    An expression in which a repeat stands inside a repeat can take for ever: a service then keeps
-    the whole tier in processes of its own. Better keep expressions free of them.
+    An expression in which a repeat stands around another one, or around alternatives that begin
+    alike, can take for ever, and so can one with two or more `.*`: a service then keeps the whole
+    tier in processes of its own. Better keep expressions free of them.
 
     Args:
         answer: What to answer.

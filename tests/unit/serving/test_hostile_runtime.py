@@ -720,3 +720,29 @@ def test_a_load_without_an_answer_has_no_percentile() -> None:
     """Unknown is nan or None, and never an IndexError."""
     found = Load().percentile_ms(0.99)
     assert found is None or np.isnan(found)
+
+
+def test_callers_in_a_hurry_do_not_shut_a_tier_for_everybody(plan_for: Plans) -> None:
+    """A call that had less time than the plan leaves it says nothing about its tier."""
+
+    def in_two_ms(batch: Sequence[Request]) -> list[Answer]:
+        time.sleep(0.002)
+        return [Answer("a", score=0.9) for _ in batch]
+
+    tier, person = Made(in_two_ms, "slow"), PersonQueue(usd=1.0)
+    plan = plan_for([tier, person], deadline_ms=2_000.0, fallback={"default": "slow"})
+    runtime = runtime_of(plan, [tier, person])
+
+    async def hurry_then_ask() -> tuple[int, list[str], Decided]:
+        for _ in range(20):
+            await runtime.decide(msgspec.structs.replace(ASKED, deadline_ms=1.0))
+            await asyncio.sleep(0.005)
+        late = runtime.call_figures()["slow"].timeouts
+        return late, runtime.open_breakers(), await runtime.decide(ASKED)
+
+    late, shut, decided = asyncio.run(hurry_then_ask())
+    runtime.close()
+
+    assert late >= 5, "they were late, and late often enough to shut it"
+    assert shut == []
+    assert decided.decision.tier == "slow"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from feasible.cascade import FALLBACK_SHARE
 from feasible.errors import FeatureError
 from feasible.schema import TierKind, TierSpec, hedge_delay_s
 from feasible.serving.breaker import Breaker
@@ -51,7 +52,7 @@ def calls_of(
     """
     usual = in_flight(arrivals_per_s, p95_s)
     base = _base(tier, labels, breaker, spec, typical_s, deadline_s, workers, usual)
-    calls: TierCalls = GuardedCalls(base, breaker)
+    calls: TierCalls = GuardedCalls(base, breaker, usual_s=_usual_s(spec, p95_s, deadline_s))
     hedge_s = _hedge_s(tier, base, spec, p95_s)
     retries = 0 if spec is None else spec.retries
     if spec is not None and (retries or hedge_s is not None):
@@ -126,6 +127,15 @@ def in_flight(arrivals_per_s: float | None, takes_s: float | None) -> int:
         return 0
     mean = arrivals_per_s * takes_s
     return math.ceil(mean + 3 * math.sqrt(mean))
+
+
+def _usual_s(spec: TierSpec | None, p95_s: float | None, deadline_s: float | None) -> float:
+    """Give the seconds that a call has by the plan, at least; 0 when nobody knows."""
+    if p95_s is None:
+        return 0.0
+    timeout = None if spec is None else spec.timeout
+    own_s = p95_s if timeout is None else min(p95_s, timeout.ms / 1e3)
+    return own_s if deadline_s is None else min(own_s, FALLBACK_SHARE * deadline_s)
 
 
 def _recipe(tier: Tier, spec: TierSpec | None) -> Recipe | None:

@@ -39,6 +39,8 @@ __all__ = ["IsolatedCalls"]
 
 _PROCESSES: Final = 2
 """One that is killed leaves another that answers."""
+_SHORTEST_PATIENCE_S: Final = 0.1
+"""No process is killed sooner: a caller in a hurry must not cost all others a process."""
 _FIRST_BACKOFF_S: Final = 0.1
 _LONGEST_BACKOFF_S: Final = 10.0
 _LONGEST_CLOSE_S: Final = 5.0
@@ -111,10 +113,14 @@ class IsolatedCalls:
         began_s = time.monotonic()
         await take_turn(self._turns, self._tier, within_s=within_s, is_shut=self._is_shut)
         process = self._idle.popleft()
-        exchange = asyncio.ensure_future(self._exchange(process, request, began_s + within_s))
+        left_s = max(began_s + within_s - time.monotonic(), 0.0)
+        exchange = asyncio.ensure_future(
+            self._exchange(process, request, max(left_s, _SHORTEST_PATIENCE_S))
+        )
         exchange.add_done_callback(_seen)
         # Whoever asked may go away; a process is dearer than the rest of its call.
-        reply = await asyncio.shield(exchange)
+        done, _ = await asyncio.wait({exchange}, timeout=left_s)
+        reply = exchange.result() if done else None
         if reply is None:
             raise CallTimedOut(self._tier, within_s)
         if reply.answer is None:
@@ -122,7 +128,7 @@ class IsolatedCalls:
         return check_answers(self._tier, [reply.answer], n_requests=1, labels=self._labels)[0]
 
     async def _exchange(
-        self, process: TierProcess, request: Request, until_s: float
+        self, process: TierProcess, request: Request, within_s: float
     ) -> Reply | None:
         """Put one question to a process; None when it took too long, and is gone.
 
@@ -130,11 +136,10 @@ class IsolatedCalls:
             TierError: The process died.
         """
         began_s = time.monotonic()
-        left_s = max(until_s - began_s, 0.0)
         reply = None
         try:
-            async with asyncio.timeout(left_s):
-                reply = await self._reply(process.sock, Question(dict(request), left_s))
+            async with asyncio.timeout(within_s):
+                reply = await self._reply(process.sock, Question(dict(request), within_s))
         except TimeoutError:
             return None
         except (OSError, EOFError, ValueError, msgspec.MsgspecError) as error:
