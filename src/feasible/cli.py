@@ -23,6 +23,7 @@ from feasible.commands import (
     keys_app,
     ledger_app,
     open_feature,
+    practice,
     print_json,
     progress_bars,
     simulate,
@@ -195,6 +196,7 @@ def backtest(
 
 
 app.command()(simulate)
+app.command()(practice)
 
 
 @app.command()

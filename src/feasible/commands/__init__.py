@@ -17,6 +17,7 @@ from feasible.commands.console import (
 from feasible.commands.keys import keys_app
 from feasible.commands.ledger import ledger_app
 from feasible.commands.plans import add_plan_commands
+from feasible.commands.practice import practice
 from feasible.commands.simulate import simulate
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "keys_app",
     "ledger_app",
     "open_feature",
+    "practice",
     "print_json",
     "progress_bars",
     "simulate",

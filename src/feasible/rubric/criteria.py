@@ -433,6 +433,6 @@ def _r8_tradeoff(brief: Brief) -> _Tally:
         objective in known,
         f"about an objective: {objective or 'not stated'}",
         at="tradeoff.objective",
-        fix=f"`objective: {nearest(objective or '', known) or known[0]}`",
+        fix=f"`objective: {nearest(objective or '', known) or next(iter(known), 'latency_p99')}`",
     )
     return tally

@@ -51,7 +51,7 @@ def lint_bottleneck(found: BriefFile, guess: BottleneckGuess) -> Iterator[Findin
     if named is None:
         knob = guess.knob or "llm.concurrency"
         known = [objective.id for objective in found.brief.envelope]
-        first = guess.first if guess.first in known else known[0]
+        first = guess.first if guess.first in known else next(iter(known), "latency_p99")
         yield _finding(
             found,
             "R5",

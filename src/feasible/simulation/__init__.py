@@ -56,6 +56,7 @@ from feasible.simulation.scenario import KINDS, Scenario, named_scenario
 from feasible.simulation.scenarios import simulated
 from feasible.simulation.screen import screen
 from feasible.simulation.sheet import Input, Values, drawn, middles, sheet
+from feasible.simulation.stated import stated_design
 from feasible.simulation.sweep import feedback_of, sweep
 from feasible.simulation.synthetic import declared_cases
 from feasible.simulation.uncertain import Uncertain, uncertain_of
@@ -123,6 +124,7 @@ __all__ = [
     "share_of",
     "sheet",
     "simulated",
+    "stated_design",
     "sweep",
     "turned",
     "uncertain_of",

@@ -1,0 +1,54 @@
+"""Thirty interviews that two readers graded: the rubric ranks them as the readers do."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+from scipy.stats import spearmanr
+
+from feasible.rubric.interview import judge, read_design, read_file
+
+HERE = Path(__file__).parent / "interviews"
+TODAY = date(2026, 12, 1)
+NAMES = [f"{number:02d}" for number in range(1, 31)]
+
+
+def _grades(reader: str) -> list[int]:
+    graded = json.loads((HERE / f"grades-{reader}.json").read_text(encoding="utf-8"))
+    return [int(graded[name]["total"]) for name in NAMES]
+
+
+@pytest.fixture(scope="module")
+def ours() -> list[int]:
+    """Points of the rubric, in the order of the names."""
+    found = (judge(read_design(read_file(HERE / f"{n}.txt")), today=TODAY) for n in NAMES)
+    return [review.points for review in found]
+
+
+def test_the_two_readers_agree_with_each_other() -> None:
+    """Grades that disagree could not judge a program; their widest gap is known."""
+    first, second = _grades("a"), _grades("b")
+    gaps = sorted(abs(a - b) for a, b in zip(first, second, strict=True))
+    assert spearmanr(first, second).statistic >= 0.9
+    assert gaps[-1] <= 12, "the widest gap is interview 30: 88 and 76"
+
+
+def test_our_points_rank_interviews_as_the_readers_do(ours: list[int]) -> None:
+    """Spearman's correlation with the mean of the two is at least 0.85."""
+    mean = [(a + b) / 2 for a, b in zip(_grades("a"), _grades("b"), strict=True)]
+    found = float(spearmanr(ours, mean).statistic)
+    assert found >= 0.85, f"rank correlation with the readers' mean: {found:.3f}"
+
+
+def test_what_was_meant_as_weak_is_below_what_was_meant_as_strong(ours: list[int]) -> None:
+    """No interview that was written as weak earns as much as any that was written as strong."""
+    intended = json.loads((HERE / "intended.json").read_text(encoding="utf-8"))
+    by_kind = {
+        kind: [p for n, p in zip(NAMES, ours, strict=True) if intended[n].startswith(kind)]
+        for kind in "smw"
+    }
+    assert max(by_kind["w"]) < min(by_kind["m"])
+    assert max(by_kind["m"]) < min(by_kind["s"])
