@@ -7,8 +7,9 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from feasible.rubric.interview.amounts import Said, amounts
-from feasible.rubric.interview.draft import GAP, Draft, components
+from feasible.rubric.interview.draft import GAP, Draft, components, quote_of
 from feasible.rubric.interview.topics import Sentence, Topic
+from feasible.rubric.lexicon import wants_more_data
 from feasible.schema import TierKind
 
 __all__ = ["follow_reach", "objectives_in", "read_layers", "read_tiers", "resolve"]
@@ -122,6 +123,9 @@ def read_layers(draft: Draft, said: tuple[Sentence, ...]) -> None:
             for amount in amounts(sentence.text):
                 if amount.kind == "duration" and amount.value < 30 * 86_400:
                     _put(draft, "features", layer, "max_age", amount.raw, sentence)
+        if wants_more_data(sentence.text):  # the one sentence about labels that must be seen
+            _layer(draft, "data", sentence)["labels"] = sentence.text
+            draft.quotes["layers.data.labels"] = quote_of(sentence)
         _serving(draft, sentence)
         _feedback(draft, sentence)
 

@@ -135,6 +135,9 @@ def _brief(draft: Draft, name: str) -> Brief:
             part["objective"] = ids[part["objective"]]
     if tradeoff:
         tradeoff = {"gave_up": "", "got": "", **tradeoff}
+    retrain = draft.layers.get("feedback", {}).get("retrain", {})
+    if "labels" in retrain and "arrive_after" in draft.labels:  # they are the labels spoken of
+        retrain.setdefault("label_delay", draft.labels["arrive_after"])
     tiers = [_kept(tier, ids) for tier in draft.tiers.values()]
     tiers.sort(
         key=lambda tier: tier["kind"] == "person"

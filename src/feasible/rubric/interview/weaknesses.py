@@ -246,7 +246,8 @@ def read_failures(draft: Draft, said: tuple[Sentence, ...]) -> None:
         part = resolve(draft, asked) or next((n for n, _, _, _ in components(asked)), None)
         subject = _SUBJECT.search(asked)
         part = part or (None if subject is None else slug(subject["what"], most=2)) or None
-        failure["component"] = part or resolve(draft, text) or "service"
+        before = _INSTEAD.split(text)[0]  # who answers instead is not what failed
+        failure["component"] = part or resolve(draft, before) or "service"
         failure["trigger"] = asked or answers[0].text
         failure["effect"] = answers[0].text
         at = f"failures[{len(draft.failures)}]"
