@@ -19,7 +19,9 @@ from feasible.commands import (
     FeatureName,
     Quiet,
     add_plan_commands,
+    add_story,
     console,
+    explain,
     keys_app,
     ledger_app,
     open_feature,
@@ -43,6 +45,7 @@ app = typer.Typer(
 )
 brief_app = typer.Typer(no_args_is_help=True, help="The brief's format.")
 app.add_typer(brief_app, name="brief")
+add_story(brief_app)
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(keys_app, name="keys")
 add_plan_commands(app)
@@ -197,6 +200,7 @@ def backtest(
 
 app.command()(simulate)
 app.command()(practice)
+app.command()(explain)
 
 
 @app.command()

@@ -10,6 +10,8 @@ import pytest
 from feasible.rubric import Review
 from feasible.rubric.interview import judge, read_design, read_file
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent / "good_and_bad"
 TODAY = date(2026, 12, 1)
 APART = 25

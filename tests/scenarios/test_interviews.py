@@ -11,6 +11,8 @@ from scipy.stats import spearmanr
 
 from feasible.rubric.interview import judge, read_design, read_file
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent / "interviews"
 TODAY = date(2026, 12, 1)
 NAMES = [f"{number:02d}" for number in range(1, 31)]

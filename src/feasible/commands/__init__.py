@@ -19,6 +19,7 @@ from feasible.commands.ledger import ledger_app
 from feasible.commands.plans import add_plan_commands
 from feasible.commands.practice import practice
 from feasible.commands.simulate import simulate
+from feasible.commands.telling import add_story, explain
 
 __all__ = [
     "INFEASIBLE",
@@ -27,7 +28,9 @@ __all__ = [
     "FeatureName",
     "Quiet",
     "add_plan_commands",
+    "add_story",
     "console",
+    "explain",
     "keys_app",
     "ledger_app",
     "open_feature",

@@ -17,6 +17,7 @@ from feasible.report.simulated import (
     simulated_sentence,
 )
 from feasible.report.simulated_page import simulated_page
+from feasible.report.story import design_document, story
 from feasible.report.terminal import (
     backtest_table,
     brief_panel,
@@ -35,6 +36,7 @@ __all__ = [
     "check_text",
     "comparison_of_loads",
     "comparison_table",
+    "design_document",
     "evidence_text",
     "frontier_table",
     "headroom_table",
@@ -48,6 +50,7 @@ __all__ = [
     "simulated_page",
     "simulated_parts",
     "simulated_sentence",
+    "story",
     "timeline_table",
     "value_table",
 ]

@@ -1,0 +1,70 @@
+"""`feasible explain` and `feasible brief story`: what a technique changes, what a design is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from feasible.commands.console import AsJson, open_feature, print_json
+
+if TYPE_CHECKING:
+    from feasible.schema import BriefFile
+
+__all__ = ["add_story", "explain"]
+
+
+def explain(
+    technique: Annotated[
+        str | None, typer.Argument(help="For example quantisation; without one, all are listed.")
+    ] = None,
+    feature: Annotated[
+        str, typer.Argument(help="The feature, brief.yaml or system that the what-if is tried on.")
+    ] = "support",
+    tier: Annotated[
+        str | None, typer.Option(help="The tier it is used on; the dearest model when absent.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a technique changes, with a what-if computed on a brief's own numbers."""
+    from feasible.rubric.techniques import explain as explained
+    from feasible.rubric.techniques import explained_text, techniques
+
+    if technique is None:
+        print("\n".join(techniques()))
+        return
+    said = explained(technique, _found(feature).brief, tier=tier)
+    if as_json:
+        print_json(said)
+    else:
+        print(explained_text(said))
+
+
+def add_story(app: typer.Typer) -> None:
+    """Add `story` to the commands about briefs."""
+    app.command()(story)
+
+
+def story(
+    feature: Annotated[str, typer.Argument(help="A feature folder, a brief.yaml, or a system.")],
+    document: Annotated[
+        bool,
+        typer.Option("--document", help="The design document and model card, instead of the walk."),
+    ] = False,
+) -> None:
+    """Tell a design in eight minutes, on one page of Markdown, its riskiest part in the middle."""
+    from feasible import loop
+    from feasible.report import design_document
+    from feasible.report import story as told
+
+    found = _found(feature)
+    tell = design_document if document else told
+    print(tell(found.brief, loop.review(found)), end="")
+
+
+def _found(name: str) -> BriefFile:
+    from feasible.schema import load_brief
+
+    path = Path(name)
+    return load_brief(path) if path.suffix in {".yaml", ".yml"} else open_feature(name).found
