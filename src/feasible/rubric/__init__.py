@@ -16,9 +16,12 @@ from feasible.rubric.records import (
     Verdict,
 )
 from feasible.rubric.review import review
+from feasible.rubric.score import score
+from feasible.rubric.spoken import STAGES, Said, SaidKind, spoken
 from feasible.rubric.text import review_markdown, review_text
 
 __all__ = [
+    "STAGES",
     "BottleneckGuess",
     "Criterion",
     "Finding",
@@ -26,9 +29,13 @@ __all__ = [
     "KnobEffect",
     "Review",
     "Risk",
+    "Said",
+    "SaidKind",
     "Verdict",
     "guess_bottleneck",
     "review",
     "review_markdown",
     "review_text",
+    "score",
+    "spoken",
 ]

@@ -23,7 +23,7 @@ _TRADEOFF: Final = "`tradeoff: {gave_up: ..., got: ..., number: ..., objective: 
 
 
 def judge_criteria(
-    found: BriefFile, findings: tuple[Finding, ...], *, today: date
+    found: BriefFile, findings: tuple[Finding, ...], *, today: date, is_late: bool = False
 ) -> tuple[Criterion, ...]:
     """Judge R1 to R8 as far as a brief goes; what needs a plan or a simulation stays unchecked.
 
@@ -31,8 +31,11 @@ def judge_criteria(
         found: The brief with its places.
         findings: What the lints and the screen found, which decide about order and feasibility.
         today: Day from which label dates are counted.
+        is_late: Whether the limits were spoken, and not by minute 7.
     """
-    r1, r2, r3, r4, r7, r8 = (_made(judged) for judged in _judged(found, findings, today))
+    r1, r2, r3, r4, r7, r8 = (
+        _made(judged) for judged in _judged(found, findings, today, is_late=is_late)
+    )
     r5 = _unchecked("R5", "the right bottleneck", 25)
     r6 = _unchecked("R6", "the cost of solving it, justified", 20)
     return (r1, r2, r3, r4, r5, r6, r7, r8)
@@ -65,10 +68,10 @@ def gaps(found: BriefFile, findings: tuple[Finding, ...], *, today: date) -> Ite
 
 
 def _judged(
-    found: BriefFile, findings: tuple[Finding, ...], today: date
+    found: BriefFile, findings: tuple[Finding, ...], today: date, *, is_late: bool = False
 ) -> tuple[_Judged, _Judged, _Judged, _Judged, _Judged, _Judged]:
     brief = found.brief
-    r3 = _r3_constraints(brief, findings, today)
+    r3 = _r3_constraints(brief, findings, today, is_late=is_late)
     return (
         _Judged("R1", "the business goal and what it is worth", _r1_goal(brief), 5, 5),
         _Judged("R2", "metrics from the model to the goal", _r2_metrics(brief), 10, 10),
@@ -259,7 +262,9 @@ def _follow(metric: Metric, by_name: dict[str, Metric], goal: str | None) -> lis
     return chain
 
 
-def _r3_constraints(brief: Brief, findings: tuple[Finding, ...], today: date) -> _Tally:
+def _r3_constraints(
+    brief: Brief, findings: tuple[Finding, ...], today: date, *, is_late: bool
+) -> _Tally:
     tally, kinds = _Tally(), {o.kind for o in brief.envelope}
     tails = [o.id for o in brief.envelope if o.kind == "latency" and o.measure != "mean"]
     each = [o.id for o in brief.envelope if o.kind == "cost" and o.measure in {"mean", "each"}]
@@ -274,8 +279,9 @@ def _r3_constraints(brief: Brief, findings: tuple[Finding, ...], today: date) ->
     _graded(tally, "throughput", load, has_any=has_load)
     tally.give(
         5,
-        not any(finding.id == "A1" for finding in findings),
-        "limits stand before tiers, models and data sources",
+        not is_late and not any(finding.id == "A1" for finding in findings),
+        "limits stand before tiers, models and data sources"
+        + (", but not by minute 7" if is_late else ""),
         at="envelope",
         fix="move `envelope:` up",
         lints="A1",

@@ -131,12 +131,14 @@ class Review(_Record, frozen=True, kw_only=True):
 
     name: str
     score: int
-    """Points earned as a share of those that a brief alone can show. 0 to 100."""
+    """Points earned as a share of those that could be checked, after the caps. 0 to 100."""
     verdict: Verdict
     points: int
     checkable: int
-    """Points that a brief alone can show."""
+    """Points that could be checked; in an interview all 100, as what was not said is not there."""
     criteria: tuple[Criterion, ...]
     findings: tuple[Finding, ...]
     """HIGH first."""
     bottleneck: BottleneckGuess
+    caps: tuple[str, ...] = ()
+    """Why the score or the verdict is lower than the points alone would make it."""

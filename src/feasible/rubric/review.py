@@ -1,7 +1,9 @@
-"""Judge a design by its brief alone, before anything is built."""
+"""Judge a design: by its brief alone, and by what was said when, where somebody spoke."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
@@ -13,16 +15,24 @@ from feasible.rubric.lints_bottleneck import lint_bottleneck
 from feasible.rubric.lints_design import lint_design
 from feasible.rubric.lints_promises import lint_promises
 from feasible.rubric.records import Finding, Review, Risk, Verdict
+from feasible.rubric.spoken import Said, clock_findings, is_late, overruns
 from feasible.schema import BriefFile
 
 __all__ = ["review"]
 
-_READY: Final = 0.85  # share of the points that a brief can show
+_READY: Final = 0.85  # share of the points that could be checked
+_LATE_CAP: Final = 70
+_WHOLE: Final = 100
 _ORDER: Final = {Risk.HIGH: 0, Risk.MEDIUM: 1, Risk.LOW: 2}
 
 
 def review(
-    found: BriefFile, *, today: date | None = None, draws: int = DRAWS, seed: int = 0
+    found: BriefFile,
+    *,
+    events: Sequence[Said] = (),
+    today: date | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> Review:
     """Judge a brief: points with their evidence, findings with their mend, a first bottleneck.
 
@@ -30,36 +40,62 @@ def review(
 
     Args:
         found: The brief with its places.
+        events: What was said when, of a design that was spoken: the clock is judged too, and what
+            was not said is not there.
         today: Day from which label dates are counted; None for today in UTC.
         draws: Draws from the brief's ranges. Count.
         seed: Makes the draws repeatable.
     """
     today = SystemClock().now().date() if today is None else today
     guess = guess_bottleneck(found.brief, draws=draws, seed=seed)
-    first = [*lint_promises(found, today=today), *lint_design(found), *screen(found)]
-    criteria = judge_criteria(found, tuple(first), today=today)
+    first = [
+        *clock_findings(found, events),
+        *lint_promises(found, today=today),
+        *lint_design(found),
+        *screen(found),
+    ]
+    criteria = judge_criteria(
+        found, tuple(first), today=today, is_late=is_late(found.brief, events)
+    )
     rest = [*gaps(found, tuple(first), today=today), *lint_bottleneck(found, guess)]
     findings = tuple(sorted([*first, *rest], key=lambda f: (_ORDER[f.risk], _line(f), f.id)))
     points = sum(c.points for c in criteria if c.points is not None)
-    checkable = sum(c.checkable for c in criteria)
+    checkable = _WHOLE if events else sum(c.checkable for c in criteria)
+    score, caps = _capped(round(100 * points / checkable), found, events)
     return Review(
         name=found.brief.name,
-        score=round(100 * points / checkable),
-        verdict=_verdict(findings, points / checkable),
+        score=score,
+        verdict=_verdict(findings, score),
         points=points,
         checkable=checkable,
         criteria=criteria,
         findings=findings,
         bottleneck=guess,
+        caps=caps,
     )
 
 
-def _line(finding: Finding) -> int:
-    return int(finding.where.rpartition(":")[2])
+def _line(finding: Finding) -> tuple[int, ...]:
+    """Give the line, or minute and second, of a finding."""
+    return tuple(map(int, re.findall(r"\d+", finding.where.partition(":")[2])))
 
 
-def _verdict(findings: tuple[Finding, ...], share: float) -> Verdict:
+def _capped(score: int, found: BriefFile, events: Sequence[Said]) -> tuple[int, tuple[str, ...]]:
+    """Take off what the clock costs, and say why."""
+    caps = []
+    over = overruns(events)
+    if over:
+        score = max(score - len(over), 0)
+        caps.append(f"-{len(over)} for stages that took over a fifth more than their time")
+    if is_late(found.brief, events) and score > _LATE_CAP:
+        score = _LATE_CAP
+        caps.append(f"at most {_LATE_CAP}: the limits did not stand by minute 7")
+    return score, tuple(caps)
+
+
+def _verdict(findings: tuple[Finding, ...], score: int) -> Verdict:
     risks = {finding.risk for finding in findings}
     if Risk.HIGH in risks:
         return Verdict.NOT_READY
-    return Verdict.NEEDS_WORK if Risk.MEDIUM in risks or share < _READY else Verdict.READY
+    is_short = score < 100 * _READY
+    return Verdict.NEEDS_WORK if Risk.MEDIUM in risks or is_short else Verdict.READY
