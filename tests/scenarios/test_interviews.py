@@ -25,9 +25,9 @@ def _grades(reader: str) -> list[int]:
 
 @pytest.fixture(scope="module")
 def ours() -> list[int]:
-    """Points of the rubric, in the order of the names."""
+    """Scores of the rubric, in the order of the names."""
     found = (judge(read_design(read_file(HERE / f"{n}.txt")), today=TODAY) for n in NAMES)
-    return [review.points for review in found]
+    return [review.score for review in found]
 
 
 def test_the_two_readers_agree_with_each_other() -> None:

@@ -16,6 +16,7 @@ from feasible.rubric.interview.reading import Reading, read_design
 from feasible.rubric.interview.transcript import Transcript
 from feasible.rubric.records import Criterion, Finding, Review
 from feasible.rubric.review import review
+from feasible.rubric.score import score
 from feasible.schema import BriefFile, PlanReport
 from feasible.simulation import Simulated
 from feasible.units import format_usd
@@ -79,6 +80,8 @@ class Debrief(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     score: int
     verdict: str
+    caps: tuple[str, ...]
+    """Why the score is lower than the points alone would make it."""
     criteria: tuple[Judged, ...]
     findings: tuple[Finding, ...]
     asks: tuple[Ask, ...]
@@ -98,7 +101,7 @@ def judge(reading: Reading, *, today: date) -> Review:
         reading: The stated design with its events.
         today: Day from which label dates are counted.
     """
-    return review(reading.found, today=today)
+    return score(reading.found, events=reading.events, today=today)
 
 
 def debrief(
@@ -126,6 +129,7 @@ def debrief(
         name=transcript.name,
         score=found.score,
         verdict=found.verdict,
+        caps=found.caps,
         criteria=criteria,
         findings=found.findings,
         asks=reading.asks,

@@ -18,6 +18,7 @@ _LONGEST_QUOTE: Final = 180
 def debrief_text(said: Debrief) -> str:
     """Give a debrief as plain text: points with their quotes, findings, an answer to compare."""
     lines = [f"{said.name}: {said.score} of 100, {said.verdict}"]
+    lines += [f"  {cap}" for cap in said.caps]
     if said.last is not None:
         lines.append(f"  {said.last.score:+d} since the attempt before")
         lines += [f"    {name} {points:+d}" for name, points in said.last.criteria.items()]

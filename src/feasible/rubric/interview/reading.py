@@ -19,6 +19,7 @@ from feasible.rubric.interview.topics import Sentence, Topic, sentences
 from feasible.rubric.interview.transcript import Transcript
 from feasible.rubric.interview.weaknesses import read_bottleneck, read_failures, read_tradeoff
 from feasible.rubric.lexicon import names_a_model
+from feasible.rubric.spoken import Said, SaidKind
 from feasible.schema import SECTIONS, Brief, BriefFile, Objective
 from feasible.units import Quantity
 
@@ -52,6 +53,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
     found: BriefFile
     """The design as a brief whose places are lines of the text."""
+    events: tuple[Said, ...]
+    """What was said when, in its order; empty for a document, which has no clock."""
     quotes: dict[str, Quote]
     """Path inside the brief -> the words it was read from."""
     asks: tuple[Ask, ...]
@@ -89,7 +92,13 @@ def read_design(transcript: Transcript) -> Reading:
     brief = _brief(draft, transcript.name)
     named = _first_model(said)
     return Reading(
-        found=_placed(brief, draft, transcript.name, early=_early(draft, named)),
+        found=_placed(
+            brief,
+            draft,
+            transcript.name,
+            early=None if transcript.is_timed else _early(draft, named),
+        ),
+        events=_events(draft, brief, named) if transcript.is_timed else (),
         quotes=draft.quotes,
         asks=tuple(draft.asks),
         model_named=named,
@@ -174,6 +183,31 @@ def _decode(kind: type, raw: Any) -> object:
     if issubclass(kind, Quantity):
         return kind(raw)  # the constructor refuses what is no number
     raise NotImplementedError(kind)
+
+
+def _events(draft: Draft, brief: Brief, named: Quote | None) -> tuple[Said, ...]:
+    """Give what the rubric's clock looks at: limits, the first model, the bottleneck, its price."""
+    out = []
+    for entry in draft.envelope.values():
+        objective: Objective = _made(entry, Objective)
+        kept = {other.id for other in brief.envelope}
+        about = objective.id if objective.id in kept else objective.kind
+        key = next(key for key, other in draft.envelope.items() if other is entry)
+        out.append(_event(SaidKind.OBJECTIVE, draft.quotes[f"envelope.{key}"], about=about))
+    for kind, quote in (
+        (SaidKind.MODEL_NAMED, named),
+        (SaidKind.BOTTLENECK, draft.quotes.get("bottleneck.knob")),
+        (SaidKind.COST, draft.quotes.get("bottleneck.fix.usd_month")),
+        (SaidKind.FAILURE, draft.quotes.get("failures[0].fallback")),
+    ):
+        if quote is not None:
+            out.append(_event(kind, quote))
+    first = _event(SaidKind.STAGE, Quote(text="", line=1, at_s=0.0), about="scope")
+    return tuple(sorted(out, key=lambda event: event.at_s)) or (first,)
+
+
+def _event(kind: SaidKind, quote: Quote, *, about: str | None = None) -> Said:
+    return Said(at_s=quote.at_s or 0.0, kind=kind, text=quote.text, about=about)
 
 
 def _early(draft: Draft, named: Quote | None) -> int | None:
