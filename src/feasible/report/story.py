@@ -135,8 +135,8 @@ def _supply(brief: Brief) -> list[str]:
     traffic, labels = brief.traffic, brief.labels
     return [
         f"{traffic.rate or '?'} on average, {traffic.peak or '?'} at the peak",
-        f"{labels.per_month or '?'} labels a month, known after {labels.arrive_after or '?'}, "
-        f"${labels.usd_each if labels.usd_each is not None else '?'} each",
+        f"{labels.per_month or '?'} labels a month, known after {labels.arrive_after or '?'}",
+        f"${labels.usd_each if labels.usd_each is not None else '?'} for a label",
     ]
 
 
