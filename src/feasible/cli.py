@@ -89,7 +89,7 @@ def review(
         bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")
     ] = False,
 ) -> None:
-    """Judge a design by its brief alone, before anything is built."""
+    """Judge a design by its brief and by what binds it, before anything is built."""
     from feasible import loop
     from feasible.rubric import review_markdown, review_text
 
