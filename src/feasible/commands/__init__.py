@@ -14,6 +14,7 @@ from feasible.commands.console import (
     print_json,
     progress_bars,
 )
+from feasible.commands.diff import diff
 from feasible.commands.keys import keys_app
 from feasible.commands.ledger import ledger_app
 from feasible.commands.plans import add_plan_commands
@@ -27,6 +28,7 @@ __all__ = [
     "Quiet",
     "add_plan_commands",
     "console",
+    "diff",
     "keys_app",
     "ledger_app",
     "open_feature",
