@@ -21,6 +21,7 @@ from feasible.commands import (
     add_plan_commands,
     add_story,
     console,
+    diff,
     explain,
     keys_app,
     ledger_app,
@@ -92,13 +93,20 @@ def review(
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")
     ] = False,
+    as_sarif: Annotated[
+        bool, typer.Option("--sarif", help="Print SARIF 2.1.0, which shows findings in place.")
+    ] = False,
 ) -> None:
-    """Judge a design by its brief alone, before anything is built."""
+    """Judge a design by its brief and by what binds it, before anything is built."""
     from feasible import loop
+    from feasible.report import review_sarif
     from feasible.rubric import review_markdown, review_text
 
-    judged = loop.review(_found_brief(feature))
-    if as_json:
+    found = _found_brief(feature)
+    judged = loop.review(found)
+    if as_sarif:
+        print_json(review_sarif(judged, uri=found.path.as_posix()))
+    elif as_json:
         print_json(judged)
     else:
         print(review_markdown(judged) if as_markdown else review_text(judged))
@@ -201,6 +209,7 @@ def backtest(
 app.command()(simulate)
 app.command()(practice)
 app.command()(explain)
+app.command()(diff)
 
 
 @app.command()

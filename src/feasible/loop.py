@@ -40,7 +40,7 @@ from feasible.planning import (
 from feasible.planning import backtest as replay
 from feasible.registry import store
 from feasible.rubric import Review
-from feasible.rubric import review as review_brief
+from feasible.rubric import score as score_design
 from feasible.schema import (
     Backtest,
     Brief,
@@ -90,8 +90,8 @@ Progress = Callable[[str, int, int], None]
 
 
 def review(found: BriefFile) -> Review:
-    """Judge a design by its brief alone, before anything is built."""
-    return review_brief(found, today=_today())
+    """Judge a design by its brief and by what binds it, before anything is built."""
+    return score_design(found, today=_today())
 
 
 def plan(

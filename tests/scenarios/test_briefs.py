@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from feasible.rubric import Risk, Verdict, review
+from feasible.rubric import Risk, Verdict, review, score
 from feasible.schema import (
     BriefFile,
     brief_schema,
@@ -90,6 +90,16 @@ def test_a_reference_brief_is_reviewed_without_a_high_risk(name: str) -> None:
     assert [f for f in judged.findings if f.risk is not Risk.LOW] == []
     assert judged.verdict is Verdict.READY
     assert judged.points == judged.checkable == 46
+
+
+@each_system
+def test_a_reference_design_earns_at_least_85(name: str) -> None:
+    """Of the points that can be checked of it, with no HIGH risk and its bottleneck found."""
+    judged = score(read(name), today=TODAY)
+
+    assert judged.score >= 85
+    assert judged.verdict is Verdict.READY
+    assert [f for f in judged.findings if f.risk is Risk.HIGH] == []
 
 
 @each_system

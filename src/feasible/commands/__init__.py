@@ -14,6 +14,7 @@ from feasible.commands.console import (
     print_json,
     progress_bars,
 )
+from feasible.commands.diff import diff
 from feasible.commands.keys import keys_app
 from feasible.commands.ledger import ledger_app
 from feasible.commands.plans import add_plan_commands
@@ -30,6 +31,7 @@ __all__ = [
     "add_plan_commands",
     "add_story",
     "console",
+    "diff",
     "explain",
     "keys_app",
     "ledger_app",

@@ -11,6 +11,7 @@ from feasible.report.outlook import (
     value_table,
 )
 from feasible.report.planned import plan_parts
+from feasible.report.sarif import review_sarif
 from feasible.report.simulated import (
     comparison_of_loads,
     simulated_parts,
@@ -44,6 +45,7 @@ __all__ = [
     "left_out_lines",
     "plan_parts",
     "plan_table",
+    "review_sarif",
     "rows_line",
     "sensitivity_table",
     "shadow_lines",

@@ -5,6 +5,7 @@ mend. This room never plans, measures or serves: what needs a plan or a simulati
 """
 
 from feasible.rubric.bottleneck import guess_bottleneck
+from feasible.rubric.compared import Difference, PromiseChange, compare, difference_markdown
 from feasible.rubric.records import (
     BottleneckGuess,
     Criterion,
@@ -24,14 +25,18 @@ __all__ = [
     "STAGES",
     "BottleneckGuess",
     "Criterion",
+    "Difference",
     "Finding",
     "HeadroomGuess",
     "KnobEffect",
+    "PromiseChange",
     "Review",
     "Risk",
     "Said",
     "SaidKind",
     "Verdict",
+    "compare",
+    "difference_markdown",
     "guess_bottleneck",
     "review",
     "review_markdown",

@@ -17,7 +17,7 @@ from feasible.rubric.records import BottleneckGuess, HeadroomGuess, KnobEffect
 from feasible.schema import Brief, FloatArray
 from feasible.simulation import Input, drawn, middles, sheet
 
-__all__ = ["guess_bottleneck"]
+__all__ = ["at_multiple", "drawn_effects", "guess_bottleneck"]
 
 DRAWS: Final = 2000
 _RELAX: Final = 1.25
@@ -27,16 +27,19 @@ _NOTHING: Final = 0.01
 _FAR: Final = 0.05  # a limit used less than this binds nothing
 
 
-def guess_bottleneck(brief: Brief, *, draws: int = DRAWS, seed: int = 0) -> BottleneckGuess:
+def guess_bottleneck(
+    brief: Brief, *, draws: int = DRAWS, seed: int = 0, load: float = 1.0
+) -> BottleneckGuess:
     """Say which limit the brief's numbers reach first and which number moves it most.
 
     Args:
         brief: The declaration.
         draws: Draws from the brief's ranges, when it has any. Count.
         seed: Makes the draws repeatable.
+        load: Multiple of the declared traffic at which it is looked at; the draws are at 1x.
     """
     inputs = sheet(brief)
-    now = middles(inputs, brief)
+    now = at_multiple(middles(inputs, brief), load)
     rows = sorted(uses(brief, now), key=lambda use: -_value(use))
     is_near = bool(rows) and _value(rows[0]) >= _FAR
     effects = _effects(brief, inputs, now, rows[0]) if is_near else []
@@ -50,6 +53,7 @@ def guess_bottleneck(brief: Brief, *, draws: int = DRAWS, seed: int = 0) -> Bott
         knob=None if best is None else best.knob,
         elasticity=None if best is None else best.elasticity,
         runner_up=effects[1] if best is not None and len(effects) > 1 else None,
+        effects=tuple(effects),
         rows=tuple(_shown(use) for use in rows),
         unknown=_unknown(brief, rows),
         p_holds=certainty[0],
@@ -61,6 +65,48 @@ def guess_bottleneck(brief: Brief, *, draws: int = DRAWS, seed: int = 0) -> Bott
         agrees=agrees,
         sentence=_sentence(rows, best, named, agrees=agrees),
     )
+
+
+def at_multiple(values: dict[str, FloatArray], load: float) -> dict[str, FloatArray]:
+    """Give the same numbers at a multiple of the declared traffic."""
+    rate = values.get("traffic.rate")
+    return values if rate is None else {**values, "traffic.rate": rate * load}
+
+
+def drawn_effects(
+    brief: Brief, *, draws: int, seed: int, load: float
+) -> tuple[tuple[KnobEffect, ...], ...]:
+    """Give, for each draw from the brief's ranges, what every number does to what binds there."""
+    inputs = sheet(brief)
+    values = at_multiple(drawn(inputs, brief, n=draws, seed=seed)[0], load)
+    rows = uses(brief, values)
+    if not rows:
+        return ((),) * draws
+    used = _stacked(rows, rows, draws)
+    first, every = used.argmax(axis=0), np.arange(draws)
+    before = used[first, every]
+    out: list[list[KnobEffect]] = [[] for _ in range(draws)]
+    for item in (item for item in inputs if item.is_knob):
+        turned = [
+            _turned(brief, inputs, {**values, item.name: values[item.name] * factor})
+            for factor in (_RELAX, 1 / _RELAX)
+        ]
+        after = np.min(
+            [_stacked(rows, uses(brief, one), draws)[first, every] for one in turned], axis=0
+        )
+        for i in np.flatnonzero((after > 0) & (after < before)).tolist():
+            moved = math.log(before[i] / after[i]) / math.log(_RELAX)
+            if moved >= _NOTHING:
+                out[i].append(KnobEffect(knob=item.name, elasticity=round(moved, 3)))
+    return tuple(tuple(sorted(one, key=lambda effect: -effect.elasticity)) for one in out)
+
+
+def _stacked(rows: tuple[Use, ...], found: tuple[Use, ...], draws: int) -> FloatArray:
+    """Give the shares that are used of the same rows, shape (n_rows, n_draws)."""
+    by_name = {(use.name, use.is_evidence): use.used for use in found}
+    gone = np.full(draws, np.inf)
+    kept = [by_name.get((row.name, row.is_evidence), gone) for row in rows]
+    return np.stack([np.broadcast_to(used, (draws,)) for used in kept])
 
 
 def _effects(
@@ -87,16 +133,25 @@ def _after(
     brief: Brief, inputs: tuple[Input, ...], values: dict[str, FloatArray], first: Use
 ) -> float:
     """Give how much the first row uses with other values."""
+    found = {
+        (use.name, use.is_evidence): use for use in uses(brief, _turned(brief, inputs, values))
+    }
+    use = found.get((first.name, first.is_evidence))
+    return math.inf if use is None else _value(use)
+
+
+def _turned(
+    brief: Brief, inputs: tuple[Input, ...], values: dict[str, FloatArray]
+) -> dict[str, FloatArray]:
+    """Let a reach that follows from the repeats move with them."""
     stated = {item.name for item in inputs}
     repeated = values.get("traffic.repeated")
-    if repeated is not None:  # a reach that follows from the repeats moves with them
+    if repeated is not None:
         for tier in brief.layers.tiers[1:]:
             name = f"{tier.name}.reach"
             if name in values and name not in stated:
                 values[name] = 1.0 - repeated
-    found = {(use.name, use.is_evidence): use for use in uses(brief, values)}
-    use = found.get((first.name, first.is_evidence))
-    return math.inf if use is None else _value(use)
+    return values
 
 
 def _agrees(named: str | None, effects: list[KnobEffect], known: set[str]) -> bool | None:

@@ -107,6 +107,8 @@ class BottleneckGuess(_Record, frozen=True, kw_only=True):
     """The number that moves it most; None when none does: change the limit or the tier."""
     elasticity: float | None
     runner_up: KnobEffect | None
+    effects: tuple[KnobEffect, ...] = ()
+    """Every number that moves the first row, the strongest first."""
     rows: tuple[HeadroomGuess, ...]
     """Closest to its limit first."""
     unknown: tuple[str, ...]

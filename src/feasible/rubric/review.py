@@ -14,7 +14,7 @@ from feasible.rubric.feasibility import screen
 from feasible.rubric.lints_bottleneck import lint_bottleneck
 from feasible.rubric.lints_design import lint_design
 from feasible.rubric.lints_promises import lint_promises
-from feasible.rubric.records import Finding, Review, Risk, Verdict
+from feasible.rubric.records import Criterion, Finding, Review, Risk, Verdict
 from feasible.rubric.spoken import Said, clock_findings, is_late, overruns
 from feasible.schema import BriefFile
 
@@ -23,6 +23,8 @@ __all__ = ["review"]
 _READY: Final = 0.85  # share of the points that could be checked
 _LATE_CAP: Final = 70
 _WHOLE: Final = 100
+_LEAST: Final = {"R5": 10, "R6": 8}
+"""With fewer points of the bottleneck or of its cost no design is ready."""
 _ORDER: Final = {Risk.HIGH: 0, Risk.MEDIUM: 1, Risk.LOW: 2}
 
 
@@ -30,6 +32,7 @@ def review(
     found: BriefFile,
     *,
     events: Sequence[Said] = (),
+    weighed: Sequence[Criterion] = (),
     today: date | None = None,
     draws: int = DRAWS,
     seed: int = 0,
@@ -42,6 +45,7 @@ def review(
         found: The brief with its places.
         events: What was said when, of a design that was spoken: the clock is judged too, and what
             was not said is not there.
+        weighed: Criteria that take more than the brief; they stand in place of the unchecked ones.
         today: Day from which label dates are counted; None for today in UTC.
         draws: Draws from the brief's ranges. Count.
         seed: Makes the draws repeatable.
@@ -57,15 +61,27 @@ def review(
     criteria = judge_criteria(
         found, tuple(first), today=today, is_late=is_late(found.brief, events)
     )
+    instead = {criterion.id: criterion for criterion in weighed}
+    criteria = tuple(instead.get(criterion.id, criterion) for criterion in criteria)
     rest = [*gaps(found, tuple(first), today=today), *lint_bottleneck(found, guess)]
-    findings = tuple(sorted([*first, *rest], key=lambda f: (_ORDER[f.risk], _line(f), f.id)))
+    findings = tuple(
+        sorted(
+            [*first, *rest, *_lost(found, weighed)], key=lambda f: (_ORDER[f.risk], _line(f), f.id)
+        )
+    )
     points = sum(c.points for c in criteria if c.points is not None)
     checkable = _WHOLE if events else sum(c.checkable for c in criteria)
     score, caps = _capped(round(100 * points / checkable), found, events)
+    short = [
+        c.id
+        for c in weighed
+        if c.points is not None and c.points < _LEAST[c.id] and c.checkable >= _LEAST[c.id]
+    ]
+    caps = (*caps, *(f"at most `needs work`: {name} is too low" for name in short))
     return Review(
         name=found.brief.name,
         score=score,
-        verdict=_verdict(findings, score),
+        verdict=_verdict(findings, 0 if short else score),
         points=points,
         checkable=checkable,
         criteria=criteria,
@@ -73,6 +89,22 @@ def review(
         bottleneck=guess,
         caps=caps,
     )
+
+
+def _lost(found: BriefFile, weighed: Sequence[Criterion]) -> list[Finding]:
+    """Give a finding for a bottleneck that is not the one by what moves it."""
+    return [
+        Finding(
+            id=criterion.id,
+            risk=Risk.MEDIUM,
+            where=found.where("bottleneck.knob"),
+            why="; ".join(criterion.evidence),
+            fix="name the knob that moves it most, or `none` where none does",
+        )
+        for criterion in weighed
+        if criterion.id in _LEAST and criterion.points is not None and found.brief.bottleneck
+        if criterion.points < _LEAST[criterion.id] <= criterion.checkable
+    ]
 
 
 def _line(finding: Finding) -> tuple[int, ...]:

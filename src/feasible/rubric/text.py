@@ -16,7 +16,8 @@ _WHOLE: Final = 100
 
 def review_text(review: Review) -> str:
     """Give a review as plain text of at most 100 columns."""
-    lines = [f"{review.name}: {review.verdict}", f"  {_total(review)}", "", _counted(review)]
+    lines = [f"{review.name}: {review.verdict}", f"  {_total(review)}"]
+    lines += [*(f"  {cap}" for cap in review.caps), "", _counted(review)]
     for finding in review.findings:
         lines.append(f"  {finding.risk:<6}  {finding.id:<3}  {finding.where}")
         lines += _wrapped(finding.why, label="why")
@@ -32,7 +33,10 @@ def review_text(review: Review) -> str:
 
 def review_markdown(review: Review) -> str:
     """Give a review as Markdown: a bold sentence, the findings, the points, the bottleneck."""
-    lines = [f"**{review.name}: {review.verdict}.** {_total(review)}.", ""]
+    lines = [
+        f"**{review.name}: {review.verdict}.** {'; '.join([_total(review), *review.caps])}.",
+        "",
+    ]
     if review.findings:
         lines += ["| risk | id | where | why | fix |", "|---|---|---|---|---|"]
         lines += [
@@ -52,8 +56,8 @@ def review_markdown(review: Review) -> str:
 
 def _total(review: Review) -> str:
     return (
-        f"{review.points} of {review.checkable} points that a brief alone can show "
-        f"({_WHOLE} with plan and simulation)"
+        f"{review.points} of {review.checkable} points that can be checked "
+        f"({_WHOLE} with plan and simulation)" + "".join(f"; {cap}" for cap in review.caps)
     )
 
 

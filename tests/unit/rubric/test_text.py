@@ -36,7 +36,7 @@ def test_the_text_holds_every_finding_in_a_hundred_columns(path: Path) -> None:
 
 def test_the_total_says_what_a_brief_can_show() -> None:
     """Nobody reads 46 points as 46 of 100."""
-    said = "44 of 46 points that a brief alone can show (100 with plan and simulation)"
+    said = "44 of 46 points that can be checked (100 with plan and simulation)"
 
     assert said in review_text(judge("no_dollars_per_decision"))
     assert said in review_markdown(judge("no_dollars_per_decision"))
