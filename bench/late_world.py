@@ -162,12 +162,14 @@ def _audit_share(stratum: Ints) -> Floats:
     size = np.bincount(stratum, _PER_DAY * _MASS, strata)
     spread = np.bincount(stratum, _PER_DAY * _MASS * np.sqrt(_SCORE * (1 - _SCORE)), strata)
     wanted = _AUDITS_PER_DAY * ((1 - _FLOOR) * spread / spread.sum() + _FLOOR / strata)
-    return np.minimum(1.0, wanted / size)[stratum]
+    share: Floats = np.minimum(1.0, wanted / size)
+    return share[stratum]
 
 
 def _lag_cdf(median: float, sigma: float) -> Floats:
     """Give the chance that a delay ends within a lag, for a decision at any time of its day."""
     begin = (np.arange(200) + 0.5) / 200
     age = np.arange(1, DAYS + 1)[:, None] - begin
-    cdf: Floats = ndtr((np.log(age) - np.log(median)) / sigma).mean(axis=1)
+    by_time: Floats = ndtr((np.log(age) - np.log(median)) / sigma)
+    cdf: Floats = by_time.mean(axis=1)
     return cdf

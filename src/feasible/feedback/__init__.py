@@ -16,11 +16,21 @@ if TYPE_CHECKING:
     from feasible.feedback.headroom import HeadroomTracker
     from feasible.feedback.label_import import Imported, import_labels
     from feasible.feedback.labels_file import read_labels, stream_labels
+    from feasible.feedback.unlabelled import (
+        Estimate,
+        Estimates,
+        Tallies,
+        estimate_unlabelled,
+    )
 
 __all__ = [
+    "Estimate",
+    "Estimates",
     "Following",
     "HeadroomTracker",
     "Imported",
+    "Tallies",
+    "estimate_unlabelled",
     "import_labels",
     "read_labels",
     "stream_labels",
@@ -28,7 +38,11 @@ __all__ = [
 
 # Memory and start-up time: a service that nobody asks for its headroom needs no scipy, 40 MB.
 _HOME: Final = {
+    "Estimate": "unlabelled",
+    "Estimates": "unlabelled",
     "Imported": "label_import",
+    "Tallies": "unlabelled",
+    "estimate_unlabelled": "unlabelled",
     "import_labels": "label_import",
     "stream_labels": "labels_file",
     "Following": "following",
