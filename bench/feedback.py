@@ -38,20 +38,26 @@ _COMPUTES: Final = (
     (
         "ours",
         "reference",
-        "recall, precision, F1, accuracy, AUC; KS, Jensen-Shannon and Wasserstein from 512 cells "
-        "a column; in 100 chunks",
+        (
+            "recall, precision, F1, accuracy, AUC; KS, Jensen-Shannon and Wasserstein from 512 "
+            "cells a column; in 100 chunks"
+        ),
     ),
     (
         "nannyml",
         "reference",
-        "the same figures by CBPE with intervals of sampling error; the same three distances from "
-        "the rows themselves; in 100 chunks, its reference fitted before",
+        (
+            "the same figures by CBPE with intervals of sampling error; the same three distances "
+            "from the rows themselves; in 100 chunks, its reference fitted before"
+        ),
     ),
     (
         "evidently",
         "million",
-        "its default drift report: one distance a column and a verdict, no chunks, no estimates; "
-        "both tables of 1M rows",
+        (
+            "its default drift report: one distance a column and a verdict, no chunks, no "
+            "estimates; both tables of 1M rows"
+        ),
     ),
 )
 
@@ -118,7 +124,7 @@ def _recall(answers: Answers, weeks: Weeks | str) -> str:
         f"Recall on a synthetic stream of card fraud (`bench/late_world.py`), frozen before the "
         f"estimate was tuned: {len(_WORLDS)} worlds of 120 days at 40,000 decisions, labels late "
         "and selective, 200 audits a day, and a new pattern that scores low from a day on that "
-        "nobody is told. Each world is asked on every second day from day 37 on about the week "
+        "nobody is told. Each world is asked on every fourth day from day 37 on about the week "
         f"before, {len(answers.truth):,} questions. Settled: {_SETTLED} days after the drift and "
         f"later.\n\n{shown}\n\n{cbpe}\n\n{cover}\n\n{versus}"
     )

@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from feasible.feedback.arrivals import Arrivals, arrivals_of
     from feasible.feedback.following import Following
     from feasible.feedback.headroom import HeadroomTracker
     from feasible.feedback.label_import import Imported, import_labels
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Arrivals",
     "Estimate",
     "Estimates",
     "Following",
     "HeadroomTracker",
     "Imported",
     "Tallies",
+    "arrivals_of",
     "estimate_unlabelled",
     "import_labels",
     "read_labels",
@@ -38,6 +41,8 @@ __all__ = [
 
 # Memory and start-up time: a service that nobody asks for its headroom needs no scipy, 40 MB.
 _HOME: Final = {
+    "Arrivals": "arrivals",
+    "arrivals_of": "arrivals",
     "Estimate": "unlabelled",
     "Estimates": "unlabelled",
     "Imported": "label_import",

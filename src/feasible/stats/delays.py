@@ -50,10 +50,8 @@ def arrived_share(lags: _Ints, ages: _Ints, *, longest: int) -> _Floats:
     top = int(ages.max())
     # came[lag]: labels of that lag. within[lag]: of a lag up to it, of an age at which it shows.
     came = np.bincount(lags, minlength=top + 1).astype(np.float64)
-    table = np.zeros((top + 2, top + 2))
-    np.add.at(table, (lags, ages), 1.0)
-    upto = np.cumsum(table, axis=0)
-    within = np.array([upto[lag, lag:].sum() for lag in range(top + 1)])
+    younger = np.concatenate([[0.0], np.cumsum(np.bincount(ages, minlength=top + 1))[:-1]])
+    within = np.cumsum(came) - younger
     step = np.where(within > 0, 1.0 - came / np.maximum(within, 1.0), 1.0)
     share = np.ones(top + 1)
     share[:-1] = np.cumprod(step[:0:-1])[::-1]
