@@ -18,6 +18,7 @@ from feasible.commands.keys import keys_app
 from feasible.commands.ledger import ledger_app
 from feasible.commands.plans import add_plan_commands
 from feasible.commands.simulate import simulate
+from feasible.commands.watch import watch
 
 __all__ = [
     "INFEASIBLE",
@@ -33,4 +34,5 @@ __all__ = [
     "print_json",
     "progress_bars",
     "simulate",
+    "watch",
 ]

@@ -23,24 +23,36 @@ if TYPE_CHECKING:
         Tallies,
         estimate_unlabelled,
     )
+    from feasible.feedback.upkeep import LayerUpkeep
+    from feasible.feedback.watching import Alarm, ErrorEstimate, Watched, watch_feature
 
 __all__ = [
+    "Alarm",
     "Arrivals",
+    "ErrorEstimate",
     "Estimate",
     "Estimates",
     "Following",
     "HeadroomTracker",
     "Imported",
+    "LayerUpkeep",
     "Tallies",
+    "Watched",
     "arrivals_of",
     "estimate_unlabelled",
     "import_labels",
     "read_labels",
     "stream_labels",
+    "watch_feature",
 ]
 
 # Memory and start-up time: a service that nobody asks for its headroom needs no scipy, 40 MB.
 _HOME: Final = {
+    "Alarm": "watching",
+    "ErrorEstimate": "watching",
+    "LayerUpkeep": "upkeep",
+    "Watched": "watching",
+    "watch_feature": "watching",
     "Arrivals": "arrivals",
     "arrivals_of": "arrivals",
     "Estimate": "unlabelled",

@@ -17,7 +17,7 @@ import numpy as np
 from feasible.schema import BoolArray, FloatArray
 from feasible.stats import GammaPrior, draw_regimes
 
-__all__ = ["Estimate", "Estimates", "Tallies", "estimate_unlabelled"]
+__all__ = ["TOO_FRESH", "Estimate", "Estimates", "Tallies", "estimate_unlabelled"]
 
 _DRAWS: Final = 600
 _HAZARD: Final = 1 / 70
@@ -28,7 +28,7 @@ _CALIBRATED: Final = 20.0
 _CHANGED: Final = 0.5
 """Shape of the prior after a change: hardly anything is believed."""
 _FRESH_DAYS: Final = 4
-_TOO_FRESH: Final = 0.5
+TOO_FRESH: Final = 0.5
 """Chance that a change has just begun above which no figure is given."""
 _TOO_WIDE: Final = 0.3
 """Width of the interval of recall from which on no figure is given."""
@@ -100,7 +100,7 @@ class Estimates:
     @property
     def tells(self) -> bool:
         """Claim that there is an answer; without one the honest answer is that nobody can tell."""
-        return self.fresh < _TOO_FRESH and self.recall.high - self.recall.low < _TOO_WIDE
+        return self.fresh < TOO_FRESH and self.recall.high - self.recall.low < _TOO_WIDE
 
 
 def estimate_unlabelled(

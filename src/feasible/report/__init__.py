@@ -27,6 +27,7 @@ from feasible.report.terminal import (
     plan_table,
     rows_line,
 )
+from feasible.report.watched import watched_page, watched_parts
 
 __all__ = [
     "backtest_table",
@@ -50,4 +51,6 @@ __all__ = [
     "simulated_sentence",
     "timeline_table",
     "value_table",
+    "watched_page",
+    "watched_parts",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from feasible.feedback.retraining import advise_retraining, growth_of_loss, retrain_at
 
 DAYS, PATHS, COST, REGAINED, LAG = 720, 30, 2000.0, 0.85, 7
-GROWTH = 1.5 + 150 * np.exp(0.18) / 60
+GROWTH = 1.5 + 150 * math.exp(0.18) / 60
 """Steady growth, and a jump of $150 in the median every 60 days."""
 
 
@@ -52,10 +53,8 @@ def test_the_square_root_rule_is_near_the_best_threshold_in_hindsight() -> None:
     ours = _cost_a_day(lambda age, seen: age > LAG and max(seen, 0) + GROWTH * LAG >= threshold)
 
     never = _cost_a_day(lambda _age, _seen: False)
-    calendar = min(_cost_a_day(lambda age, _seen, k=k: age >= k) for k in (14, 28, 56))
-    best = min(
-        _cost_a_day(lambda age, seen, h=h: age > LAG and seen >= h) for h in (25, 50, 75, 100, 150)
-    )
+    calendar = min(_cost_a_day(_every(days)) for days in (14, 28, 56))
+    best = min(_cost_a_day(_above(loss)) for loss in (25, 50, 75, 100, 150))
     assert ours < calendar < never
     assert ours <= 1.05 * best
 
