@@ -44,7 +44,8 @@ class Arrivals(msgspec.Struct, frozen=True, kw_only=True):
     strays: int
     """Labels of decisions that are not here."""
     arrived_by_day: dict[int, float | None]
-    """Days -> estimated share of the labels that has come by then; None while too few have."""
+    """Days -> estimated share of the labels that come that is there by then; None while too few
+    have come, or none of a decision that old."""
 
 
 def arrivals_of(
@@ -110,4 +111,8 @@ def _shares(
     share = arrived_share(
         np.array(lags, dtype=np.int64), np.array(ages, dtype=np.int64), longest=max(steps) + 1
     )
-    return {day: float(share[step]) for day, step in zip(_DAYS, steps, strict=True)}
+    oldest = max(ages)
+    return {
+        day: float(share[step]) if step <= oldest else None
+        for day, step in zip(_DAYS, steps, strict=True)
+    }

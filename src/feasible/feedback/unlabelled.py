@@ -17,7 +17,7 @@ import numpy as np
 from feasible.schema import BoolArray, FloatArray
 from feasible.stats import GammaPrior, draw_regimes
 
-__all__ = ["TOO_FRESH", "Estimate", "Estimates", "Tallies", "estimate_unlabelled"]
+__all__ = ["TOO_FRESH", "Estimate", "Estimates", "Tallies", "estimate_unlabelled", "recall_bounds"]
 
 _DRAWS: Final = 600
 _HAZARD: Final = 1 / 70
@@ -87,6 +87,7 @@ class Estimates:
         precision: Share of what was acted on that were events.
         missed: Events that were not acted on. Count.
         needless: Actions on what was no event. Count.
+        cost_usd: What both kinds of errors cost; None where their prices are not given.
         fresh: For the stratum where it is largest, the chance that a regime began in the latest
             days, about which little can have come yet.
     """
@@ -95,6 +96,7 @@ class Estimates:
     precision: Estimate
     missed: Estimate
     needless: Estimate
+    cost_usd: Estimate | None
     fresh: float
 
     @property
@@ -104,7 +106,12 @@ class Estimates:
 
 
 def estimate_unlabelled(
-    tallies: Tallies, *, window: int, rng: np.random.Generator, hazard: float = _HAZARD
+    tallies: Tallies,
+    *,
+    window: int,
+    rng: np.random.Generator,
+    usd: tuple[float, float] | None = None,
+    hazard: float = _HAZARD,
 ) -> Estimates:
     """Estimate recall, precision and errors of the latest days from late and selective labels.
 
@@ -112,6 +119,7 @@ def estimate_unlabelled(
         tallies: What is known.
         window: Latest days that are asked about. Count.
         rng: Where the luck of the draws comes from.
+        usd: What a missed event and a needless action cost. Dollars each.
         hazard: Chance a day that the rate of a stratum changes.
     """
     mean_p = tallies.expected / np.maximum(tallies.rows, 1.0)
@@ -134,13 +142,36 @@ def estimate_unlabelled(
     found = known + _unseen(tallies, drawn.rate * mean_p[-window:], window=window, rng=rng)
     caught, every = found[:, tallies.acted].sum(axis=1), found.sum(axis=1)
     acted = tallies.rows[-window:, tallies.acted].sum()
+    missed, needless = every - caught, acted - caught
     return Estimates(
         recall=_estimate(caught / np.maximum(every, 1)),
         precision=_estimate(caught / max(acted, 1.0)),
-        missed=_estimate(every - caught),
-        needless=_estimate(acted - caught),
+        missed=_estimate(missed),
+        needless=_estimate(needless),
+        cost_usd=None if usd is None else _estimate(usd[0] * missed + usd[1] * needless),
         fresh=float(drawn.began_chance[:, -_FRESH_DAYS:].sum(axis=1).max()),
     )
+
+
+def recall_bounds(tallies: Tallies, *, window: int) -> tuple[float, float]:
+    """Give what recall can be where nothing that was acted on is ever looked at: bounds, no figure.
+
+    Without audits and without a share that is let through, everything that was acted on may have
+    been an event, or nothing of it. Of what was not acted on only what is known counts, so the
+    upper bound holds for whatever is still to come.
+
+    Args:
+        tallies: What is known.
+        window: Latest days that are asked about. Count.
+    """
+    known = (tallies.reports + tallies.audited_events)[-window:].sum(axis=0)
+    caught, missed = known[tallies.acted].sum(), known[~tallies.acted].sum()
+    rows = tallies.rows[-window:].sum(axis=0)
+    at_most = rows[tallies.acted].sum()
+    not_acted = rows[~tallies.acted].sum() - tallies.audited[-window:][:, ~tallies.acted].sum()
+    fewest = caught / max(caught + missed + not_acted, 1.0)
+    most = at_most / max(at_most + missed, 1.0)
+    return float(fewest), float(most)
 
 
 def _unseen(

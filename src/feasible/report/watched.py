@@ -92,7 +92,7 @@ def _alarm(found: Alarm) -> str:
         seen = (
             "cannot tell how long that takes"
             if found.detectable_days is None
-            else f"twice the loss would show in about {found.detectable_days:,.0f} days"
+            else f"twice the loss would show in about {max(1, round(found.detectable_days)):,} d"
         )
         return (
             f"watched: {found.objective}: no alarm in {found.labels:,} labels ({declared}); {seen}"

@@ -6,7 +6,7 @@ import numpy as np
 from bench.late_recall import delays_by, tallies_by
 from bench.late_world import DAYS, WINDOW, make_world
 
-from feasible.feedback import estimate_unlabelled
+from feasible.feedback import estimate_unlabelled, recall_bounds
 
 
 def test_recall_is_known_before_the_labels_have_come() -> None:
@@ -22,6 +22,23 @@ def test_recall_is_known_before_the_labels_have_come() -> None:
     assert found.low <= truth <= found.high
     assert abs(found.value - truth) < 0.03
     assert by_scores - truth > 0.1
+
+
+def test_errors_have_a_price_when_one_is_given() -> None:
+    """$100 a missed event and $5 a needless action: the interval holds what they really cost."""
+    world = make_world(1)
+    tallies = tallies_by(world, DAYS - 1, delays_by(world, DAYS - 1))
+
+    found = estimate_unlabelled(
+        tallies, window=WINDOW, rng=np.random.default_rng(0), usd=(100.0, 5.0)
+    ).cost_usd
+
+    fraud, rows = world.fraud[-WINDOW - 1 : -1], world.rows[-WINDOW - 1 : -1]
+    missed = fraud[:, ~world.blocked].sum()
+    needless = (rows - fraud)[:, world.blocked].sum()
+    assert found is not None
+    assert found.low <= 100 * missed + 5 * needless <= found.high
+    assert found.high < 1.3 * found.low
 
 
 def test_nothing_known_is_a_wide_answer_or_none() -> None:
@@ -40,3 +57,22 @@ def test_nothing_known_is_a_wide_answer_or_none() -> None:
     assert unseen.recall.high - unseen.recall.low > 4 * width
     assert seen.tells
     assert not unseen.tells
+
+
+def test_where_exploration_is_forbidden_there_are_bounds_and_they_hold() -> None:
+    """Nothing that was blocked is ever looked at: recall lies between bounds, far apart."""
+    world = make_world(3)
+    told = tallies_by(world, DAYS - 1, delays_by(world, DAYS - 1))
+    acted = told.acted[None, :]
+    blind = replace(
+        told,
+        reports=np.where(acted, 0.0, told.reports),
+        audited=np.zeros_like(told.rows),
+        audited_events=np.zeros_like(told.rows),
+        open_rows=np.where(acted, 0.0, told.open_rows),
+    )
+
+    low, high = recall_bounds(blind, window=WINDOW)
+
+    assert low <= world.recall(DAYS - 1) <= high
+    assert high - low > 0.4
