@@ -25,6 +25,7 @@ from feasible.serving.bodies import (
     Gone,
     LargeBodies,
     body,
+    check_size,
 )
 from feasible.serving.chat import ChatFront, chat_error, speaks_chat
 from feasible.serving.gate import ANY_KEY, ANYBODY, Gate, Headers
@@ -48,7 +49,7 @@ from feasible.serving.problems import (
     headers_of,
     problem_of,
 )
-from feasible.serving.replies import reply_of, shortened
+from feasible.serving.replies import WholeReply, reply_of, shortened
 from feasible.serving.runtime import Decided
 
 __all__ = ["Service", "build_app"]
@@ -56,6 +57,7 @@ __all__ = ["Service", "build_app"]
 _JSON: Final = b"application/json"
 _PROBLEM: Final = b"application/problem+json"
 _LOG: Final = logging.getLogger(__name__)
+_DECIDE_PATH: Final = "/v1/decide"
 _DECIDE: Final[frozenset[KeyScope]] = frozenset({"decide"})
 _LABEL: Final[frozenset[KeyScope]] = frozenset({"label"})
 _FIND: Final[frozenset[KeyScope]] = frozenset({"decide", "review"})
@@ -75,7 +77,7 @@ class Service:
         on_label: Told each label once it is durable.
         gate: Says who may come in.
         max_in_flight: Requests answered at once; more are refused with Retry-After.
-        observer: Told of every answer once it has left.
+        observer: Told of every decision and refusal.
 
     Attributes:
         plans: What answers, and how that is changed.
@@ -123,60 +125,47 @@ class Service:
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
             return
+        path: str = scope["path"]
+        if path == _DECIDE_PATH and scope["method"] == "POST":
+            reply = await self.answer_whole(scope["headers"], scope.get("client"), receive)
+            await self._send(send, reply)
+            return
         arrived_s = self.last_request_s = time.monotonic()
         headers: dict[bytes, bytes] = dict(scope["headers"])
+        try:
+            caller, told = self._let_in(path, scope.get("client"), headers, arrived_s)
+        except FeasibleError as error:
+            await self._send(send, self._error(error, path))
+            return
+        if caller is not None:
+            scope.setdefault("state", {})["caller"] = caller
+        await self._rest(scope, receive, self._dressed(send, told))
+
+    async def answer_whole(
+        self,
+        headers_of_it: Headers,
+        client: tuple[str, int] | None,
+        content: bytes | Receive,
+    ) -> WholeReply | None:
+        """Answer a `POST /v1/decide`; None when whoever asked is gone.
+
+        Args:
+            headers_of_it: Headers of the request, names in small letters.
+            client: Address and port that it comes from.
+            content: Its body, or what gives it in parts.
+        """
+        arrived_s = self.last_request_s = time.monotonic()
+        headers = dict(headers_of_it)
         told: Headers = ()
         try:
-            if not self._gate.has_keys and (
-                b"origin" in headers or self._needs.get(scope["path"]) is _ADMIN
-            ):
-                self._gate.check_without_keys(headers, self._needs_of(scope["path"]))
-            if not self._gate.is_open:
-                told = self._let_in(scope, headers, arrived_s)
-        except FeasibleError as error:
-            await self._send_error(send, error, scope["path"])
-            return
-        if scope["path"] == "/v1/decide" and scope["method"] == "POST":
-            await self._decide(headers, receive, send, arrived_s, told)
-        else:
-            await self._rest(scope, receive, self._dressed(send, told))
-
-    def _let_in(self, scope: Scope, headers: Mapping[bytes, bytes], now_s: float) -> Headers:
-        """Ask the gate; whoever it lets in is named in the scope's state."""
-        client = scope.get("client")
-        try:
-            came = self._gate.admit(
-                headers.get(b"authorization"),
-                client[0] if client else "local",
-                self._needs_of(scope["path"]),
-                now_s,
-            )
-        finally:  # whoever is not let in may be the first to come since a key was revoked
-            changed = self._gate.changed_keys()
-            if changed:
-                self._audit.begin(changed)
-        scope.setdefault("state", {})["caller"] = came.name
-        return came.headers
-
-    def _needs_of(self, path: str) -> frozenset[KeyScope]:
-        """Give the scopes that open an address; one that is nowhere needs any key."""
-        found = self._needs.get(path)
-        if found is not None:
-            return found
-        return self._needs.get(path.rpartition("/")[0] + "/", ANY_KEY)
-
-    async def _decide(
-        self,
-        headers: Mapping[bytes, bytes],
-        receive: Receive,
-        send: Send,
-        arrived_s: float,
-        told: Headers,
-    ) -> None:
-        try:
+            if not self._gate.is_open or b"origin" in headers:
+                _, told = self._let_in(_DECIDE_PATH, client, headers, arrived_s)
             self._pressure.check()
-            content = await body(headers, receive, MAX_DECIDE_BYTES)
-            self._pressure.check()  # others came in while it arrived
+            if isinstance(content, bytes):
+                check_size(content, MAX_DECIDE_BYTES)
+            else:
+                content = await body(headers, content, MAX_DECIDE_BYTES)
+                self._pressure.check()  # others came in while it arrived
             try:
                 asked = self._decode(content)
             except BAD_BODY as error:
@@ -185,18 +174,50 @@ class Service:
                 asked = shortened(asked, headers[b"x-deadline-ms"])
             decided = await self.runtime.decide(asked, arrived_s=arrived_s)
         except Gone:
-            return
+            return None
         except FeasibleError as error:
-            await self._send_error(send, error, "/v1/decide", told)
-            return
+            return self._error(error, _DECIDE_PATH, told)
         except Exception:  # noqa: BLE001  the edge of the process: whoever asked hears of it
             _LOG.exception("a request could not be answered")
-            await self._send_error(send, _our_fault(), "/v1/decide", told)
-            return
+            return self._error(_our_fault(), _DECIDE_PATH, told)
         self._count(decided)
-        await self._send(send, 200, _JSON, self._encoder.encode(reply_of(decided)), told)
         if self._observer is not None:
             self._observer.decided(decided, headers)
+        return WholeReply(200, _JSON, self._encoder.encode(reply_of(decided)), self._ending(told))
+
+    def _ending(self, told: Headers) -> Headers:
+        """Add to headers that the connection ends, where it does."""
+        return [*told, (b"connection", b"close")] if self.draining else told
+
+    def _let_in(
+        self,
+        path: str,
+        client: tuple[str, int] | None,
+        headers: Mapping[bytes, bytes],
+        now_s: float,
+    ) -> tuple[str | None, Headers]:
+        """Ask the gate: gives who came, where that matters, and what the answer says of rates."""
+        needs = self._needs_of(path)
+        if not self._gate.has_keys and (b"origin" in headers or needs is _ADMIN):
+            self._gate.check_without_keys(headers, needs)
+        if self._gate.is_open:
+            return None, ()
+        try:
+            came = self._gate.admit(
+                headers.get(b"authorization"), client[0] if client else "local", needs, now_s
+            )
+        finally:  # whoever is not let in may be the first to come since a key was revoked
+            changed = self._gate.changed_keys()
+            if changed:
+                self._audit.begin(changed)
+        return came.name, came.headers
+
+    def _needs_of(self, path: str) -> frozenset[KeyScope]:
+        """Give the scopes that open an address; one that is nowhere needs any key."""
+        found = self._needs.get(path)
+        if found is not None:
+            return found
+        return self._needs.get(path.rpartition("/")[0] + "/", ANY_KEY)
 
     async def answer(
         self, asked: DecideRequest, arrived_s: float, headers: Mapping[bytes, bytes]
@@ -222,28 +243,26 @@ class Service:
                 in_time=decided.within.get("deadline"),
             )
 
-    async def _send_error(
-        self, send: Send, error: FeasibleError, path: str, told: Headers = ()
-    ) -> None:
+    def _error(self, error: FeasibleError, path: str, told: Headers = ()) -> WholeReply:
         problem = problem_of(error)
         as_chat = speaks_chat(path)
         self._note_refusal(problem, path)
         content = self._encoder.encode(chat_error(problem) if as_chat else problem)
         kind = _JSON if as_chat else _PROBLEM
-        await self._send(send, problem.status, kind, content, [*headers_of(error), *told])
+        headers = self._ending([*headers_of(error), *told])
+        return WholeReply(problem.status, kind, content, headers)
 
-    async def _send(
-        self, send: Send, status: int, content_type: bytes, content: bytes, more: Headers = ()
-    ) -> None:
+    @staticmethod
+    async def _send(send: Send, reply: WholeReply | None) -> None:
+        if reply is None:
+            return
         headers = [
-            (b"content-type", content_type),
-            (b"content-length", str(len(content)).encode()),
-            *more,
+            (b"content-type", reply.content_type),
+            (b"content-length", b"%d" % len(reply.content)),
+            *reply.headers,
         ]
-        if self.draining:
-            headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": content})
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.content})
 
     def _dressed(self, send: Send, told: Headers) -> Send:
         """Let the answers of the other addresses say what those of `/v1/decide` say."""
@@ -263,7 +282,7 @@ class Service:
         """Give the other addresses, and note which scopes each of them needs."""
         pages = self._pages
         table: list[tuple[str, str, _Handler, frozenset[KeyScope]]] = [
-            ("POST", "/v1/decide", self._decide_is_above, _DECIDE),
+            ("POST", _DECIDE_PATH, self._decide_is_above, _DECIDE),
             ("POST", "/v1/decide/batch", self._batch, _DECIDE),
             ("POST", "/v1/chat/completions", self._complete, _DECIDE),
             ("GET", "/v1/models", self._chat.models, _DECIDE),
@@ -327,8 +346,8 @@ class Service:
         return Response(self._encoder.encode(value), status_code=status, media_type=media_type)
 
     async def _decide_is_above(self, _request: Request) -> Response:
-        """Hold the address, so that another method there is told so; `__call__` takes its POST."""
-        raise AssertionError("a POST of /v1/decide is answered by `_decide`")
+        """Hold the address, so that another method is told so; `answer_whole` takes its POST."""
+        raise AssertionError("a POST of /v1/decide is answered by `answer_whole`")
 
     async def _batch(self, request: Request) -> Response:
         arrived_s = time.monotonic()
@@ -414,7 +433,7 @@ def build_app(
         on_label: Told each label once it is durable.
         gate: Says who may come in; everybody when absent.
         max_in_flight: Requests answered at once; more are refused with Retry-After.
-        observer: Told of every answer once it has left; nobody when absent.
+        observer: Told of every decision and refusal; nobody when absent.
     """
     return Service(
         runtime,

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive
 
-__all__ = ["MAX_DECIDE_BYTES", "MAX_LABELS_BYTES", "MAX_TEXTS_BYTES", "Gone", "LargeBodies", "body"]
+__all__ = [
+    "MAX_DECIDE_BYTES",
+    "MAX_LABELS_BYTES",
+    "MAX_TEXTS_BYTES",
+    "Gone",
+    "LargeBodies",
+    "body",
+    "check_size",
+]
 
 MAX_DECIDE_BYTES: Final = 64 * 1024
 MAX_TEXTS_BYTES: Final = 1024 * 1024
@@ -25,6 +33,16 @@ _MOST_LARGE: Final = 16
 
 class Gone(Exception):
     """The client went away before its body was whole."""
+
+
+def check_size(whole: bytes, limit: int) -> None:
+    """Refuse a whole body of more bytes than that.
+
+    Raises:
+        Refused: It is larger.
+    """
+    if len(whole) > limit:
+        raise _too_large(limit, found=f"{len(whole):,} bytes")
 
 
 async def body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
@@ -45,8 +63,7 @@ async def body(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> 
     message = await receive()
     part: bytes = message.get("body", b"")
     if message["type"] != "http.disconnect" and not message.get("more_body", False):
-        if len(part) > limit:
-            raise _too_large(limit, found=f"{len(part):,} bytes")
+        check_size(part, limit)
         return part
     try:
         async with asyncio.timeout(_SLOWEST_S):  # for bodies in parts alone: a timer is not free

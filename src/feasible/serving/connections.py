@@ -55,10 +55,16 @@ class BoundedProtocol(HttpToolsProtocol):
     most = min(MOST_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _SPARE_FILES)
     """Connections; fewer where the process may open fewer files."""
     _head_bytes = 0
+    _came_bytes = 0
+    """Bytes of all earlier packets with a part of the head, and perhaps with other things."""
+    _packet_bytes = 0
     _in_head = False
     _begins_here = False
     _is_refused = False
     _head_timer: asyncio.TimerHandle | None = None
+    _idle_timer: asyncio.TimerHandle | None = None
+    _idle_since_s: float | None = None
+    """When the last answer left; None while something is asked."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or say at once that there are too many."""
@@ -71,6 +77,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
         self._stop_timer()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -78,38 +86,76 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_refused:
             return
         self._begins_here = False
+        self._idle_since_s = None
+        self._packet_bytes = len(data)
         super().data_received(data)
-        if self._in_head and not self._begins_here and not self._is_refused:
+        if not self._in_head:
+            return
+        self._came_bytes += len(data)
+        if not self._begins_here and not self._is_refused:
             self._head_bytes += len(data)
             if self._head_bytes > _LONGEST_HEAD:
                 self._refuse(_HEAD_TOO_LONG)
 
     def on_message_begin(self) -> None:
-        """Note that a head begins."""
+        """Note that a head begins; what an application is told of it is made when it is whole."""
         self._in_head = self._begins_here = True
-        self._head_bytes = 0
-        super().on_message_begin()
+        self._head_bytes = self._came_bytes = 0
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
 
     def on_headers_complete(self) -> None:
         """Note that the body begins, and refuse a head that nobody needs."""
         self._in_head = False
         if self._head_timer is not None:
             self._stop_timer()
-        headers = self.headers
-        if len(headers) > _MOST_HEADERS or self._is_long(headers):
+        if len(self.headers) > _MOST_HEADERS or self._is_long():
             self._refuse(_HEAD_TOO_LONG)
         else:
             self.on_bounded_head()
 
     def on_bounded_head(self) -> None:
         """Begin a request whose head is no longer than it may be."""
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()  # makes the scope, and forgets what was read
+        self.url, self.headers, self.expect_100_continue = url, headers, expects
+        self.scope["headers"] = headers
         super().on_headers_complete()
 
-    def _is_long(self, headers: list[tuple[bytes, bytes]]) -> bool:
+    def _is_long(self) -> bool:
+        if self._came_bytes + self._packet_bytes <= _LONGEST_HEAD:
+            return False
         size = len(self.url)
-        for name, value in headers:
+        for name, value in self.headers:
             size += len(name) + len(value)
         return size > _LONGEST_HEAD
+
+    def on_response_complete(self) -> None:
+        """Go on with what waits on this connection; else it is idle from now on.
+
+        The server's own way sets a timer after each answer and takes it off with each request; one
+        that looks again when it has run out costs a busy connection nothing.
+        """
+        if self.pipeline or self.transport.is_closing():
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._idle_since_s = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._end_if_idle)
+
+    def _end_if_idle(self) -> None:
+        """Close a connection on which nothing was asked for long enough."""
+        self._idle_timer = None
+        if self._idle_since_s is None or self.transport.is_closing():
+            return  # the answer to what is being asked sets the timer again
+        left_s = self._idle_since_s + self.timeout_keep_alive - self.loop.time()
+        if left_s <= 0:
+            self.transport.close()
+        else:
+            self._idle_timer = self.loop.call_later(left_s, self._end_if_idle)
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body."""

@@ -30,7 +30,17 @@ def own_copy(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_deeper(value: Any, most: int) -> bool:
-    """Claim that lists and objects lie deeper inside each other than that."""
+    """Claim that lists and objects lie deeper inside each other than that.
+
+    Args:
+        value: A list or an object.
+        most: Levels; at least 1.
+    """
+    for inner in value.values() if isinstance(value, dict) else value:
+        if isinstance(inner, _HOLDERS):
+            break
+    else:
+        return False
     level = [value]
     for _ in range(most):
         level = [

@@ -1,4 +1,4 @@
-"""What is told of a request once its answer has left: a line for the log, and a trace."""
+"""What is told of a request once it is decided: a line for the log, and a trace."""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -11,9 +12,25 @@ from feasible.serving.messages import DecideRequest, DecisionReply
 from feasible.serving.problems import BAD_REQUEST, Refused
 from feasible.serving.runtime import Decided
 
-__all__ = ["header_ms", "reply_of", "shortened"]
+__all__ = ["WholeReply", "header_ms", "reply_of", "shortened"]
 
 _LONGEST_HEADER: Final = 40
+
+
+class WholeReply(NamedTuple):
+    """An answer before it is put on the wire.
+
+    Attributes:
+        status: Of HTTP.
+        content_type: Of the content.
+        content: The body.
+        headers: Beside those that every answer has.
+    """
+
+    status: int
+    content_type: bytes
+    content: bytes
+    headers: Sequence[tuple[bytes, bytes]] = ()
 
 
 def reply_of(decided: Decided) -> DecisionReply:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -130,8 +130,10 @@ class Runtime:
     def _is_pressed(self) -> bool:
         return self.high_mark is not None and self.in_flight >= self.high_mark
 
-    async def decide(self, asked: DecideRequest, *, arrived_s: float | None = None) -> Decided:
-        """Answer one request; returns once its decision is durable.
+    def decide(
+        self, asked: DecideRequest, *, arrived_s: float | None = None
+    ) -> Coroutine[Any, Any, Decided]:
+        """Answer one request; what is awaited returns once its decision is durable.
 
         Args:
             asked: The request.
@@ -144,8 +146,10 @@ class Runtime:
         arrived = self._clock.monotonic() if arrived_s is None else arrived_s
         self._check(asked)
         key = asked.idempotency_key
-        if key is None:
-            return await self._decide(asked, arrived)
+        return self._decide(asked, arrived) if key is None else self._once(key, asked, arrived)
+
+    async def _once(self, key: str, asked: DecideRequest, arrived: float) -> Decided:
+        """Answer the first request under a key, and every later one as the first."""
         content = content_of(asked.request)
         running = self._by_key.get(key)
         if running is not None:

@@ -16,6 +16,8 @@ __all__ = ["as_json", "check_answers", "checked_answers"]
 _SHOWN: Final = 5
 _LONGEST: Final = 60
 _LONGEST_TEXT: Final = 500
+_AS_READ: Final = (float, type(None))
+"""Types of a number that JSON gives back as it is; numpy's float64 is not one."""
 _DEAREST_USD: Final = 1e6
 """A call that says it cost more than that is a mistake, and would not fit into a ledger's sum."""
 
@@ -92,7 +94,10 @@ def as_json(tier: Tier, answer: Answer) -> Answer:
         TierError: Its value is not JSON.
     """
     value, score, cost = answer.value, answer.score, answer.cost_usd
-    if type(value) is not str or not value.isascii():
+    is_plain = type(value) is str and value.isascii()
+    if is_plain and type(score) in _AS_READ and type(cost) in _AS_READ:
+        return answer
+    if not is_plain:
         try:
             text = json.dumps(value, allow_nan=False, ensure_ascii=False)
             value = json.loads(text.encode())

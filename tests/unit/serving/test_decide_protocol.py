@@ -9,6 +9,7 @@ import pytest
 from uvicorn.protocols.http.flow_control import FlowControl
 
 from feasible.serving.decide_protocol import DecideCycle, lines_of
+from feasible.serving.replies import WholeReply
 
 
 class Wire:
@@ -31,81 +32,105 @@ class Wire:
         return self.is_closed
 
 
-def cycle_on(wire: Wire, *, keep_alive: bool = True) -> DecideCycle:
-    """Give the cycle of a small question."""
-    return DecideCycle(
-        scope={},
-        body=b"question",
-        transport=wire,
-        flow=FlowControl(wire),  # type: ignore[arg-type]
+class Connection:
+    """As much of a connection as a cycle uses."""
+
+    client = ("127.0.0.1", 5)
+
+    def __init__(self) -> None:
+        self.transport = Wire()
+        self.flow = FlowControl(self.transport)  # type: ignore[arg-type]
+        self.answered = 0
+
+    def on_response_complete(self) -> None:
+        """Count an answer."""
+        self.answered += 1
+
+
+class Echo:
+    """A service that answers with what was asked."""
+
+    def __init__(self, *more: tuple[bytes, bytes], status: int = 200) -> None:
+        self.more = more
+        self.status = status
+
+    async def answer_whole(self, _headers: Any, _client: Any, body: bytes) -> WholeReply:
+        """Answer."""
+        return WholeReply(self.status, b"application/json", body, self.more)
+
+
+def sent(service: Any, *, keep_alive: bool = True, gone: bool = False) -> Connection:
+    """Let a service answer a small question; gives the connection afterwards."""
+    connection = Connection()
+    cycle = DecideCycle(
+        connection,  # type: ignore[arg-type]
+        [],
+        b"question",
         keep_alive=keep_alive,
-        on_response=lambda: None,
     )
+    cycle.disconnected = gone
+    asyncio.run(cycle.answer(service))
+    assert connection.answered == len(connection.transport.written)
+    assert cycle.response_complete is not gone
+    return connection
 
 
-async def answering(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with what was asked."""
-    del scope
-    body = (await receive())["body"]
-    headers = [(b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
-def test_an_answer_is_one_piece() -> None:
+@pytest.mark.parametrize(
+    ("service", "first"),
+    [
+        (Echo(), b"HTTP/1.1 200 OK"),
+        (Echo((b"ratelimit", b"r=1")), b"HTTP/1.1 200 OK"),
+        (Echo(status=422), b"HTTP/1.1 422 Unprocessable Entity"),
+    ],
+)
+def test_an_answer_is_one_piece(service: Echo, first: bytes) -> None:
     """Status, the headers of every answer, its own headers, and the body: one write."""
-    wire = Wire()
-
-    asyncio.run(cycle_on(wire).run_asgi(answering))
+    wire = sent(service).transport
 
     head, _, body = wire.written[0].partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
+    own = {b"%b: %b" % header for header in service.more}
     assert len(wire.written) == 1
-    assert lines[0] == b"HTTP/1.1 200 OK"
-    assert {b"x-content-type-options: nosniff", b"content-length: 8"} <= set(lines)
+    assert lines[0].startswith(first[:12])
+    assert {
+        b"x-content-type-options: nosniff",
+        b"content-type: application/json",
+        b"content-length: 8",
+        *own,
+    } <= set(lines)
     assert body == b"question"
     assert not wire.is_closed
 
 
-def test_a_connection_that_does_not_stay_says_so() -> None:
-    """The client is told, and the connection ends after the answer."""
-    wire = Wire()
+@pytest.mark.parametrize(
+    ("service", "keep_alive"), [(Echo(), False), (Echo((b"connection", b"close")), True)]
+)
+def test_a_connection_that_does_not_stay_says_so(service: Echo, *, keep_alive: bool) -> None:
+    """The client is told once, and the connection ends after the answer."""
+    wire = sent(service, keep_alive=keep_alive).transport
 
-    asyncio.run(cycle_on(wire, keep_alive=False).run_asgi(answering))
-
-    assert b"connection: close\r\n" in wire.written[0]
+    assert wire.written[0].count(b"connection: close\r\n") == 1
     assert wire.is_closed
 
 
-def test_an_application_that_breaks_is_an_error_of_ours() -> None:
+def test_a_service_that_breaks_is_an_error_of_ours() -> None:
     """Nobody waits for ever, and nothing of the fault is told."""
 
-    async def breaks(_scope: Any, _receive: Any, _send: Any) -> None:
-        raise RuntimeError("a secret")
+    class Breaks:
+        async def answer_whole(self, *_asked: Any) -> WholeReply:
+            raise RuntimeError("a secret")
 
-    wire = Wire()
-
-    asyncio.run(cycle_on(wire).run_asgi(breaks))
+    wire = sent(Breaks()).transport
 
     assert wire.written[0].startswith(b"HTTP/1.1 500 ")
+    assert b"content-length: 0\r\n" in wire.written[0]
     assert b"secret" not in wire.written[0]
+    assert wire.is_closed
 
 
 def test_a_client_that_has_gone_gets_nothing() -> None:
     """What cannot be sent is not written."""
-    wire = Wire()
-    cycle = cycle_on(wire)
-    cycle.disconnected = True
-
-    asyncio.run(cycle.run_asgi(answering_anyway))
-
-    assert wire.written == []
-
-
-async def answering_anyway(_scope: Any, _receive: Any, send: Any) -> None:
-    """Answer without looking."""
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": b""})
+    assert sent(Echo(), gone=True).transport.written == []
 
 
 @pytest.mark.parametrize("value", [b"a\r\nset-cookie: b", b"a\nb", b"a\rb"])
