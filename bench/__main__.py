@@ -12,6 +12,7 @@ from pathlib import Path
 from bench import (
     backtests,
     cascade,
+    feedback,
     floors,
     formats,
     frontiers,
@@ -40,6 +41,7 @@ BENCHMARKS: dict[str, Callable[[], Section]] = {
     "overload": overload.run,
     "simulation": simulation.run,
     "ledger": ledger.run,
+    "feedback": feedback.run,
     "routing": routing.run,
     "profiles": profiles.run,
 }

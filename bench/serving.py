@@ -29,7 +29,8 @@ from bench.cores import (
 )
 from bench.ours import decide, running_ours, verified
 from bench.page import Section, table
-from bench.peers.http import PEERS, Peer, PeerFailed, running_peer
+from bench.peers.environment import PeerFailed
+from bench.peers.http import PEERS, Peer, running_peer
 from bench.rules_feature import messages, write_rules_feature
 
 from feasible.testing import Drive, drive_closed, drive_open, post

@@ -1,19 +1,12 @@
-"""Other servers that do the desk's classification over HTTP, each in an environment of its own.
-
-The environment of a peer is made from `serving/NAME/requirements.txt`, where every version is
-pinned, in `.venv-peers/NAME`, and is kept until that file changes.
-"""
+"""Other servers that do the desk's classification over HTTP, each in an environment of its own."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -26,20 +19,16 @@ from typing import IO, Any
 
 import msgspec
 from bench.cores import SERVER_CORE, descendants, on_core
+from bench.peers.environment import PeerFailed, environment, last_words
 
 from feasible.testing import Call, post
 
-__all__ = ["PEERS", "Peer", "PeerFailed", "running_peer"]
+__all__ = ["PEERS", "Peer", "running_peer"]
 
 _SOURCES = Path(__file__).parent / "serving"
-_ENVIRONMENTS = Path(__file__).parents[2] / ".venv-peers"
 _START_S = 180.0
 _STOP_S = 15.0
 _SAID = 300
-
-
-class PeerFailed(Exception):
-    """A peer could not be installed, or did not answer rightly."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +102,7 @@ def running_peer(peer: Peer, probe: tuple[str, str]) -> Iterator[str]:
     Raises:
         PeerFailed: It cannot be installed or started here; the message says why.
     """
-    python = _environment(peer.folder)
+    python = environment(_SOURCES / peer.folder)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
@@ -141,32 +130,6 @@ def _surroundings() -> dict[str, str]:
     return ours | {"PYTHONPATH": str(_SOURCES), "PYTHONUNBUFFERED": "1"}
 
 
-def _environment(name: str) -> Path:
-    """Give the interpreter of a peer's environment, which is made when it is not there."""
-    requirements = _SOURCES / name / "requirements.txt"
-    folder = _ENVIRONMENTS / name
-    python, stamp = folder / "bin" / "python", folder / "ready"
-    wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
-    if stamp.exists() and stamp.read_text() == wanted:
-        return python
-    shutil.rmtree(folder, ignore_errors=True)
-    uv = Path(sys.executable).with_name("uv")
-    install = (
-        [str(uv), "pip", "install", "--quiet", "--python", str(python)]
-        if uv.exists()
-        else [str(python), "-m", "pip", "install", "--quiet"]
-    )
-    for command in (
-        [sys.executable, "-m", "venv", str(folder)],
-        [*install, "-r", str(requirements)],
-    ):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise PeerFailed(f"cannot be installed: {_last(done.stderr or done.stdout)}")
-    stamp.write_text(wanted)
-    return python
-
-
 def _await_answer(
     peer: Peer, url: str, probe: tuple[str, str], process: subprocess.Popen[bytes], said: IO[str]
 ) -> None:
@@ -185,7 +148,7 @@ def _await_answer(
             raise PeerFailed(f"answers wrongly: {content[:_SAID].decode(errors='replace')}")
         time.sleep(0.2)
     said.seek(0)
-    raise PeerFailed(f"did not start: {_last(said.read())}")
+    raise PeerFailed(f"did not start: {last_words(said.read())}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -198,9 +161,3 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.wait()
-
-
-def _last(text: str) -> str:
-    """Give the last line that says something, for a cell of a table."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return (lines[-1] if lines else "it said nothing")[:_SAID].replace("|", "/")

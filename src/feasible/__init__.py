@@ -1,7 +1,7 @@
 """Feasible: declare what an AI feature may cost and must achieve, then keep the promise.
 
 Every command is a function here: `review`, `plan`, `plan_from_profile`, `backtest`, `serve`,
-`headroom` and `add_labels`. They take a feature, opened with `open_folder`, or files.
+`watch` and `add_labels`. They take a feature, opened with `open_folder`, or files.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from feasible.loop import (
         add_labels,
         backtest,
-        headroom,
         plan,
         plan_from_profile,
         review,
         serve,
         verify_ledger,
+        watch,
     )
     from feasible.schema import Brief, Plan, load_brief
 
@@ -31,7 +31,6 @@ __all__ = [
     "Plan",
     "add_labels",
     "backtest",
-    "headroom",
     "load_brief",
     "open_folder",
     "plan",
@@ -39,6 +38,7 @@ __all__ = [
     "review",
     "serve",
     "verify_ledger",
+    "watch",
 ]
 
 # Start-up time: importing this package loads nothing until a name is asked for.

@@ -30,6 +30,7 @@ from feasible.commands import (
     print_json,
     progress_bars,
     simulate,
+    watch,
 )
 from feasible.errors import BadInput, FeasibleError
 
@@ -264,21 +265,7 @@ def serve(
     )
 
 
-@app.command()
-def watch(feature: FeatureName, ledger: LedgerUrl = None, as_json: AsJson = False) -> None:
-    """Show how each promise stands by the decisions and labels that are known now."""
-    from feasible import loop
-    from feasible.report import headroom_table
-
-    rows = loop.headroom(open_feature(feature), ledger_url=ledger)
-    if as_json:
-        print_json({"objectives": rows, "drift": [], "estimates": [], "triggers": []})
-    else:
-        console().print(headroom_table(rows))
-    if any(row.holds is False for row in rows):
-        raise typer.Exit(INFEASIBLE)
-    if any(row.holds is None for row in rows):
-        raise typer.Exit(NO_EVIDENCE)
+app.command()(watch)
 
 
 @app.command()

@@ -134,14 +134,27 @@ def plans_of(
         ledger.close()
 
 
-def live_plan(feature: Feature, ledger: Ledger) -> Plan:
+def live_plan(feature: Feature, ledger: Ledger, *, at: datetime | None = None) -> Plan:
     """Give the plan that answers by a ledger; the newest while nothing was served.
 
+    Args:
+        feature: The feature.
+        ledger: Its ledger.
+        at: The plan that answered then; now when absent.
+
     Raises:
-        PlanError: It is not in the feature's folder.
+        PlanError: It is not in the feature's folder, or none was live at that time.
     """
     changes = history(ledger)
-    return kept_plan(feature, changes[-1].live.stable) if changes else read_plan(feature.plan_path)
+    known = [change for change in changes if at is None or change.at <= at]
+    if not known and changes and at is not None:
+        raise PlanError(
+            "no plan was live at that time",
+            asked=at.isoformat(),
+            found=f"the first one was put live at {changes[0].at.isoformat()}",
+            attempt="a later time",
+        )
+    return kept_plan(feature, known[-1].live.stable) if known else read_plan(feature.plan_path)
 
 
 def begin(feature: Feature, ledger: Ledger) -> tuple[LivePlans, str | None]:

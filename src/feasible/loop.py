@@ -7,8 +7,9 @@ each promise stands.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -16,9 +17,9 @@ from typing import Literal
 import msgspec
 
 from feasible.against import against as simulate_against
-from feasible.clock import SystemClock
+from feasible.clock import Clock, SystemClock, VirtualClock
 from feasible.errors import LedgerError, LedgerLocked
-from feasible.feedback import import_labels
+from feasible.feedback import Watched, import_labels, watch_feature
 from feasible.folder import Feature
 from feasible.ledger import Verification, open_ledger
 from feasible.live_plans import live_plan
@@ -46,7 +47,6 @@ from feasible.schema import (
     Brief,
     BriefFile,
     DataSet,
-    HeadroomRow,
     Look,
     Plan,
     PlanCheck,
@@ -73,7 +73,6 @@ __all__ = [
     "backtest",
     "check",
     "check_file",
-    "headroom",
     "label_set",
     "plan",
     "plan_from_brief",
@@ -83,7 +82,11 @@ __all__ = [
     "simulate",
     "simulate_against",
     "verify_ledger",
+    "watch",
 ]
+
+_WATCHED = 100_000
+"""Latest decisions that are looked at."""
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -245,10 +248,21 @@ def backtest(plan_path: Path, profile_path: Path) -> Backtest:
     return replay(fixed, *agreed(brief_of(fixed).brief, read_profile(profile_path)))
 
 
-def headroom(feature: Feature, *, ledger_url: str | None = None) -> list[HeadroomRow]:
-    """Say how each promise of the live plan stands by what the ledger holds now.
+def watch(
+    feature: Feature, *, ledger_url: str | None = None, at: datetime | None = None
+) -> Watched:
+    """Say what is known of the live plan: promises, labels, estimates before them, alarms, upkeep.
 
     A live service is not disturbed.
+
+    Args:
+        feature: The feature.
+        ledger_url: The ledger; the feature's own when absent.
+        at: As known at this time; now when absent. Money that budgets keep is told of now alone.
+
+    Raises:
+        LedgerError: Nothing has been served yet.
+        PlanError: No plan was live then.
     """
     if ledger_url is None and not feature.ledger_path.exists():
         raise LedgerError(
@@ -256,12 +270,30 @@ def headroom(feature: Feature, *, ledger_url: str | None = None) -> list[Headroo
             asked=str(feature.ledger_path),
             attempt=f"feasible serve {feature.brief.name}, or name its ledger with --ledger",
         )
+    clock: Clock = SystemClock() if at is None else VirtualClock(at)
+    now = clock.now()
     ledger = open_ledger(ledger_url or feature.ledger_url, write=False)
     try:
-        made = live_plan(feature, ledger)
-        rows = tracker_of(feature, made, ledger).rows()
+        made = live_plan(feature, ledger, at=at)
+        decisions = deque(
+            (one for one in ledger.decisions(plan=made.id) if one.at <= now), maxlen=_WATCHED
+        )
+        labels = list(ledger.labels() if at is None else ledger.labels(known_by=now))
+        tracker = tracker_of(feature, made, ledger, decisions=decisions, labels=labels, clock=clock)
         people = [t.name for t in feature.brief.layers.tiers if t.kind is TierKind.PERSON]
-        return with_money(rows, standing_by(ledger, made, people=people, clock=SystemClock()))
+        rows = tracker.rows()
+        if at is None:
+            rows = with_money(rows, standing_by(ledger, made, people=people, clock=clock))
+        return watch_feature(
+            feature.brief,
+            made.id,
+            tracker,
+            objectives=rows,
+            decisions=tuple(decisions),
+            labels=labels,
+            people=frozenset(people),
+            now=now,
+        )
     finally:
         ledger.close()
 

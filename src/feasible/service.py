@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -12,13 +12,13 @@ from typing import Any, Final
 import msgspec
 
 from feasible import feedback  # its door: files are loaded when somebody asks for the headroom
-from feasible.clock import SystemClock
+from feasible.clock import Clock, SystemClock
 from feasible.errors import FeasibleError
 from feasible.folder import Feature, open_folder
 from feasible.ledger import Ledger, ServiceLock, ledger_path, open_ledger
 from feasible.live_plans import begin, plan_event, shadow_event, shadow_spent_nusd
 from feasible.planned import certified_tiers, kept_plan, planned_tiers
-from feasible.schema import Brief, LivePlans, Plan, PlanShare
+from feasible.schema import Brief, Decision, Label, LivePlans, Plan, PlanShare
 from feasible.serving import (
     Alone,
     Control,
@@ -380,23 +380,33 @@ def _app(
     return app, told
 
 
-def _empty_tracker(feature: Feature, made: Plan, ledger: Ledger) -> feedback.HeadroomTracker:
+def _empty_tracker(
+    feature: Feature, made: Plan, ledger: Ledger, clock: Clock | None = None
+) -> feedback.HeadroomTracker:
     return feedback.HeadroomTracker(
         feature.brief,
         made,
         slices_of=feature.slices_of(),
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         loss=feature.loss(),
         find=ledger.decision,
     )
 
 
-def tracker_of(feature: Feature, made: Plan, ledger: Ledger) -> feedback.HeadroomTracker:
-    """Tell a new tracker everything that the ledger holds."""
-    tracker = _empty_tracker(feature, made, ledger)
-    for decision in ledger.decisions():
+def tracker_of(
+    feature: Feature,
+    made: Plan,
+    ledger: Ledger,
+    *,
+    decisions: Iterable[Decision],
+    labels: Iterable[Label],
+    clock: Clock,
+) -> feedback.HeadroomTracker:
+    """Tell a new tracker of decisions and labels of a ledger, as known by a clock."""
+    tracker = _empty_tracker(feature, made, ledger, clock)
+    for decision in decisions:
         tracker.add_decision(decision)
-    for label in ledger.labels():
+    for label in labels:
         tracker.add_label(label)
     return tracker
 

@@ -21,6 +21,7 @@ from feasible.commands.plans import add_plan_commands
 from feasible.commands.practice import practice
 from feasible.commands.simulate import simulate
 from feasible.commands.telling import add_story, explain
+from feasible.commands.watch import watch
 
 __all__ = [
     "INFEASIBLE",
@@ -40,4 +41,5 @@ __all__ = [
     "print_json",
     "progress_bars",
     "simulate",
+    "watch",
 ]

@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
+
+from feasible.errors import BadInput
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +30,7 @@ __all__ = [
     "open_feature",
     "print_json",
     "progress_bars",
+    "zoned_time",
 ]
 
 HOLDS, INFEASIBLE, NO_EVIDENCE = 0, 3, 4
@@ -56,6 +60,23 @@ def print_json(value: Any) -> None:
     text = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2)
     sys.stdout.buffer.write(text + b"\n")
     sys.stdout.buffer.flush()
+
+
+def zoned_time(text: str | None, question: str, *, attempt: str) -> datetime:
+    """Read a time with its zone.
+
+    Raises:
+        BadInput: It is none, or has no zone.
+    """
+    try:
+        found = datetime.fromisoformat(text or "")
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise BadInput(
+            question, asked="a time with its zone", found=text or "none", attempt=attempt
+        )
+    return found
 
 
 def console() -> Console:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from feasible.commands.console import AsJson, open_feature, print_json
+from feasible.commands.console import AsJson, open_feature, print_json, zoned_time
 from feasible.errors import BadInput
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["add_plan_commands"]
 
 PlanVerb = Literal["list", "at", "shadow", "canary", "promote", "rollback", "stop"]
+_AT: Final = "feasible plans NAME at 2026-12-01T10:00:00Z"
 _TAKES_PLAN: Final = ("shadow", "canary", "promote")
 
 
@@ -73,7 +74,14 @@ def plans(
     opened = open_feature(feature)
     _check(verb, what, share, usd_per_day)
     if verb == "at":
-        _show_at(opened, _time(what), ledger, as_json=as_json)
+        _show_at(
+            opened,
+            zoned_time(
+                what, "what was live when?", attempt="feasible plans NAME at 2026-12-01T10:00:00Z"
+            ),
+            ledger,
+            as_json=as_json,
+        )
         return
     if verb == "list":
         known, changes = plans_of(opened, ledger_url=ledger)
@@ -108,21 +116,6 @@ def _check(verb: str, what: str | None, share: str | None, usd_per_day: float | 
             found=f"{usd_per_day:g} with `{verb}`",
             attempt="feasible plans NAME shadow PLAN --share 10% --usd-per-day 1",
         )
-
-
-def _time(what: str | None) -> datetime:
-    try:
-        found = datetime.fromisoformat(what or "")
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise BadInput(
-            "what was live when?",
-            asked="a time with its zone",
-            found=what or "none",
-            attempt="feasible plans NAME at 2026-12-01T10:00:00Z",
-        )
-    return found
 
 
 def _ratio(text: str) -> float:

@@ -12,23 +12,91 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from feasible.feedback.arrivals import Arrivals, arrivals_of
     from feasible.feedback.following import Following
     from feasible.feedback.headroom import HeadroomTracker
     from feasible.feedback.label_import import Imported, import_labels
     from feasible.feedback.labels_file import read_labels, stream_labels
+    from feasible.feedback.plug_in import PlugIn, PlugInFigures
+    from feasible.feedback.proxies import ProxyQuality, proxy_quality
+    from feasible.feedback.retraining import (
+        RetrainAdvice,
+        advise_retraining,
+        growth_of_loss,
+        retrain_at,
+        steady_days,
+    )
+    from feasible.feedback.shift import Moved, Reference, moved_most
+    from feasible.feedback.unlabelled import (
+        Estimate,
+        Estimates,
+        Tallies,
+        estimate_unlabelled,
+        recall_bounds,
+    )
+    from feasible.feedback.upkeep import LayerUpkeep
+    from feasible.feedback.watching import Alarm, ErrorEstimate, Watched, watch_feature
 
 __all__ = [
+    "Alarm",
+    "Arrivals",
+    "ErrorEstimate",
+    "Estimate",
+    "Estimates",
     "Following",
     "HeadroomTracker",
     "Imported",
+    "LayerUpkeep",
+    "Moved",
+    "PlugIn",
+    "PlugInFigures",
+    "ProxyQuality",
+    "Reference",
+    "RetrainAdvice",
+    "Tallies",
+    "Watched",
+    "advise_retraining",
+    "arrivals_of",
+    "estimate_unlabelled",
+    "growth_of_loss",
     "import_labels",
+    "moved_most",
+    "proxy_quality",
     "read_labels",
+    "recall_bounds",
+    "retrain_at",
+    "steady_days",
     "stream_labels",
+    "watch_feature",
 ]
 
 # Memory and start-up time: a service that nobody asks for its headroom needs no scipy, 40 MB.
 _HOME: Final = {
+    "recall_bounds": "unlabelled",
+    "steady_days": "retraining",
+    "retrain_at": "retraining",
+    "growth_of_loss": "retraining",
+    "advise_retraining": "retraining",
+    "RetrainAdvice": "retraining",
+    "proxy_quality": "proxies",
+    "ProxyQuality": "proxies",
+    "moved_most": "shift",
+    "Reference": "shift",
+    "Moved": "shift",
+    "PlugInFigures": "plug_in",
+    "PlugIn": "plug_in",
+    "Alarm": "watching",
+    "ErrorEstimate": "watching",
+    "LayerUpkeep": "upkeep",
+    "Watched": "watching",
+    "watch_feature": "watching",
+    "Arrivals": "arrivals",
+    "arrivals_of": "arrivals",
+    "Estimate": "unlabelled",
+    "Estimates": "unlabelled",
     "Imported": "label_import",
+    "Tallies": "unlabelled",
+    "estimate_unlabelled": "unlabelled",
     "import_labels": "label_import",
     "stream_labels": "labels_file",
     "Following": "following",

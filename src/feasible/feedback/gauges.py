@@ -110,6 +110,10 @@ class _Pools(Generic[_T]):
         """Keep what a decision says."""
         (self._audited if is_audited else self._organic)[decision_id] = said
 
+    def best(self) -> dict[str, _T]:
+        """Give what audits say; without any, what came of itself."""
+        return dict(self._audited or self._organic)
+
     def judging(self, fewest: int) -> tuple[list[_T], list[str]]:
         """Give what judges, with what is to be said of it: audits alone when they are enough."""
         audited = list(self._audited.values())
@@ -215,11 +219,19 @@ class Gauge:
 
     def _fewest(self) -> int:
         """Give the fewest rows that could show the promise; 1 where rows do not count so."""
-        allowed = self._allowed()
+        allowed = self.allowed
         level = self.objective.confidence_level
         return zero_miss_rows(allowed, confidence_level=level) if 0 < allowed < 1 else 1
 
-    def _allowed(self) -> float:
+    def losses(self) -> dict[str, float]:
+        """Give the loss of each decision that judges: those of audits, if there are any."""
+        rate = self.people_rate or 0.0
+        return {
+            name: rate if loss == _PERSON else loss for name, loss in self._losses.best().items()
+        }
+
+    @property
+    def allowed(self) -> float:
         """Give the largest share of rows that may miss."""
         objective = self.objective
         if objective.kind == "latency":
@@ -233,7 +245,7 @@ class Gauge:
     def _quality(self, losses: FloatArray) -> tuple[Figure, list[str]]:
         by_person = losses == _PERSON
         people, machine = int(by_person.sum()), losses[~by_person]
-        level, allowed = self.objective.confidence_level, self._allowed()
+        level, allowed = self.objective.confidence_level, self.allowed
         # Machines alone are judged by machines, and by precision: a hand-off is of no class.
         is_alone = self.objective.by is AnsweredBy.MACHINES or self._is_precision
         rate = 0.0 if is_alone else self.people_rate or 0.0
@@ -283,12 +295,12 @@ class Gauge:
         level, n = objective.confidence_level, len(columns.latency_ms)
         if objective.kind == "people":
             asked = int(columns.is_person.sum())
-            return share_figure(asked, n, limit=min(1.0, self._allowed()), level=level), []
+            return share_figure(asked, n, limit=min(1.0, self.allowed), level=level), []
         if objective.kind == "abstention":
             silent = int(columns.is_silent.sum())
-            return share_figure(silent, n, limit=self._allowed(), level=level), []
+            return share_figure(silent, n, limit=self.allowed, level=level), []
         late = n - int(columns.in_time.sum())
-        return share_figure(late, n, limit=self._allowed(), level=level).flipped(), []
+        return share_figure(late, n, limit=self.allowed, level=level).flipped(), []
 
     def _latency(self, columns: Columns) -> tuple[Figure, list[str]]:
         objective, took = self.objective, columns.latency_ms

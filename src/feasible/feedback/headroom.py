@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -26,10 +28,27 @@ from feasible.schema import (
     zero_one_loss,
 )
 
-__all__ = ["HeadroomTracker"]
+__all__ = ["HeadroomTracker", "Judged"]
 
 _MOST: Final = 100_000
 _LOG: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What labels said of one promise, one after the other.
+
+    Attributes:
+        objective: Its id.
+        limit: Largest mean loss allowed. Ratio.
+        times: When each became known, oldest first.
+        losses: From 0 to 1; a person's answer counts by their declared error rate.
+    """
+
+    objective: str
+    limit: float
+    times: tuple[datetime, ...]
+    losses: tuple[float, ...]
 
 
 class HeadroomTracker:
@@ -109,6 +128,28 @@ class HeadroomTracker:
             self._add_known(self._early.pop(key))
         everything = self._stream.columns()
         return [self._row(gauge, everything) for gauge in self._gauges]
+
+    def judged(self) -> list[Judged]:
+        """Give the losses of every promise that labels judge, in the order of their times."""
+        out = []
+        for gauge in self._gauges:
+            if not gauge.objective.needs_labels or gauge.reason is not None:
+                continue
+            known = []
+            for name, loss in gauge.losses().items():
+                truth = self._verdicts[name].truth
+                if truth is not None:
+                    known.append((truth.known_at, name, loss))
+            known.sort()
+            out.append(
+                Judged(
+                    gauge.objective.id,
+                    gauge.allowed,
+                    tuple(when for when, _, _ in known),
+                    tuple(loss for _, _, loss in known),
+                )
+            )
+        return out
 
     def _row(self, gauge: Gauge, everything: Columns) -> HeadroomRow:
         row = gauge.row(self._evidence(gauge, everything))

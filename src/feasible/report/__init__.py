@@ -29,6 +29,7 @@ from feasible.report.terminal import (
     plan_table,
     rows_line,
 )
+from feasible.report.watched import watched_page, watched_parts
 
 __all__ = [
     "backtest_table",
@@ -55,4 +56,6 @@ __all__ = [
     "story",
     "timeline_table",
     "value_table",
+    "watched_page",
+    "watched_parts",
 ]

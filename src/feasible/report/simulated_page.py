@@ -13,11 +13,11 @@ from rich.console import Console, RenderableType
 from feasible.report.simulated import simulated_parts, simulated_sentence
 from feasible.simulation import CurvePoint, Simulated
 
-__all__ = ["simulated_page"]
+__all__ = ["STYLE", "simulated_page"]
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 640, 240, 60, 30
 _COLOURS: Final = ("#1f6f8b", "#c2572b", "#5c7f32", "#7a4f9a")
-_STYLE: Final = """
+STYLE: Final = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;
 color:#1c1c1c;background:#fff}
 h1{font-size:1.4rem}pre{overflow-x:auto;font:13px/1.35 ui-monospace,monospace}
@@ -34,7 +34,7 @@ def simulated_page(found: Simulated) -> str:
     title = html.escape(f"{found.name}: {found.scenario}")
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
         f"<h1>{html.escape(simulated_sentence(found))}</h1>{charts}<pre>{tables}</pre>"
         "</body></html>\n"
     )

@@ -32,11 +32,14 @@ from feasible.stats.bounded import (
     hoeffding_bentkus_upper_bound,
     mean_interval,
 )
+from feasible.stats.delays import arrived_share
+from feasible.stats.detector import Detector, first_alarms
 from feasible.stats.prediction_powered import (
     prediction_powered_p_value,
     prediction_powered_upper_bound,
 )
 from feasible.stats.quantiles import quantile_interval, quantile_upper_bound
+from feasible.stats.regimes import GammaPrior, RegimeDraws, draw_regimes
 from feasible.stats.sequential import any_time_upper_bound, evidence_so_far
 from feasible.stats.several import bonferroni_split, delta_at, holm_adjusted, holm_shown
 from feasible.stats.weighted import (
@@ -47,7 +50,11 @@ from feasible.stats.weighted import (
 )
 
 __all__ = [
+    "Detector",
+    "GammaPrior",
+    "RegimeDraws",
     "any_time_upper_bound",
+    "arrived_share",
     "audited_p_value",
     "audited_upper_bound",
     "betting_p_value",
@@ -56,7 +63,9 @@ __all__ = [
     "binomial_quantile",
     "bonferroni_split",
     "delta_at",
+    "draw_regimes",
     "evidence_so_far",
+    "first_alarms",
     "fixed_stake_p_value",
     "fixed_stake_upper_bound",
     "hoeffding_bentkus_p_value",
