@@ -509,10 +509,9 @@ def test_nobody_is_refused_for_what_another_request_with_its_key_did_wrong(
     bad = DecideRequest(request={"txt": "x"}, idempotency_key="k")
     good = DecideRequest(request={"text": "x"}, idempotency_key="k")
 
-    async def ask() -> tuple[Any, Any]:
-        return await asyncio.gather(
-            runtime.decide(bad), runtime.decide(good), return_exceptions=True
-        )
+    async def ask() -> list[Decided | BaseException]:
+        both = [runtime.decide(bad), runtime.decide(good)]
+        return list(await asyncio.gather(*both, return_exceptions=True))
 
     refused, other = asyncio.run(ask())
     runtime.close()
