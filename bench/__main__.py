@@ -14,6 +14,7 @@ from bench import (
     cascade,
     floors,
     formats,
+    fraud,
     frontiers,
     ledger,
     moderation,
@@ -42,6 +43,7 @@ BENCHMARKS: dict[str, Callable[[], Section]] = {
     "ledger": ledger.run,
     "routing": routing.run,
     "profiles": profiles.run,
+    "fraud": fraud.run,
 }
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "measurements.md"
 
