@@ -15,6 +15,7 @@ from bench import (
     feedback,
     floors,
     formats,
+    fraud,
     frontiers,
     ledger,
     moderation,
@@ -44,6 +45,7 @@ BENCHMARKS: dict[str, Callable[[], Section]] = {
     "feedback": feedback.run,
     "routing": routing.run,
     "profiles": profiles.run,
+    "fraud": fraud.run,
 }
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "measurements.md"
 

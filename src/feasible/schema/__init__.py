@@ -41,6 +41,7 @@ from feasible.schema.decision import (
     LabelSource,
     PathStep,
 )
+from feasible.schema.events import Events
 from feasible.schema.live import (
     PLAN_CHANGED,
     PLAN_SHADOWED,
@@ -124,6 +125,7 @@ __all__ = [
     "DataUsed",
     "Decision",
     "Event",
+    "Events",
     "EvidenceLine",
     "Example",
     "Examples",

@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from feasible.errors import DataError
 from feasible.schema import DataSet, Example
-from feasible.systems.datasets import dataset_file, dataset_names
+from feasible.systems.datasets import dataset_file
 
 __all__ = ["HIGH_RISK", "OUT_OF_SCOPE", "examples", "slices"]
 
@@ -88,7 +88,7 @@ def examples(data: str | None = None) -> DataSet:
         )
     raise DataError(
         f"the support system has no data set {data!r}",
-        found=f"known: {', '.join(dataset_names())}, or none for the project's corpus",
+        found="known: banking77, clinc150, or none for the project's corpus",
     )
 
 
