@@ -80,6 +80,8 @@ class Wild:
         what = text.split()[0] if text else ""
         if what == "sleep":
             time.sleep(60)
+        if what == "nap":
+            time.sleep(0.25)
         if what == "spin":
             while True:
                 pass
@@ -191,7 +193,7 @@ def test_a_caller_in_a_hurry_costs_nobody_a_process(calls: IsolatedCalls) -> Non
 
     async def hurry_then_ask() -> tuple[list[Any], str]:
         hurried = await asyncio.gather(
-            *(calls.ask({"text": "taste"}, within_s=0.0) for _ in range(2)), return_exceptions=True
+            *(calls.ask({"text": "nap"}, within_s=0.0) for _ in range(2)), return_exceptions=True
         )
         await until_both_are_back(calls)
         return hurried, (await calls.ask({"text": "taste"}, within_s=20.0)).value
