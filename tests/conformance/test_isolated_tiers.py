@@ -81,7 +81,7 @@ class Wild:
         if what == "sleep":
             time.sleep(60)
         if what == "nap":
-            time.sleep(0.25)
+            time.sleep(0.03)
         if what == "spin":
             while True:
                 pass
