@@ -9,7 +9,7 @@ from datetime import date
 
 import pytest
 
-from feasible.rubric import Review, score
+from feasible.rubric import Review, Said, SaidKind, score
 from feasible.schema import load_brief, parse_brief
 from feasible.systems import system_folder
 
@@ -176,3 +176,14 @@ def test_a_mutation_lowers_what_it_is_about_and_nothing_else(mutation: Mutation)
     assert bool(mutation.moved) == bool(mutation.finds)
     raised = {finding.id for finding in judged.findings} - {f.id for f in BEFORE.findings}
     assert mutation.raises in raised
+
+
+def test_late_limits_cap_the_whole_at_70() -> None:
+    """74 of 100 points are left without the five of order; 70 are given."""
+    late = Said(at_s=430.0, kind=SaidKind.OBJECTIVE, text="200 ms", about="latency_p99")
+
+    judged = score(parse_brief(WHOLE), events=[late], today=TODAY)
+
+    assert judged.points == 74
+    assert judged.score == 70
+    assert any("minute 7" in cap for cap in judged.caps)

@@ -15,12 +15,20 @@ __all__ = ["diff"]
 def diff(
     before: Annotated[str, typer.Argument(help="A feature folder, a brief.yaml, or a system.")],
     after: Annotated[str, typer.Argument(help="The same after the change.")],
+    comment_on: Annotated[
+        str | None,
+        typer.Option(
+            help="Also keep one comment on this pull request, such as owner/name#12; the token is "
+            "GITHUB_TOKEN of the environment."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what a change does to cost, limits, headroom and what binds first, as Markdown.
 
     Exit code 3 when a promise does not hold after the change.
     """
+    from feasible.commands.comment import keep_comment
     from feasible.rubric import compare, difference_markdown
     from feasible.schema import Brief, load_brief
 
@@ -34,5 +42,7 @@ def diff(
         print_json(found)
     else:
         print(difference_markdown(found))
+    if comment_on is not None:
+        keep_comment(comment_on, difference_markdown(found), is_news=bool(found.changes))
     if found.broken:
         raise typer.Exit(INFEASIBLE)

@@ -145,7 +145,7 @@ def _money(before: float | None, after: float | None) -> str:
         return ""
     way = "more" if after > before else "less"
     change = abs(after / before - 1) if before else 1.0
-    return f"; a decision costs {format_usd(after)}, {change:.0%} {way}"
+    return f"; a decision costs {format_usd(after)}, {change * 100:.0f} % {way}"
 
 
 def _used(share: float | None) -> str:

@@ -57,7 +57,7 @@ def review_markdown(review: Review) -> str:
 def _total(review: Review) -> str:
     return (
         f"{review.points} of {review.checkable} points that can be checked "
-        f"({_WHOLE} with plan and simulation)" + "".join(f"; {cap}" for cap in review.caps)
+        f"({_WHOLE} with plan and simulation)"
     )
 
 
