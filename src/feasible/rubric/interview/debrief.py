@@ -94,14 +94,16 @@ class Debrief(msgspec.Struct, frozen=True, kw_only=True):
     last: Delta | None
 
 
-def judge(reading: Reading, *, today: date) -> Review:
+def judge(reading: Reading, *, today: date, simulated: Simulated | None = None) -> Review:
     """Score what was read, by the one rubric that there is.
 
     Args:
         reading: The stated design with its events.
         today: Day from which label dates are counted.
+        simulated: What the stated design does under load, by `simulate_stated`; a bottleneck that
+            is named is then held against that, too.
     """
-    return score(reading.found, events=reading.events, today=today)
+    return score(reading.found, events=reading.events, simulated=simulated, today=today)
 
 
 def debrief(
@@ -122,8 +124,8 @@ def debrief(
         last: The attempt before, at the same prompt.
     """
     reading = read_design(transcript)
-    found = judge(reading, today=today)
     simulated = simulate_stated(reading.found.brief, seed=seed)
+    found = judge(reading, today=today, simulated=simulated)
     criteria = tuple(_judged(criterion, reading) for criterion in found.criteria)
     return Debrief(
         name=transcript.name,
