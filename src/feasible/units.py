@@ -12,6 +12,9 @@ from decimal import Decimal
 from typing import ClassVar, Final, Self
 
 __all__ = [
+    "DAY_S",
+    "MONTH_DAYS",
+    "MONTH_S",
     "Amount",
     "Bytes",
     "Count",
@@ -26,8 +29,10 @@ __all__ = [
     "format_usd",
 ]
 
-_DAY_S: Final = 86_400.0
-_MONTH_S: Final = 365.25 / 12 * _DAY_S
+DAY_S: Final = 86_400.0
+MONTH_DAYS: Final = 365.25 / 12
+"""Days of a month, on average over four years."""
+MONTH_S: Final = MONTH_DAYS * DAY_S
 
 _DURATIONS: Final[dict[str, float]] = {
     "us": 1e-6,
@@ -42,16 +47,16 @@ _DURATIONS: Final[dict[str, float]] = {
     "h": 3600.0,
     "hour": 3600.0,
     "hours": 3600.0,
-    "d": _DAY_S,
-    "day": _DAY_S,
-    "days": _DAY_S,
-    "w": 7 * _DAY_S,
-    "week": 7 * _DAY_S,
-    "weeks": 7 * _DAY_S,
-    "month": _MONTH_S,
-    "months": _MONTH_S,
-    "year": 12 * _MONTH_S,
-    "years": 12 * _MONTH_S,
+    "d": DAY_S,
+    "day": DAY_S,
+    "days": DAY_S,
+    "w": 7 * DAY_S,
+    "week": 7 * DAY_S,
+    "weeks": 7 * DAY_S,
+    "month": MONTH_S,
+    "months": MONTH_S,
+    "year": 12 * MONTH_S,
+    "years": 12 * MONTH_S,
 }
 _BYTES: Final[dict[str, float]] = {"B": 1.0, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9}
 
@@ -171,7 +176,7 @@ class Duration(Quantity):
     @property
     def days(self) -> float:
         """Give the middle in days."""
-        return self.mid / _DAY_S
+        return self.mid / DAY_S
 
 
 class Usd(Quantity):
@@ -318,7 +323,7 @@ def format_duration(seconds: float | None) -> str:
     """
     if seconds is None:
         return "unknown"
-    for unit, size in (("d", _DAY_S), ("h", 3600.0), ("min", 60.0), ("s", 1.0)):
+    for unit, size in (("d", DAY_S), ("h", 3600.0), ("min", 60.0), ("s", 1.0)):
         if abs(seconds) >= size:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds * 1e3:.3g} ms"

@@ -21,7 +21,7 @@ from feasible.feedback.verdicts import spelling
 from feasible.planning import percentile_of, person_ms, within_ms
 from feasible.schema import AnsweredBy, Brief, FloatArray, HeadroomRow, Objective, Plan, TierKind
 from feasible.stats import zero_miss_rows
-from feasible.units import format_ratio, format_usd
+from feasible.units import MONTH_DAYS, format_ratio, format_usd
 
 __all__ = ["Evidence", "Gauge", "Verdict", "gauges_of"]
 
@@ -33,7 +33,6 @@ _ROOM: Final = 2.0
 """Where no cap is enforced, values are taken to stay below this many limits at least, as in the
 certificate."""
 _DAY_S: Final = 86_400.0
-_MONTH_DAYS: Final = 365.25 / 12
 _UNITS: Final = {"duration": "s", "rate": "/ s", "bytes": "B", "ratio": "ratio", "usd": "usd"}
 _ELSEWHERE: Final = {
     "throughput": "a load test: decisions show what was asked, not what could be",
@@ -397,7 +396,7 @@ def _priced(gauge: Gauge, brief: Brief) -> Gauge:
         return gauge
     if brief.traffic.rate is None:
         return replace(gauge, reason="the traffic's rate in the brief")
-    days = 1.0 if gauge.objective.measure == "day" else _MONTH_DAYS
+    days = 1.0 if gauge.objective.measure == "day" else MONTH_DAYS
     decisions = brief.traffic.rate.mid * _DAY_S * days
     return replace(gauge, per_unit=decisions, moves_with_load=True)
 

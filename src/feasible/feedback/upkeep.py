@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 
 from feasible.schema import Brief, Retrain
-from feasible.units import Duration, Quantity
+from feasible.units import MONTH_DAYS, Duration, Quantity
 
 __all__ = ["LayerUpkeep", "upkeep_of"]
-
-_MONTH_DAYS: Final = 365.25 / 12
 
 
 class LayerUpkeep(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +69,7 @@ def _models(brief: Brief) -> LayerUpkeep:
 
 def _serving(brief: Brief) -> LayerUpkeep:
     hour = _mid(None if brief.layers.serving is None else brief.layers.serving.usd_hour)
-    month = None if hour is None else hour * 24 * _MONTH_DAYS
+    month = None if hour is None else hour * 24 * MONTH_DAYS
     return LayerUpkeep(layer="serving", usd_month=month)
 
 
@@ -85,7 +81,7 @@ def _feedback(brief: Brief) -> LayerUpkeep:
         layer="feedback",
         may_age_days=_days(None if feedback is None else feedback.detected_in),
         renewed_every_days=days,
-        usd_month=None if once is None or not days else once * _MONTH_DAYS / days,
+        usd_month=None if once is None or not days else once * MONTH_DAYS / days,
         note="" if once is None else f"one fit costs ${once:,.2f} with its labels",
     )
 

@@ -26,6 +26,7 @@ from feasible.schema import (
     Objective,
     Profile,
 )
+from feasible.units import MONTH_DAYS
 
 __all__ = [
     "Constraint",
@@ -418,7 +419,7 @@ def _cost(
                 f"{objective.id} needs the traffic's rate to become a price per decision",
                 attempt="traffic: {rate: 50 / s}",
             )
-        days = 1.0 if objective.measure == "day" else 365.25 / 12
+        days = 1.0 if objective.measure == "day" else MONTH_DAYS
         decisions = brief.traffic.rate.mid * _DAY_S * days
         limit_usd /= decisions
     counts = counts & ~np.isnan(usd)

@@ -21,6 +21,7 @@ from feasible.stats import (
     rows_needed,
     zero_miss_rows,
 )
+from feasible.units import MONTH_DAYS, MONTH_S
 
 __all__ = [
     "AGREES",
@@ -41,7 +42,6 @@ __all__ = [
 
 AGREES: Final = "agreement_with_"
 """How the name of a promise begins that is judged by another tier's answers, without labels."""
-_MONTH_DAYS: Final = 365.25 / 12
 _NEVER_DAYS: Final = 365_250
 """A thousand years: above, a date says nothing."""
 _FAR: Final = 50
@@ -271,7 +271,7 @@ def earliest_date(brief: Brief, missing: Mapping[str, int], *, today: date) -> d
         rate = _per_month(brief, brief.objective(objective_id))
         if rate is None or rate <= 0:
             return None
-        days = count / rate * _MONTH_DAYS
+        days = count / rate * MONTH_DAYS
         delay = brief.labels.arrive_after if takes_labels(brief.objective(objective_id)) else None
         days += 0.0 if delay is None else delay.days
         dates.append(today + timedelta(days=math.ceil(days)))
@@ -307,7 +307,7 @@ def label_rate(brief: Brief, objective: Objective) -> LabelRate | None:
     if not takes_labels(objective):
         if rate is None:
             return None
-        month = _MONTH_DAYS * 86_400
+        month = MONTH_S
         return LabelRate(rate.low * month, rate.mid * month, rate.high * month, "traffic.rate")
     for name in (objective.of, objective.on):
         count = labels.positives_per_month.get(name or "")
@@ -329,7 +329,7 @@ def _per_month(brief: Brief, objective: Objective) -> float | None:
     """Give the rows a month that can judge an objective: labelled ones, where labels matter."""
     if not takes_labels(objective) and brief.traffic.rate is not None:
         share = brief.traffic.slices.get(objective.on or "")
-        each = brief.traffic.rate.mid * _MONTH_DAYS * 86_400
+        each = brief.traffic.rate.mid * MONTH_S
         return each * (1.0 if share is None else share.mid)
     rate = label_rate(brief, objective)
     return None if rate is None else rate.mid
@@ -342,5 +342,5 @@ def ready_on(brief: Brief, rows: int, per_month: float, *, today: date) -> date 
     if per_month <= 0:
         return None
     delay = brief.labels.arrive_after
-    days = rows / per_month * _MONTH_DAYS + (0.0 if delay is None else delay.days)
+    days = rows / per_month * MONTH_DAYS + (0.0 if delay is None else delay.days)
     return None if days > _NEVER_DAYS else today + timedelta(days=math.ceil(days))

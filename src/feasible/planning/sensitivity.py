@@ -31,14 +31,13 @@ from feasible.schema import (
     TierKind,
     TierSpec,
 )
-from feasible.units import Amount, Quantity, Ratio, Usd
+from feasible.units import MONTH_DAYS, Amount, Quantity, Ratio, Usd
 
 __all__ = ["judging_rows", "sensitivity"]
 
 _MOST_ROWS: Final = 20_000
 _EITHER_WAY: Final = 0.1
 _DAY_S: Final = 86_400
-_MONTH_DAYS: Final = 365.25 / 12
 
 
 def judging_rows(brief: Brief, profile: Profile, *, seed: int) -> Profile:
@@ -284,6 +283,6 @@ def _limit(brief: Brief, objective: Objective, held: PromiseHeld) -> float | Non
     if limit.dimension == "rate":
         return None if rate is None else limit.mid / rate.mid
     if objective.kind == "cost" and objective.measure in {"day", "month"}:
-        days = 1.0 if objective.measure == "day" else _MONTH_DAYS
+        days = 1.0 if objective.measure == "day" else MONTH_DAYS
         return None if rate is None else limit.mid / (rate.mid * _DAY_S * days)
     return held.limit

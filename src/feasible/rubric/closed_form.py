@@ -12,10 +12,10 @@ from typing import Final
 
 import numpy as np
 
-from feasible.rubric.evidence import MONTH_DAYS, EvidenceNeed, evidence_needs, stated_rate
+from feasible.rubric.evidence import EvidenceNeed, evidence_needs, stated_rate
 from feasible.schema import AnsweredBy, Brief, FloatArray, Objective, TierKind, TierSpec
 from feasible.simulation import Values, cost_lines
-from feasible.units import format_duration, format_ratio, format_usd
+from feasible.units import MONTH_DAYS, format_duration, format_ratio, format_usd
 
 __all__ = ["Use", "latency_path", "uses"]
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from feasible.schema import Brief, Objective
 from feasible.stats import rows_for_power, zero_miss_rows
+from feasible.units import MONTH_DAYS
 
 __all__ = [
     "EvidenceNeed",
@@ -20,7 +21,6 @@ __all__ = [
     "stated_rate",
 ]
 
-MONTH_DAYS: Final = 365.25 / 12
 _TRUE_MISSES: Final = 0.2  # of the limit: the true rate at which the likely number is worked out
 
 

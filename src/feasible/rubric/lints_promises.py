@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from feasible.rubric.evidence import MONTH_DAYS, EvidenceNeed, evidence_needs
+from feasible.rubric.evidence import EvidenceNeed, evidence_needs
 from feasible.rubric.lexicon import (
     claims_a_guarantee,
     is_about_right_answers,
@@ -19,12 +19,12 @@ from feasible.rubric.lexicon import (
 from feasible.rubric.places import place_of
 from feasible.rubric.records import Finding, Risk
 from feasible.schema import AnsweredBy, Brief, BriefFile, Objective, TierKind, TierSpec
-from feasible.units import Quantity, format_usd
+from feasible.units import DAY_S, MONTH_DAYS, MONTH_S, Quantity, format_usd
 
 __all__ = ["lint_promises"]
 
 _USUAL_CAP_USD: Final = 0.005  # a query of a consumer feature
-_PERIOD_S: Final = {"day": 86_400.0, "month": MONTH_DAYS * 86_400.0}
+_PERIOD_S: Final = {"day": DAY_S, "month": MONTH_S}
 _RARE: Final = 0.10
 _NEVER_FREE: Final = (TierKind.LLM, TierKind.PERSON)
 _SURE: Final = 0.8  # a statement less sure than this is hardly one

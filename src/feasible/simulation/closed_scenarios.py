@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from feasible.schema import Brief
 from feasible.simulation.records import FaultTolerance
+from feasible.units import MONTH_DAYS
 
 __all__ = ["labels_late", "stale"]
 
 _DAY_S: Final = 86_400.0
-_MONTH_DAYS: Final = 365.25 / 12
 
 
 def stale(brief: Brief) -> tuple[tuple[FaultTolerance, ...], dict[str, Any]]:
@@ -66,7 +66,7 @@ def labels_late(brief: Brief) -> tuple[tuple[FaultTolerance, ...], dict[str, Any
     retrain = None if feedback is None else feedback.retrain
     wanted = None if retrain is None or retrain.labels is None else retrain.labels.mid
     monthly = None if labels.per_month is None else labels.per_month.mid
-    gather = None if not wanted or not monthly else wanted / monthly * _MONTH_DAYS
+    gather = None if not wanted or not monthly else wanted / monthly * MONTH_DAYS
     parts = [part for part in (delay, seen) if part is not None]
     blind = sum(parts) if delay is not None else None
     found = []

@@ -8,10 +8,10 @@ import numpy as np
 
 from feasible.schema import AnsweredBy, Brief, FloatArray, TierKind, TierSpec
 from feasible.simulation.sheet import Values
+from feasible.units import MONTH_S
 
 __all__ = ["cost_lines"]
 
-_MONTH_S: Final = 365.25 / 12 * 86_400
 _HOUR_S: Final = 3600.0
 
 
@@ -76,7 +76,7 @@ def _monthly_lines(brief: Brief, values: Values) -> dict[str, FloatArray]:
     rate = values.get("traffic.rate")
     if rate is None:
         return {}
-    decisions = rate * _MONTH_S
+    decisions = rate * MONTH_S
     lines = {}
     for name in ("data", "features"):
         usd_month = values.get(f"{name}.usd_month")
@@ -94,7 +94,7 @@ def _learning_lines(brief: Brief, values: Values, decisions: FloatArray) -> dict
     """Give the cost of retraining, and of labels: those bought each month, or those it needs."""
     lines = {}
     every = values.get("retrain.every")
-    times = None if every is None else _MONTH_S / every
+    times = None if every is None else MONTH_S / every
     if times is not None and "retrain.usd" in values:
         lines["retrain"] = values["retrain.usd"] * times / decisions
     usd_each, per_month = values.get("labels.usd_each"), values.get("labels.per_month")

@@ -15,12 +15,12 @@ from feasible.simulation.promises import (
     quality,
     share_of,
 )
+from feasible.units import MONTH_DAYS
 
 __all__ = ["DEGRADED", "promises_of", "unsimulated"]
 
 DEGRADED: Final = "degraded_share"
 _ASSUMED_DEGRADED: Final = 0.01
-_MONTH_DAYS: Final = 365.25 / 12
 
 
 def promises_of(brief: Brief, *, has_people: bool = False) -> tuple[Promise, ...]:
@@ -93,7 +93,7 @@ def _value(brief: Brief, objective: Objective) -> tuple[Value | None, str, float
     if kind == "cost" and measure == "mean":
         return cost_each(by=by), "usd", 1.0
     if kind == "cost" and measure in {"day", "month"}:
-        return cost_each(per_day=True, by=by), "usd", 1 / (_MONTH_DAYS if measure == "month" else 1)
+        return cost_each(per_day=True, by=by), "usd", 1 / (MONTH_DAYS if measure == "month" else 1)
     return _share(brief, objective)
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from feasible.units import DAY_S, MONTH_S
+
 __all__ = ["NUMBER", "Said", "amounts", "percentile"]
 
-_DAY_S: Final = 86_400.0
 _PERIODS: Final[dict[str, float]] = {
     "ms": 1e-3,
     "millisecond": 1e-3,
@@ -20,13 +21,13 @@ _PERIODS: Final[dict[str, float]] = {
     "minute": 60.0,
     "h": 3600.0,
     "hour": 3600.0,
-    "d": _DAY_S,
-    "day": _DAY_S,
-    "night": _DAY_S,
-    "week": 7 * _DAY_S,
-    "month": 365.25 / 12 * _DAY_S,
-    "quarter": 365.25 / 4 * _DAY_S,
-    "year": 365.25 * _DAY_S,
+    "d": DAY_S,
+    "day": DAY_S,
+    "night": DAY_S,
+    "week": 7 * DAY_S,
+    "month": MONTH_S,
+    "quarter": 3 * MONTH_S,
+    "year": 12 * MONTH_S,
 }
 _WORDS: Final = {
     word: number
@@ -135,7 +136,7 @@ class Said:
         )
 
     def _slow(self) -> str:
-        return f"{_plain(self.value * _DAY_S)} / d"
+        return f"{_plain(self.value * DAY_S)} / d"
 
 
 def amounts(sentence: str) -> tuple[Said, ...]:
@@ -218,7 +219,7 @@ def _period(text: str) -> float:
 
 
 def _duration(seconds: float) -> str:
-    for unit, size in (("d", _DAY_S), ("h", 3600.0), ("min", 60.0), ("s", 1.0)):
+    for unit, size in (("d", DAY_S), ("h", 3600.0), ("min", 60.0), ("s", 1.0)):
         if seconds >= size:
             return f"{_plain(round(seconds / size, 6))} {unit}"
     return f"{_plain(round(seconds * 1e3, 6))} ms"

@@ -18,7 +18,7 @@ from feasible.simulation import (
     stated_design,
 )
 from feasible.simulation import cost_lines as lines_of
-from feasible.units import format_usd
+from feasible.units import MONTH_S, format_usd
 
 __all__ = [
     "FollowUp",
@@ -38,7 +38,6 @@ _KINDS: Final = (
     ("freshness", "How fresh must it be, or how fast must it learn something new?"),
     ("throughput", "How many requests come per second, and how many at the peak?"),
 )
-_MONTH_S: Final = 365.25 / 12 * 86_400
 
 
 class FollowUp(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,7 +148,7 @@ def about_price(reading: Reading) -> FollowUp:
     each = {name: float(usd[0]) for name, usd in lines.items() if float(usd[0]) > 0}
     shown = ", ".join(f"{name} {format_usd(usd)}" for name, usd in each.items())
     rate = brief.traffic.rate
-    month = None if rate is None or not each else sum(each.values()) * rate.mid * _MONTH_S
+    month = None if rate is None or not each else sum(each.values()) * rate.mid * MONTH_S
     spent = (
         "" if month is None else f"Your decisions come to {format_usd(month)} a month ({shown}). "
     )

@@ -8,10 +8,10 @@ from typing import Any, Final
 from feasible.rubric.interview.amounts import Said, amounts, percentile
 from feasible.rubric.interview.draft import Draft, around, before, components, quote_of, slug
 from feasible.rubric.interview.topics import Sentence, Topic
+from feasible.units import MONTH_S
 
 __all__ = ["read_labels", "read_limits", "read_traffic"]
 
-_MONTH_S: Final = 365.25 / 12 * 86_400
 _TRAFFIC_MONTH: Final = 1e5  # events a month from which a rate is traffic and no supply of labels
 _DECIDES: Final = 5.0  # dollars a decision above which a sum is no price of an answer
 _EARLY: Final = frozenset({Topic.OPEN, Topic.GOAL, Topic.ENVELOPE})
@@ -196,7 +196,7 @@ def read_traffic(draft: Draft, said: tuple[Sentence, ...]) -> None:
             if any(components(words)) or _LATE.search(words):
                 continue
             is_peak = bool(_PEAK.search(words))
-            is_rate = amount.kind == "rate" and amount.value * _MONTH_S > _TRAFFIC_MONTH
+            is_rate = amount.kind == "rate" and amount.value * MONTH_S > _TRAFFIC_MONTH
             if is_rate or (amount.kind == "count" and is_peak and "rate" in draft.traffic):
                 if is_peak:
                     draft.put("traffic", draft.traffic, "_top", amount.value, sentence)
@@ -245,7 +245,7 @@ def read_labels(draft: Draft, said: tuple[Sentence, ...]) -> None:
 
 def _label_rate(draft: Draft, amount: Said, sentence: Sentence) -> None:
     """Keep a rate of labels: of a class when the words name one, of all otherwise."""
-    count = round(amount.value * _MONTH_S)
+    count = round(amount.value * MONTH_S)
     noun = re.sub(r"^[\d,.$\s]+", "", amount.text)
     noun = re.sub(r"\s*(?:\b(?:per|an?|each|every)\b|/).*$", "", noun).strip()
     name = slug(noun, most=2).removesuffix("s")

@@ -9,6 +9,7 @@ from feasible.rubric.interview.amounts import Said, amounts
 from feasible.rubric.interview.draft import Draft, around, components, slug
 from feasible.rubric.interview.layers import objectives_in, resolve
 from feasible.rubric.interview.topics import Sentence, Topic
+from feasible.units import MONTH_S
 
 __all__ = ["read_bottleneck", "read_failures", "read_tradeoff"]
 
@@ -86,7 +87,6 @@ _TIGHT: Final = re.compile(
     r"\bbinding\b|\bnear\b|\bat the limit\b|\bleft\b|\bunder the\b|\bover the cap\b|\bcan afford\b",
     re.IGNORECASE,
 )
-_MONTH_S: Final = 365.25 / 12 * 86_400
 _BOTH: Final = 2
 
 
@@ -215,7 +215,7 @@ def _a_month(usd: Said | None) -> str | None:
     """Give a price for a month; what is paid once counts in the month in which it is paid."""
     if usd is None:
         return None
-    return f"${usd.value * (1.0 if usd.per_s is None else _MONTH_S / usd.per_s):.10g}"
+    return f"${usd.value * (1.0 if usd.per_s is None else MONTH_S / usd.per_s):.10g}"
 
 
 def _bought(part: str) -> str | None:
