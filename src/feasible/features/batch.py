@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from feasible.errors import FeatureError, nearest
-from feasible.features.windows import FeatureSet, Window
+from feasible.features.windows import FeatureSet, Window, needed
 from feasible.schema import BoolArray, Events, FloatArray, IntArray
 
 __all__ = ["Computed", "Requests", "compute"]
-
-T = TypeVar("T")
 
 _PAIRS: Final = 4_000_000
 """Pairs of a late event and a request before it that are held at once."""
@@ -67,7 +64,7 @@ def compute(wanted: FeatureSet, sources: Mapping[str, Events], requests: Request
     """
     sums: dict[Window, IntArray] = {}
     for (source, key), windows in _grouped(wanted).items():
-        laid = _Laid(_named(sources, source, "source"), requests, key)
+        laid = _Laid(needed(sources, source, "source"), requests, key)
         for window in windows:
             sums[window] = laid.total(window)
     columns = []
@@ -79,7 +76,7 @@ def compute(wanted: FeatureSet, sources: Mapping[str, Events], requests: Request
         over = sums[feature.over].astype(np.float64)
         columns.append(np.divide(over, under, out=np.zeros(len(under)), where=under > 0))
     age_ms = {
-        name: _age_ms(_named(sources, name, "source"), requests) for name in sorted(wanted.sources)
+        name: _age_ms(needed(sources, name, "source"), requests) for name in sorted(wanted.sources)
     }
     is_stale = np.zeros(len(requests), dtype=np.bool_)
     for name, most in wanted.max_age_ms.items():
@@ -109,8 +106,8 @@ class _Laid:
     """Events in the order of key and time, and where each request stands among them."""
 
     def __init__(self, events: Events, requests: Requests, key: str) -> None:
-        theirs = _named(events.keys, key, "key")
-        asked = _named(requests.keys, key, "key")
+        theirs = needed(events.keys, key, "key")
+        asked = needed(requests.keys, key, "key")
         _, codes = np.unique(np.concatenate([theirs, asked]), return_inverse=True)
         of_event = codes[: len(events)].astype(np.int64)
         self._asked = codes[len(events) :].astype(np.int64)
@@ -138,7 +135,7 @@ class _Laid:
         value = (
             np.ones(len(self._events), dtype=np.int64)
             if window.value is None
-            else _named(self._events.values, window.value, "value")
+            else needed(self._events.values, window.value, "value")
         )[self._order]
         running = np.concatenate([[0], np.cumsum(value)])
         # Requests in the order of the events: neighbours are found near each other in memory.
@@ -199,15 +196,3 @@ class _Places:
     def left(self, code: IntArray, time_ms: IntArray) -> IntArray:
         """Give the first row of a code at or after a time."""
         return np.searchsorted(self._place, self._at(code, time_ms), side="left")
-
-
-def _named(found: Mapping[str, T], name: str, what: str) -> T:
-    try:
-        return found[name]
-    except KeyError as error:
-        close = nearest(name, found)
-        raise FeatureError(
-            f"features need the {what} `{name}`",
-            found=f"{what}s: {', '.join(found) or 'none'}",
-            attempt=f"`{close}`?" if close else None,
-        ) from error

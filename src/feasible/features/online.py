@@ -6,17 +6,13 @@ import threading
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import numpy as np
 
-from feasible.errors import FeatureError, nearest
-from feasible.features.windows import FeatureSet, Window
+from feasible.features.windows import FeatureSet, Window, needed
 from feasible.schema import Events, FloatArray
 
 __all__ = ["Event", "OnlineFeatures", "Read"]
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +134,9 @@ class OnlineFeatures:
         Raises:
             FeatureError: No window reads the source, or a key or value is not there.
         """
-        if source not in self._fields:
-            raise _unknown("source", source, self._fields)
-        keys = [_of(event.keys, name, f"key of {source}") for name in self._fields[source]]
-        values = [_of(event.values, name, f"value of {source}") for name in self._values[source]]
+        fields = needed(self._fields, source, "source")
+        keys = [needed(event.keys, name, f"key of {source}") for name in fields]
+        values = [needed(event.values, name, f"value of {source}") for name in self._values[source]]
         created_ms = max(event.time_ms, event.created_ms)
         with self._lock:
             known = self._known[source]
@@ -160,10 +155,11 @@ class OnlineFeatures:
 
     def extend(self, source: str, history: Events) -> None:
         """Take a whole history; the events that are there already are left as they are."""
-        if source not in self._fields:
-            raise _unknown("source", source, self._fields)
-        fields = {name: _of(history.keys, name, "key").tolist() for name in self._fields[source]}
-        sums = {name: _of(history.values, name, "value").tolist() for name in self._values[source]}
+        names = needed(self._fields, source, "source")
+        fields = {name: needed(history.keys, name, "key").tolist() for name in names}
+        sums = {
+            name: needed(history.values, name, "value").tolist() for name in self._values[source]
+        }
         ids = [None] * len(history) if history.ids is None else history.ids.tolist()
         times, created = history.time_ms.tolist(), history.created_ms.tolist()
         with self._lock:
@@ -176,8 +172,7 @@ class OnlineFeatures:
 
     def heard(self, source: str, at_ms: int) -> None:
         """Take note that a source is alive although nothing happened."""
-        if source not in self._heard:
-            raise _unknown("source", source, self._heard)
+        needed(self._heard, source, "source")
         with self._lock:
             self._hear(source, at_ms)
 
@@ -236,7 +231,7 @@ class OnlineFeatures:
         """Give the windows' sums, in the order of `wanted.windows`."""
         sums = [0] * self._n_windows
         for (place, delay_ms), windows in self._by_line.items():
-            line = self._lines[place].get(_of(keys, place[1], "key"))
+            line = self._lines[place].get(needed(keys, place[1], "key"))
             if line is None:
                 continue
             upto_ms = at_ms - delay_ms
@@ -286,19 +281,3 @@ def _shared(over: int, under: int, prior: float) -> Callable[[list[int]], float]
 def _once(names: list[str], name: str) -> None:
     if name not in names:
         names.append(name)
-
-
-def _of(found: Mapping[str, T], name: str, what: str) -> T:
-    try:
-        return found[name]
-    except KeyError as error:
-        raise _unknown(what, name, found) from error
-
-
-def _unknown(what: str, name: str, known: Mapping[str, object]) -> FeatureError:
-    close = nearest(name, known)
-    return FeatureError(
-        f"features need the {what} `{name}`",
-        found=f"there: {', '.join(known) or 'none'}",
-        attempt=f"`{close}`?" if close else None,
-    )

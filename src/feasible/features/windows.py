@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
-from feasible.errors import FeatureError
+from feasible.errors import FeatureError, nearest
 
-__all__ = ["DAY_MS", "Feature", "FeatureSet", "Ratio", "Window"]
+__all__ = ["DAY_MS", "Feature", "FeatureSet", "Ratio", "Window", "needed"]
+
+T = TypeVar("T")
 
 DAY_MS: Final = 86_400_000
 
@@ -121,3 +123,25 @@ class FeatureSet:
                 yield feature
             else:
                 yield from (feature.over, feature.under)
+
+
+def needed(found: Mapping[str, T], name: str, what: str) -> T:
+    """Give what a feature names.
+
+    Args:
+        found: What is there, by its name.
+        name: What is looked for.
+        what: What it is, in words.
+
+    Raises:
+        FeatureError: It is not there.
+    """
+    try:
+        return found[name]
+    except KeyError as error:
+        close = nearest(name, found)
+        raise FeatureError(
+            f"features need the {what} `{name}`",
+            found=f"there: {', '.join(found) or 'none'}",
+            attempt=f"`{close}`?" if close else None,
+        ) from error

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         retrain_at,
         steady_days,
     )
-    from feasible.feedback.shift import Moved, Reference, moved_most
+    from feasible.feedback.shift import Moved, Reference
     from feasible.feedback.unlabelled import (
         Estimate,
         Estimates,
@@ -60,7 +60,6 @@ __all__ = [
     "estimate_unlabelled",
     "growth_of_loss",
     "import_labels",
-    "moved_most",
     "proxy_quality",
     "read_labels",
     "recall_bounds",
@@ -80,7 +79,6 @@ _HOME: Final = {
     "RetrainAdvice": "retraining",
     "proxy_quality": "proxies",
     "ProxyQuality": "proxies",
-    "moved_most": "shift",
     "Reference": "shift",
     "Moved": "shift",
     "PlugInFigures": "plug_in",

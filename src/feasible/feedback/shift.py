@@ -13,7 +13,7 @@ import numpy as np
 
 from feasible.schema import FloatArray, IntArray
 
-__all__ = ["Moved", "Reference", "moved_most"]
+__all__ = ["Moved", "Reference"]
 
 _CELLS: Final = 512
 """Of equal width, over nearly all of the reference, and one for what lies outside on each side."""
@@ -95,12 +95,6 @@ class Reference:
             scaled[missing] = 0.0
         cells: IntArray = scaled.astype(np.int32)
         return cells
-
-
-def moved_most(moved: Moved, *, most: int = 5) -> list[tuple[str, float]]:
-    """Name the columns that moved most in the latest chunk, by their largest gap."""
-    order = np.argsort(-moved.ks[-1], kind="stable")[:most]
-    return [(moved.columns[j], float(moved.ks[-1, j])) for j in order]
 
 
 def _jensen_shannon(share: FloatArray, reference: FloatArray) -> FloatArray:

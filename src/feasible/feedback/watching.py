@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 import numpy as np
+from scipy.stats import ks_2samp
 
 from feasible.feedback.arrivals import Arrivals, arrivals_of
 from feasible.feedback.headroom import HeadroomTracker, Judged
@@ -155,11 +156,7 @@ def _moved(probability: list[float]) -> float | None:
     half = len(probability) // 2
     if not half:
         return None
-    before, after = np.sort(probability[:half]), np.sort(probability[half:])
-    every = np.concatenate([before, after])
-    gap = np.searchsorted(before, every, side="right") / len(before)
-    gap -= np.searchsorted(after, every, side="right") / len(after)
-    return float(np.abs(gap).max())
+    return float(ks_2samp(probability[:half], probability[half:], method="asymp").statistic)
 
 
 def _estimate(
@@ -217,7 +214,7 @@ def _estimate(
         tells=tells,
         share=missed.value / n if tells else None,
         interval=(missed.low / n, missed.high / n) if tells else None,
-        usd_day=missed.value / _WINDOW_DAYS * error_usd if tells and error_usd else None,
+        usd_day=None if not tells or error_usd is None else missed.value / _WINDOW_DAYS * error_usd,
         plug_in=float(np.mean([1 - (one.probability or 0.0) for one in latest])),
         assumes=ASSUMES,
     )

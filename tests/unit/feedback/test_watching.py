@@ -147,16 +147,6 @@ def test_a_feature_that_got_worse_alarms_while_probabilities_see_nothing(stream:
     assert alarm.at > NOON + timedelta(days=30)
 
 
-def test_as_known_at_a_past_time_nothing_later_shows(stream: Any) -> None:
-    """The same question about day 28 has the same answer on day 28 and afterwards."""
-    decisions, labels = stream
-    early = NOON + timedelta(days=28)
-    until = [one for one in decisions if one.at <= early]
-    known = [label for label in labels if label.known_at <= early]
-
-    assert _watched(decisions, labels, now=early) == _watched(until, known, now=early)
-
-
 def test_without_an_audit_nobody_can_tell(stream: Any) -> None:
     """No label is no figure: None, and a sentence that says so."""
     found = _watched(stream[0], [], now=NOON + timedelta(days=10))
