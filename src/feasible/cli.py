@@ -23,6 +23,7 @@ from feasible.commands import (
     console,
     diff,
     explain,
+    found_brief,
     keys_app,
     ledger_app,
     open_feature,
@@ -35,7 +36,7 @@ from feasible.commands import (
 from feasible.errors import BadInput, FeasibleError
 
 if TYPE_CHECKING:
-    from feasible.schema import BriefFile, PlanReport
+    from feasible.schema import PlanReport
 
 __all__ = ["app", "main"]
 
@@ -103,7 +104,15 @@ def review(
     from feasible.report import review_sarif
     from feasible.rubric import review_markdown, review_text
 
-    found = _found_brief(feature)
+    forms = {"--json": as_json, "--markdown": as_markdown, "--sarif": as_sarif}
+    asked = [name for name, is_asked in forms.items() if is_asked]
+    if len(asked) > 1:
+        raise BadInput(
+            "a review is printed in one form",
+            asked=" and ".join(asked),
+            attempt=f"feasible review {feature} {asked[0]}",
+        )
+    found = found_brief(feature)
     judged = loop.review(found)
     if as_sarif:
         print_json(review_sarif(judged, uri=found.path.as_posix()))
@@ -416,13 +425,6 @@ def _planned(
     if profile is None:
         return loop.plan_from_brief(load_brief(brief))
     return loop.plan_from_profile(brief, profile, seed=seed, schedule=schedule, choose=choose)
-
-
-def _found_brief(name: str) -> BriefFile:
-    from feasible.schema import load_brief
-
-    path = Path(name)
-    return load_brief(path) if path.suffix in {".yaml", ".yml"} else open_feature(name).found
 
 
 def _say(line: str) -> None:

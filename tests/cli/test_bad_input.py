@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -273,3 +274,26 @@ def test_a_data_set_beside_logged_outcomes_is_refused(
     files = ["--brief", "b.yaml", "--profile", "p.csv", "--data", "banking77"]
     assert run(["plan", *files], monkeypatch) == 2
     assert "--data banking77 without a feature" in capsys.readouterr().err
+
+
+def test_a_review_is_printed_in_one_form(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two that exclude each other are refused instead of one being dropped in silence."""
+    assert run(["review", "support", "--json", "--sarif"], monkeypatch) == 2
+    said = capsys.readouterr().err
+    assert "--json and --sarif" in said
+    assert "feasible review support --json" in said
+
+
+@pytest.mark.parametrize(("argv", "first"), [(["explain"], "fine-tuning"), (["practice"], "fraud")])
+def test_a_list_is_one_json_document_too(
+    argv: list[str],
+    first: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    """`--json` holds for the list that comes without an argument."""
+    assert run([*argv, "--json"], monkeypatch) == 0
+    listed = json.loads(capsysbinary.readouterr().out)
+    assert first in {one if isinstance(one, str) else one["name"] for one in listed}

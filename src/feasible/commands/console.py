@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from feasible.folder import Feature
     from feasible.loop import Progress
+    from feasible.schema import BriefFile
 
 __all__ = [
     "HOLDS",
@@ -27,6 +29,7 @@ __all__ = [
     "FeatureName",
     "Quiet",
     "console",
+    "found_brief",
     "open_feature",
     "print_json",
     "progress_bars",
@@ -53,6 +56,18 @@ def open_feature(name: str) -> Feature:
     from feasible.systems import open_feature as opened
 
     return opened(name)
+
+
+def found_brief(name: str) -> BriefFile:
+    """Read the brief of a feature folder or of a reference system, or a brief by its own path.
+
+    Raises:
+        BriefError: It is none of them, or not valid.
+    """
+    from feasible.schema import load_brief
+
+    path = Path(name)
+    return load_brief(path) if path.suffix in {".yaml", ".yml"} else open_feature(name).found
 
 
 def print_json(value: Any) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from feasible.commands.console import INFEASIBLE, AsJson, open_feature, print_json
+from feasible.commands.console import INFEASIBLE, AsJson, found_brief, print_json
 
 __all__ = ["diff"]
 
@@ -30,14 +29,8 @@ def diff(
     """
     from feasible.commands.comment import keep_comment
     from feasible.rubric import compare, difference_markdown
-    from feasible.schema import Brief, load_brief
 
-    def read(name: str) -> Brief:
-        path = Path(name)
-        found = load_brief(path) if path.suffix in {".yaml", ".yml"} else open_feature(name).found
-        return found.brief
-
-    found = compare(read(before), read(after))
+    found = compare(found_brief(before).brief, found_brief(after).brief)
     if as_json:
         print_json(found)
     else:

@@ -62,6 +62,9 @@ def practice(
     from feasible.rubric.interview import case_named, cases, read_file
 
     if prompt is None:
+        if as_json:
+            print_json(cases())
+            return
         for case in cases():
             print(f"{case.name:<11} {case.domain:<28} {case.ask}")
         return
@@ -268,7 +271,7 @@ def _typed(text: str, held: Session, clock: VirtualClock) -> str:
 
 
 def _take(text: str, held: Session, clock: Clock) -> None:
-    from feasible.rubric.interview import elapsed_s
+    from feasible.rubric.interview import clock_text, elapsed_s
 
     at_s = elapsed_s(held, clock)
     if not text.startswith("/"):
@@ -278,7 +281,7 @@ def _take(text: str, held: Session, clock: Clock) -> None:
             held.add("said", at_s, clock, text=text)
         return
     if text == "/time":
-        print(_clock(at_s), flush=True)
+        print(clock_text(at_s), flush=True)
     elif text == "/end":
         held.add("ended", at_s, clock, key="end")
     elif text in {"/pause", "/resume"} and held.started.mode == "exam":
@@ -292,17 +295,19 @@ def _take(text: str, held: Session, clock: Clock) -> None:
 
 
 def _say(record: Record, *, shows_all: bool) -> None:
+    from feasible.rubric.interview import clock_text
+
     if record.kind == "ended":
-        print(f"[{_clock(record.at_s)}] Time is up.", flush=True)
+        print(f"[{clock_text(record.at_s)}] Time is up.", flush=True)
         return
-    print(f"[{_clock(record.at_s)}] {record.text}", flush=True)
+    print(f"[{clock_text(record.at_s)}] {record.text}", flush=True)
     if shows_all and record.evidence:
         print(f"        because: {record.evidence}", flush=True)
 
 
 def _live(held: Session, twists: tuple[Twist, ...]) -> None:
     """Show the interviewer what has been earned so far, and what comes next."""
-    from feasible.rubric.interview import judge, next_due_s, read_design
+    from feasible.rubric.interview import clock_text, judge, next_due_s, read_design
 
     found = judge(read_design(held.transcript()), today=SystemClock().now().date())
     earned = "  ".join(
@@ -312,8 +317,4 @@ def _live(held: Session, twists: tuple[Twist, ...]) -> None:
     high = [f"{f.id} {f.why}" for f in found.findings if f.risk == "HIGH"]
     for line in high[:2]:
         print(f"        open:   {line}", flush=True)
-    print(f"        next:   {_clock(next_due_s(held, twists=twists))}", flush=True)
-
-
-def _clock(at_s: float) -> str:
-    return f"{int(at_s) // 60:02d}:{int(at_s) % 60:02d}"
+    print(f"        next:   {clock_text(next_due_s(held, twists=twists))}", flush=True)

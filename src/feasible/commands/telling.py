@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from feasible.commands.console import AsJson, open_feature, print_json
-
-if TYPE_CHECKING:
-    from feasible.schema import BriefFile
+from feasible.commands.console import AsJson, found_brief, print_json
 
 __all__ = ["add_story", "explain"]
 
@@ -32,9 +28,12 @@ def explain(
     from feasible.rubric.techniques import explained_text, techniques
 
     if technique is None:
-        print("\n".join(techniques()))
+        if as_json:
+            print_json(techniques())
+        else:
+            print("\n".join(techniques()))
         return
-    said = explained(technique, _found(feature).brief, tier=tier)
+    said = explained(technique, found_brief(feature).brief, tier=tier)
     if as_json:
         print_json(said)
     else:
@@ -58,13 +57,6 @@ def story(
     from feasible.report import design_document
     from feasible.report import story as told
 
-    found = _found(feature)
+    found = found_brief(feature)
     tell = design_document if document else told
     print(tell(found.brief, loop.review(found)), end="")
-
-
-def _found(name: str) -> BriefFile:
-    from feasible.schema import load_brief
-
-    path = Path(name)
-    return load_brief(path) if path.suffix in {".yaml", ".yml"} else open_feature(name).found

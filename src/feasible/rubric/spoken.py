@@ -14,11 +14,12 @@ from feasible.schema import SECTIONS, Brief, BriefFile
 
 __all__ = [
     "LIMITS_BY_S",
+    "LIMIT_KINDS",
     "STAGES",
     "Said",
     "SaidKind",
-    "clock",
     "clock_findings",
+    "clock_text",
     "is_late",
     "limits_stated_s",
     "overruns",
@@ -31,7 +32,7 @@ STAGES: Final = {"scope": 300.0, "design": 1200.0, "deep_dive": 900.0, "tradeoff
 """The stages of 45 minutes, in their order, with their lengths. Seconds."""
 _OVERRUN: Final = 1.2
 _MOST_OVERRUNS: Final = 3
-_WANTED: Final = {
+LIMIT_KINDS: Final = {
     "latency": {"latency"},
     "cost": {"cost"},
     "quality": {"quality", "joint"},
@@ -89,7 +90,8 @@ def limits_stated_s(brief: Brief, events: Sequence[Said]) -> float | None:
         if event.kind is SaidKind.OBJECTIVE
     ]
     first = [
-        min((at for at, kind in said if kind in kinds), default=None) for kinds in _WANTED.values()
+        min((at for at, kind in said if kind in kinds), default=None)
+        for kinds in LIMIT_KINDS.values()
     ]
     known = [at for at in first if at is not None]
     return max(known) if len(known) == len(first) else None
@@ -124,21 +126,23 @@ def clock_findings(found: BriefFile, events: Sequence[Said]) -> Iterator[Finding
     if early:
         first = min(early, key=lambda event: event.at_s)
         until = (
-            "they were never all stated" if stated is None else f"the last came at {clock(stated)}"
+            "they were never all stated"
+            if stated is None
+            else f"the last came at {clock_text(stated)}"
         )
         yield Finding(
             id="A1",
             risk=Risk.HIGH,
-            where=f"{found.path.name}:{clock(first.at_s)}",
-            why=f"{first.text!r} at {clock(first.at_s)}, before the limits stood: {until}",
+            where=f"{found.path.name}:{clock_text(first.at_s)}",
+            why=f"{first.text!r} at {clock_text(first.at_s)}, before the limits stood: {until}",
             fix="latency, cost, quality and freshness in numbers first; then what can keep them",
         )
     if is_late(found.brief, events):
-        until = "were never all stated" if stated is None else f"stood at {clock(stated)}"
+        until = "were never all stated" if stated is None else f"stood at {clock_text(stated)}"
         yield Finding(
             id="R3",
             risk=Risk.MEDIUM,
-            where=f"{found.path.name}:{clock(LIMITS_BY_S)}",
+            where=f"{found.path.name}:{clock_text(LIMITS_BY_S)}",
             why=f"the limits {until}, and minute 7 is when they must stand",
             fix="state a number with its unit for each kind in the first stage",
         )
@@ -146,12 +150,12 @@ def clock_findings(found: BriefFile, events: Sequence[Said]) -> Iterator[Finding
         yield Finding(
             id="time",
             risk=Risk.LOW,
-            where=f"{found.path.name}:{clock(event.at_s)}",
+            where=f"{found.path.name}:{clock_text(event.at_s)}",
             why=f"{event.about} took {took / 60:.1f} min of {allowed / 60:.0f}",
             fix="say what is left open, and go on",
         )
 
 
-def clock(at_s: float) -> str:
-    """Give minutes and seconds, such as `7:00`."""
-    return f"{int(at_s) // 60}:{int(at_s) % 60:02d}"
+def clock_text(at_s: float) -> str:
+    """Give minutes and seconds, such as `07:00`."""
+    return f"{int(at_s) // 60:02d}:{int(at_s) % 60:02d}"

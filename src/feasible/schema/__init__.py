@@ -29,7 +29,14 @@ from feasible.schema.brief import (
     Tradeoff,
     Traffic,
 )
-from feasible.schema.brief_file import BriefFile, brief_schema, dump_brief, load_brief, parse_brief
+from feasible.schema.brief_file import (
+    BriefFile,
+    brief_schema,
+    decode_quantity,
+    dump_brief,
+    load_brief,
+    parse_brief,
+)
 from feasible.schema.calling import BreakerRule, breaker_rule, hedge_delay_s
 from feasible.schema.decision import (
     BUDGET,
@@ -191,6 +198,7 @@ __all__ = [
     "brief_of",
     "brief_schema",
     "changed",
+    "decode_quantity",
     "dump_brief",
     "hedge_delay_s",
     "load_brief",

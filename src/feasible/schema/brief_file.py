@@ -20,7 +20,14 @@ from feasible.schema.calling import tier_faults
 from feasible.schema.spending import spending_faults
 from feasible.units import Amount, Count, Quantity, Ratio
 
-__all__ = ["BriefFile", "brief_schema", "dump_brief", "load_brief", "parse_brief"]
+__all__ = [
+    "BriefFile",
+    "brief_schema",
+    "decode_quantity",
+    "dump_brief",
+    "load_brief",
+    "parse_brief",
+]
 
 MAX_BYTES: Final = 1_000_000
 _UNKNOWN_FIELD: Final = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
@@ -102,7 +109,7 @@ def parse_brief(text: str, *, path: Path = Path("brief.yaml")) -> BriefFile:
     plain = _plain(tree, "", lines)
     _require_version(plain, path)
     try:
-        brief = msgspec.convert(plain, Brief, dec_hook=_decode, strict=True)
+        brief = msgspec.convert(plain, Brief, dec_hook=decode_quantity, strict=True)
     except msgspec.ValidationError as error:
         raise _explain(str(error), plain, lines, path) from error
     found = BriefFile(brief=brief, path=path, lines=lines, order=tuple(plain))
@@ -193,7 +200,13 @@ def _parent(path: str) -> str:
     return path.rpartition(".")[0]
 
 
-def _decode(kind: type, raw: object) -> object:
+def decode_quantity(kind: type, raw: object) -> object:
+    """Read a number with its unit, where msgspec meets a type that it does not know.
+
+    Raises:
+        ValueError: It is not one.
+        NotImplementedError: The type is another one, as msgspec wants to hear it.
+    """
     if issubclass(kind, Quantity):
         return kind(cast("float", raw))  # the constructor refuses what is not a number
     raise NotImplementedError(kind)

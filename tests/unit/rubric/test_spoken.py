@@ -52,7 +52,7 @@ def test_a_model_or_data_before_the_limits_is_a_high_risk(kind: str) -> None:
 
     (finding,) = [f for f in judged.findings if f.id == "A1"]
     assert finding.risk == "HIGH"
-    assert finding.where == "transcript:0:30"
+    assert finding.where == "transcript:00:30"
     assert "Let's use BERT" in finding.why
 
 

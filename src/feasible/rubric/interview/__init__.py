@@ -5,7 +5,7 @@ a simulation of the stated design. This room never gives a point of its own and 
 """
 
 from feasible.rubric.interview.cases import Case, Twist, case_named, cases, twists_of
-from feasible.rubric.interview.conduct import STAGES, catch_up, next_due_s
+from feasible.rubric.interview.conduct import catch_up, next_due_s
 from feasible.rubric.interview.debrief import Debrief, Judged, debrief, judge
 from feasible.rubric.interview.debrief_text import debrief_text
 from feasible.rubric.interview.followups import FollowUp, simulate_stated
@@ -27,10 +27,10 @@ from feasible.rubric.interview.transcript import (
     parse_transcript,
     read_file,
 )
+from feasible.rubric.spoken import clock_text
 
 __all__ = [
     "LENGTH_S",
-    "STAGES",
     "Case",
     "Debrief",
     "FollowUp",
@@ -45,6 +45,7 @@ __all__ = [
     "case_named",
     "cases",
     "catch_up",
+    "clock_text",
     "debrief",
     "debrief_text",
     "elapsed_s",

@@ -7,6 +7,7 @@ that was killed goes on as if nothing had happened.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from feasible.clock import Clock
@@ -20,16 +21,19 @@ from feasible.rubric.interview.followups import (
 )
 from feasible.rubric.interview.reading import Reading, read_design
 from feasible.rubric.interview.session import LENGTH_S, Record, Session
+from feasible.rubric.spoken import STAGES
 
-__all__ = ["STAGES", "Due", "catch_up", "next_due_s"]
+__all__ = ["Due", "catch_up", "next_due_s"]
 
-STAGES: Final = (
-    ("scope", 0.0, "Scope: 5 minutes. The limits in numbers must stand by minute 7."),
-    ("design", 300.0, "High-level design: 20 minutes."),
-    ("deep_dive", 1500.0, "Deep dive into one component: 15 minutes."),
-    ("tradeoffs", 2400.0, "Trade-offs: the last 5 minutes."),
-)
-"""Name, begin in seconds and what the interviewer says."""
+_BEGINS: Final = dict(zip(STAGES, accumulate(STAGES.values(), initial=0.0), strict=False))
+"""Stage -> when it begins, in seconds."""
+_OPENS: Final = {
+    "scope": "Scope: {:.0f} minutes. The limits in numbers must stand by minute 7.",
+    "design": "High-level design: {:.0f} minutes.",
+    "deep_dive": "Deep dive into one component: {:.0f} minutes.",
+    "tradeoffs": "Trade-offs: the last {:.0f} minutes.",
+}
+"""What the interviewer says when a stage begins."""
 
 _ASKS: Final[tuple[tuple[str, float, Callable[[Reading, int], FollowUp]], ...]] = (
     ("ask:limits", 480.0, lambda reading, _: about_limits(reading)),
@@ -64,7 +68,8 @@ def catch_up(
             return
         text, evidence = texts.get(due.key, ""), ""
         if due.kind == "stage":
-            text = next(said for name, _, said in STAGES if due.key == f"stage:{name}")
+            name = due.key.removeprefix("stage:")
+            text = _OPENS[name].format(STAGES[name] / 60)
         elif due.kind == "asked":
             ask = next(ask for key, _, ask in _ASKS if key == due.key)
             follow_up = ask(read_design(session.transcript()), session.started.seed)
@@ -80,7 +85,7 @@ def next_due_s(session: Session, *, twists: tuple[Twist, ...]) -> float:
 def _schedule(session: Session, twists: tuple[Twist, ...]) -> list[Due]:
     """Give what has not happened yet, in its order."""
     whole = [
-        *(Due(at_s, f"stage:{name}", "stage") for name, at_s, _ in STAGES),
+        *(Due(at_s, f"stage:{name}", "stage") for name, at_s in _BEGINS.items()),
         *(Due(twist.at_s, twist.key, "twist") for twist in twists),
         *(Due(at_s, key, "asked") for key, at_s, _ in _ASKS),
         Due(LENGTH_S, "end", "ended"),

@@ -8,6 +8,7 @@ from typing import Final
 
 from feasible.rubric.interview.debrief import Debrief, Judged, Reference
 from feasible.rubric.interview.draft import Quote
+from feasible.rubric.spoken import clock_text
 
 __all__ = ["debrief_text"]
 
@@ -52,10 +53,8 @@ def _criterion(judged: Judged) -> Iterator[str]:
 
 
 def _quote(quote: Quote) -> list[str]:
-    clock = ""
-    if quote.at_s is not None:
-        clock = f"{int(quote.at_s) // 60:02d}:{int(quote.at_s) % 60:02d} "
-    return _wrapped(f'{clock}"{textwrap.shorten(quote.text, _LONGEST_QUOTE)}"', 4)
+    at = "" if quote.at_s is None else f"{clock_text(quote.at_s)} "
+    return _wrapped(f'{at}"{textwrap.shorten(quote.text, _LONGEST_QUOTE)}"', 4)
 
 
 def _reference(reference: Reference) -> Iterator[str]:

@@ -19,8 +19,8 @@ from feasible.rubric.interview.topics import Sentence, Topic, sentences
 from feasible.rubric.interview.transcript import Transcript
 from feasible.rubric.interview.weaknesses import read_bottleneck, read_failures, read_tradeoff
 from feasible.rubric.lexicon import names_a_model
-from feasible.rubric.spoken import Said, SaidKind
-from feasible.schema import SECTIONS, Brief, BriefFile, Objective
+from feasible.rubric.spoken import LIMIT_KINDS, Said, SaidKind
+from feasible.schema import SECTIONS, Brief, BriefFile, Objective, decode_quantity
 from feasible.units import Quantity
 
 __all__ = ["Reading", "read_design"]
@@ -28,13 +28,6 @@ __all__ = ["Reading", "read_design"]
 _REASONS: Final = re.compile(
     r"\b(?:latency|cost|quality|accuracy|size|compute|ms)\b", re.IGNORECASE
 )
-_WANTED: Final = {
-    "latency": {"latency"},
-    "cost": {"cost"},
-    "quality": {"quality", "joint"},
-    "freshness": {"freshness", "adaptation"},
-}
-"""The four kinds of limits that must stand before a model is named."""
 _FEW: Final = 2
 _PARTS: Final = (
     ("goal", "goal"),
@@ -176,13 +169,7 @@ def _kept(part: dict[str, Any], ids: dict[str, str]) -> dict[str, Any]:
 
 
 def _made(plain: Any, kind: Any) -> Any:
-    return msgspec.convert(plain, kind, dec_hook=_decode, strict=False)
-
-
-def _decode(kind: type, raw: Any) -> object:
-    if issubclass(kind, Quantity):
-        return kind(raw)  # the constructor refuses what is no number
-    raise NotImplementedError(kind)
+    return msgspec.convert(plain, kind, dec_hook=decode_quantity, strict=False)
 
 
 def _events(draft: Draft, brief: Brief, named: Quote | None) -> tuple[Said, ...]:
@@ -216,7 +203,7 @@ def _early(draft: Draft, named: Quote | None) -> int | None:
         return None
     stated: dict[str, int] = {}
     for key, entry in draft.envelope.items():
-        kind = next((kind for kind, kinds in _WANTED.items() if kinds & set(entry)), None)
+        kind = next((kind for kind, kinds in LIMIT_KINDS.items() if kinds & set(entry)), None)
         if kind is not None:
             stated.setdefault(kind, draft.quotes[f"envelope.{key}"].line)
     is_early = len(stated) < _FEW or named.line < max(stated.values())

@@ -12,10 +12,11 @@ import msgspec
 from feasible.clock import Clock, VirtualClock
 from feasible.errors import BadInput
 from feasible.rubric.interview.transcript import INTERVIEWER, Transcript, Turn
+from feasible.rubric.spoken import STAGES
 
 __all__ = ["LENGTH_S", "Mode", "Record", "Session", "elapsed_s", "open_session", "start_session"]
 
-LENGTH_S: Final = 2700.0
+LENGTH_S: Final = sum(STAGES.values())
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 Mode = Literal["exam", "practice"]

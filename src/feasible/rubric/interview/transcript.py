@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from feasible.errors import BadInput
+from feasible.rubric.spoken import clock_text
 
 __all__ = [
     "INTERVIEWER",
@@ -95,7 +96,7 @@ def parse_transcript(text: str, *, name: str = "interview.txt") -> Transcript:
             raise BadInput(
                 f"{name}:{line} was said before the line above it",
                 asked="turns in the order of their times",
-                found=f"{found['min']}:{found['s']} after {_clock(turns[-1].at_s)}",
+                found=f"{found['min']}:{found['s']} after {clock_text(turns[-1].at_s)}",
             )
         speaker = found["who"].strip().lower()
         turns.append(Turn(at_s=at_s, speaker=speaker, text=found["text"].strip(), line=line))
@@ -152,11 +153,7 @@ def read_file(path: Path) -> Transcript:
 
 def format_turn(turn: Turn) -> str:
     """Give a turn as the line that reads back as it."""
-    return f"{_clock(turn.at_s or 0.0)} {turn.speaker}: {' '.join(turn.text.split())}"
-
-
-def _clock(at_s: float) -> str:
-    return f"{int(at_s) // 60:02d}:{int(at_s) % 60:02d}"
+    return f"{clock_text(turn.at_s or 0.0)} {turn.speaker}: {' '.join(turn.text.split())}"
 
 
 def _refuse_long(text: str, name: str) -> None:
