@@ -64,7 +64,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     _idle_timer: asyncio.TimerHandle | None = None
     _idle_since_s: float | None = None
-    """When the last answer left; None while something is asked."""
+    """When the last answer left; None from the next whole head on, until its answer has left."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, or say at once that there are too many."""
@@ -86,7 +86,6 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_refused:
             return
         self._begins_here = False
-        self._idle_since_s = None
         self._packet_bytes = len(data)
         super().data_received(data)
         if not self._in_head:
@@ -108,6 +107,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Note that the body begins, and refuse a head that nobody needs."""
         self._in_head = False
+        self._idle_since_s = None
         if self._head_timer is not None:
             self._stop_timer()
         if len(self.headers) > _MOST_HEADERS or self._is_long():
@@ -147,7 +147,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._end_if_idle)
 
     def _end_if_idle(self) -> None:
-        """Close a connection on which nothing was asked for long enough."""
+        """Close a connection on which nothing was asked, to the end of a head, for long enough."""
         self._idle_timer = None
         if self._idle_since_s is None or self.transport.is_closing():
             return  # the answer to what is being asked sets the timer again

@@ -6,9 +6,11 @@ import asyncio
 from typing import Any
 
 import pytest
+import uvicorn
 from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.server import ServerState
 
-from feasible.serving.decide_protocol import DecideCycle, lines_of
+from feasible.serving.decide_protocol import DecideCycle, DecideProtocol, lines_of
 from feasible.serving.replies import WholeReply
 
 
@@ -138,3 +140,39 @@ def test_a_header_with_a_line_break_is_never_sent(value: bytes) -> None:
     """It would be read as two headers, or as the end of the head."""
     with pytest.raises(RuntimeError, match="line break"):
         lines_of([(b"x-name", value)])
+
+
+ASKED = b"POST /v1/decide HTTP/1.1\r\nhost: x\r\ncontent-length: 8\r\n\r\nquestion"
+
+
+async def told(*, keep_alive_s: float, after: bytes) -> tuple[bytes, bytes]:
+    """Ask twice on one connection, then send something else; gives both answers, and the rest."""
+    config = uvicorn.Config(print, http=DecideProtocol, lifespan="off", log_config=None)
+    config.load()
+    config.loaded_app = Echo()
+    config.timeout_keep_alive = keep_alive_s  # type: ignore[assignment]  # for speed
+    state = ServerState()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: DecideProtocol(config=config, server_state=state, app_state={}), "127.0.0.1", 0
+    )
+    async with server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        answers = b""
+        for _ in range(2):
+            writer.write(ASKED)
+            answers += await reader.readuntil(b"question")
+            await asyncio.sleep(keep_alive_s / 2)
+        writer.write(after)
+        rest = await asyncio.wait_for(reader.read(), 60 * keep_alive_s + 10)
+        writer.close()
+    return answers, rest
+
+
+@pytest.mark.parametrize("after", [b"", b"POST /v1/decide HTTP/1.1\r\nhost:"])
+def test_an_idle_connection_ends_and_a_busy_one_does_not(after: bytes) -> None:
+    """Half its time between two questions is no idleness; a head that never ends is no question."""
+    answers, rest = asyncio.run(told(keep_alive_s=0.4, after=after))
+
+    assert answers.count(b"HTTP/1.1 200 OK") == 2
+    assert rest == b""
