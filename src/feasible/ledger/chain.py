@@ -104,7 +104,10 @@ class Linker:
         numbered = salted(table, [(top + i, *row) for i, row in enumerate(rows, start=1)])
         for start in range(0, len(numbered), _ROWS_A_STATEMENT):
             part = numbered[start : start + _ROWS_A_STATEMENT]
-            values = [value for row in part for value in row]
+            # The driver looks for adapters of `bytes` each time, and knows `bytearray` as it is.
+            values = [
+                bytearray(value) if type(value) is bytes else value for row in part for value in row
+            ]
             self._connection.execute(table.insert(len(part)), values)
         seq, last = heads.seq + 1, top + len(rows)
         digest = self._chain.link(

@@ -10,9 +10,10 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from feasible.errors import FeasibleError, KeyTaken, LedgerError
 from feasible.ledger.base import LabelOutcome
@@ -30,8 +31,7 @@ _KEY: Final = 9
 """Where the idempotency key stands in the row of a decision."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Append:
+class _Append(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A decision or an event that waits to be written."""
 
     table: Table
@@ -39,8 +39,7 @@ class _Append:
     future: asyncio.Future[None]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Labels:
+class _Labels(msgspec.Struct, frozen=True, eq=False):
     """Labels that wait to be written together."""
 
     rows: Sequence[Row]

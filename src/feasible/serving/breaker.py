@@ -92,8 +92,9 @@ class Breaker:
         """Give the ticket of a call that begins: after an outage it is the only trial."""
         self._in_flight += 1
         memory = self._memory
-        if not memory.shut_until_s:
-            return memory.era
+        era = memory.closed_era
+        if era is not None:
+            return era
         now = self._clock.monotonic()
         with memory.changing():
             if not memory.shut_until_s:
@@ -108,12 +109,14 @@ class Breaker:
         """Note a call that ended well; an abstention is one."""
         self._in_flight -= 1
         memory = self._memory
+        if ticket == memory.calm_era:  # as nearly always
+            self._hung = 0
+            self._ended.append(True)
+            return
         if ticket != memory.era:
             return
         self._hung = 0
         self._ended.append(True)
-        if not memory.shut_until_s and not memory.in_a_row:
-            return  # as nearly always
         with memory.changing():
             if ticket != memory.era:
                 return

@@ -84,6 +84,20 @@ class BreakerMemory:
         return int(self._numbers[self._start + _ERA])
 
     @property
+    def closed_era(self) -> int | None:
+        """Give the era while it is closed; None while it is shut or tried."""
+        numbers, start = self._numbers, self._start
+        return None if numbers[start + _SHUT_UNTIL] else int(numbers[start + _ERA])
+
+    @property
+    def calm_era(self) -> int | None:
+        """Give the era while it is closed and the last call succeeded; else None."""
+        numbers, start = self._numbers, self._start
+        if numbers[start + _SHUT_UNTIL] or numbers[start + _IN_A_ROW]:
+            return None
+        return int(numbers[start + _ERA])
+
+    @property
     def is_tried(self) -> bool:
         """Claim that a trial is under way."""
         return self._numbers[self._start + _IS_TRIED] > 0

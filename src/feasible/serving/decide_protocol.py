@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from feasible.serving.connections import SECURITY_HEADERS, BoundedProtocol
+from feasible.serving.eager import begin
 
 if TYPE_CHECKING:
     from feasible.serving.replies import WholeReply
@@ -188,6 +189,4 @@ class DecideProtocol(BoundedProtocol):
             keep_alive=parser.get_http_version() != "1.0" and parser.should_keep_alive(),
         )
         self.cycle = cast("RequestResponseCycle", cycle)  # all of it that the server looks at
-        task = self.loop.create_task(cycle.answer(self.app))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        begin(cycle.answer(self.app), self.loop, self.tasks)

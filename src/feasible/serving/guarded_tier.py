@@ -27,12 +27,14 @@ class GuardedTier:
         calls: How it is asked.
         breaker: Whether it is asked; its calls tell it how they ended.
         step: How long it may take.
+        is_prompt: It answers where it is asked, or waits for nothing but a thread.
     """
 
     tier: Tier
     calls: TierCalls
     breaker: Breaker
     step: Step
+    is_prompt: bool
 
 
 class BlockedTiers(AbstractSet[str]):

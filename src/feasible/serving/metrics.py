@@ -8,7 +8,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from feasible.schema import Decision, HeadroomRow
+from feasible.schema import HeadroomRow
 from feasible.serving.budget import Standing
 from feasible.serving.budget_gauges import BudgetGauges
 from feasible.serving.call_counts import CallCounts
@@ -28,6 +28,9 @@ class Metrics:
         objectives: Gives how each promise stands.
         call_figures: Gives what the calls of each tier do.
         standing: Gives how the money of many decisions stands.
+
+    Attributes:
+        decided: Counts a decision.
     """
 
     content_type: Final = CONTENT_TYPE_LATEST
@@ -42,8 +45,9 @@ class Metrics:
         standing: Callable[[], Sequence[Standing]] = tuple,
     ) -> None:
         self._registry = CollectorRegistry()
-        self._decisions = DecisionCounts()
-        self._registry.register(self._decisions)
+        decisions = DecisionCounts()
+        self.decided = decisions.add
+        self._registry.register(decisions)
         self._registry.register(ObjectiveGauges(objectives))
         self._registry.register(CallCounts(call_figures))
         self._registry.register(BudgetGauges(standing))
@@ -62,10 +66,6 @@ class Metrics:
         Gauge(
             "feasible_breakers_open", "Tiers not asked now: failing.", registry=self._registry
         ).set_function(open_breakers)
-
-    def decided(self, decision: Decision, *, latency_ms: float, in_time: bool | None) -> None:
-        """Count a decision."""
-        self._decisions.add(decision, latency_ms=latency_ms, in_time=in_time)
 
     def refused(self, status: int) -> None:
         """Count a request that got no decision."""

@@ -17,6 +17,7 @@ from feasible.schema import Decision, Plan, TierKind, TierSpec
 from feasible.serving.budget import Budgets, Standing
 from feasible.serving.claims import KeyClaims
 from feasible.serving.commit_time import CommitTime
+from feasible.serving.eager import in_a_task
 from feasible.serving.incoming import MOST_DEPTH, MOST_FIELDS, content_of, is_deeper
 from feasible.serving.messages import DecideRequest
 from feasible.serving.problems import CONFLICT, Refused
@@ -150,6 +151,7 @@ class Runtime:
 
     async def _once(self, key: str, asked: DecideRequest, arrived: float) -> Decided:
         """Answer the first request under a key, and every later one as the first."""
+        await in_a_task()
         content = content_of(asked.request)
         running = self._by_key.get(key)
         if running is not None:

@@ -31,12 +31,16 @@ from feasible.serving.budget import Budgets
 from feasible.serving.calls import (
     CallFigures,
     CallTimedOut,
+    DirectCalls,
+    GuardedCalls,
     IsolatedCalls,
+    PromptCalls,
     Told,
     calls_of,
     cost_of_failure,
     words_of,
 )
+from feasible.serving.eager import in_a_task
 from feasible.serving.guarded_tier import NO_TIERS, BlockedTiers, GuardedTier, dear_tiers
 from feasible.serving.incoming import own_copy
 from feasible.serving.messages import DecideRequest
@@ -190,20 +194,15 @@ class Walker:
     async def go(self, walk: Walk) -> Given:
         """Go from tier to tier until one answers or the fallback must."""
         policy, at, seen, last = self._policy, -1, None, None
+        monotonic, cap_usd, until_s = self._clock.monotonic, policy.cost_each_usd, walk.until_s
         if self._plan.router is not None:
             walk.foreseen = foresee(self._plan.router, str(walk.asked.request.get("text", "")))
         while True:
-            left_ms = self._left_ms(walk.until_s)
+            left_ms = None if until_s is None else (until_s - monotonic()) * 1e3
+            left_usd = None if cap_usd is None else cap_usd - walk.spent_usd
             shed = self._dear if self._is_pressed() else NO_TIERS
-            state = State(
-                at=at,
-                seen=seen,
-                remaining_ms=left_ms,
-                remaining_usd=self._left_usd(walk),
-                blocked=BlockedTiers(self._tiers, left_ms, shed),
-                foreseen=walk.foreseen,
-            )
-            move = route(policy, state)
+            blocked = BlockedTiers(self._tiers, left_ms, shed)
+            move = route(policy, State(at, seen, left_ms, left_usd, blocked, walk.foreseen))
             if isinstance(move, Finish):
                 return self._finish(walk, policy.steps[move.position], last, seen)
             if last is not None:
@@ -252,6 +251,8 @@ class Walker:
         is_guarded = budgets is not None and name in budgets.guarded
         if is_guarded and not self._set_aside(walk, held, told, left_ms):
             return None
+        if not held.is_prompt:
+            await in_a_task()
         before_usd = walk.spent_usd
         reserved_usd = (tier.worst_usd_per_call or 0.0) * (1 if told is None else told.most_calls)
         walk.spent_usd += reserved_usd
@@ -448,7 +449,10 @@ class Walker:
         timeout_ms = None if timeout is None else timeout.ms
         step = next((step for step in self._policy.steps if step.name == tier.name), None)
         step = step or Step(tier.name, tier.kind, {}, timeout_ms=timeout_ms)
-        return GuardedTier(tier, calls, breaker, step)
+        is_prompt = isinstance(calls, GuardedCalls) and isinstance(
+            calls.base, DirectCalls | PromptCalls
+        )
+        return GuardedTier(tier, calls, breaker, step, is_prompt)
 
     def _reaching(self, name: str) -> float | None:
         """Say how many requests each second get as far as a tier; None when nobody knows."""

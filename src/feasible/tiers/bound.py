@@ -84,7 +84,8 @@ class BoundTier:
 
     def answer(self, batch: Sequence[Request]) -> Sequence[Answer]:
         """Answer a batch, one answer per request, in order."""
-        return cast("Sequence[Answer]", self.target.answer(batch))
+        answers: Sequence[Answer] = self.target.answer(batch)
+        return answers
 
     def _fit(self, examples: Sequence[Example], *, seed: int) -> None:
         self.target.fit(examples, seed=seed)
