@@ -111,11 +111,12 @@ class GroupCommit:
             if self._closed:
                 raise LedgerError(f"the ledger {self._path} is closed", attempt="open it again")
             self._waiting.append(item)
-            # The writer is woken once for all that one turn of the loop brings: woken by the first,
-            # it takes that alone, and both threads then fight for the interpreter.
+            # The writer is woken once for all that two turns of the loop bring: woken by the first,
+            # it takes that alone, the others wait for the disk a second time, and both threads then
+            # fight for the interpreter.
             if self._waker is not loop:
                 self._waker = loop
-                loop.call_soon(self._wake)
+                loop.call_soon(loop.call_soon, self._wake)
 
     def _wake(self) -> None:
         self._waker = None
