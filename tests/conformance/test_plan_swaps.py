@@ -12,8 +12,11 @@ import subprocess
 import sys
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
 from datetime import datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +28,7 @@ from feasible.ledger import open_ledger
 from feasible.live_plans import history, live_at, order
 from feasible.schema import Decision, LivePlans
 from feasible.serving import PlanOrder, new_key
-from feasible.testing import Service, running_service, send_load
+from feasible.testing import Drive, Service, drive_open, post, running_service, send_load
 
 pytestmark = pytest.mark.slow  # each plans twice and serves
 
@@ -127,6 +130,57 @@ def test_swaps_under_load_lose_nothing_and_every_decision_names_its_plan(
     assert [one.act for one in changes] == ["start", *["canary", "promote", "rollback"] * 4]
     for one in made:
         assert one.plan in answering(changes, one.at - GRACE, one.at), one
+    assert cli("ledger", "verify", "--ledger", swaps.ledger).returncode == 0
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+def test_a_hundred_swaps_at_a_thousand_requests_a_second_lose_none(
+    swaps: Swaps, two_plans: tuple[Path, str, str], cli: Run
+) -> None:
+    """Requests come when they are due, whatever the service does; every one is answered."""
+    _, newest, older = two_plans
+    calls = [
+        post(
+            f"{swaps.url}/v1/decide",
+            json.dumps({"request": {"text": f"colour {i}"}}).encode(),
+            expected=b'"plan":"plan_',
+        )
+        for i in range(2_000)
+    ]
+    drives: list[Drive] = []
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as generator:
+
+        def drive(number: int) -> Future[Drive]:
+            return generator.submit(
+                drive_open, swaps.url, calls, connections=64, per_s=1_000, seconds=10, seed=number
+            )
+
+        running = drive(0)
+        for number in range(100):
+            if running.done():
+                drives.append(running.result())
+                running = drive(len(drives))
+            swaps.change("promote", older if number % 2 == 0 else newest)
+        drives.append(running.result())
+
+    assert swaps.service.stop() == 0
+    answered = sum(one.answered for one in drives)
+    came = answered + sum(one.errors for one in drives)
+    assert sum(one.errors for one in drives) == 0, [(one.broken, one.refused) for one in drives]
+    assert came >= 950 * 10 * len(drives)
+    made = decided(swaps.ledger)
+    assert len({one.decision_id for one in made}) == answered
+    assert {one.plan for one in made} == {newest, older}
+    reading = open_ledger(swaps.ledger, write=False)
+    changes = history(reading)
+    reading.close()
+    assert [one.act for one in changes] == ["start", *["promote"] * 100]
+    ends = [one.at for one in changes[1:]] + [made[-1].at + GRACE]
+    for one in made:
+        first = bisect_left(ends, one.at - GRACE)
+        last = bisect_left(ends, one.at + GRACE)
+        assert one.plan in {change.live.stable for change in changes[first : last + 1]}, one
     assert cli("ledger", "verify", "--ledger", swaps.ledger).returncode == 0
 
 
