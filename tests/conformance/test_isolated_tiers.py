@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -349,6 +351,61 @@ def test_an_expression_that_never_ends_delays_nobody_else(
     assert all(one["within"]["deadline"] for one in stuck)
     assert last["tier"] == "wild"
     assert "feasible_tier_steps_total" in metrics
+
+
+PLAIN_BRIEF = """\
+feasible: 1
+name: plain
+goal: {statement: Answer what can be answered and hand over the rest}
+envelope:
+  - {latency: p99, at_most: 600 ms}
+  - {quality: accuracy, at_least: 0.80, confidence_level: 0.95}
+  - {people: reviews, at_most: 40 %}
+layers:
+  tiers:
+    - {name: rules, kind: rules, use: "tiers:RULES", usd: $0}
+    - {name: person, kind: person, usd: $1, error_rate: 2 %}
+  serving: {deadline: 600 ms, fallback: {default: person}}
+"""
+PLAIN_TIERS = """\
+from feasible.tiers import RulesTier, pattern
+
+RULES = RulesTier(
+    pattern("red", r"colour"), pattern("sweet", r"taste"), pattern("round", r"shape.*[0-9]")
+)
+"""
+
+
+@pytest.mark.slow
+def test_a_long_text_for_a_plain_expression_delays_nobody_else(tmp_path: Path) -> None:
+    """Its square is seconds, during which the service's own process would answer nobody."""
+    folder = tmp_path / "plain"
+    folder.mkdir()
+    (folder / "brief.yaml").write_text(PLAIN_BRIEF, encoding="utf-8")
+    (folder / "tiers.py").write_text(PLAIN_TIERS, encoding="utf-8")
+    (folder / "data.py").write_text(DATA, encoding="utf-8")
+    command = [sys.executable, "-m", "feasible", "plan", str(folder), "--quiet"]
+    planned = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    dear = "shape " * 10_000
+    ledger = f"sqlite:///{tmp_path / 'decisions.db'}"
+    with running_service(str(folder), ledger=ledger) as service, ThreadPoolExecutor(9) as pool:
+        decide(service.url, dear)  # processes start at the first long text
+        until_s = time.monotonic() + 60
+        filler = "x" * 3_000
+        while (known := decide(service.url, f"a taste {filler}"))["tier"] != "rules":
+            assert time.monotonic() < until_s
+            time.sleep(0.2)
+        long = pool.submit(decide, service.url, dear)
+        others = [pool.submit(decide, service.url, f"colour {i}") for i in range(300)]
+        answers = [one.result() for one in others]
+        stuck = long.result()
+        assert service.stop() == 0
+
+    assert known["answer"] == "sweet"
+    assert {one["answer"] for one in answers} == {"red"}
+    assert all(one["within"]["deadline"] for one in answers)
+    assert (stuck["tier"], stuck["within"]["deadline"]) == ("person", True)
 
 
 @pytest.mark.slow

@@ -100,7 +100,7 @@ class Service:
         self._gate = gate
         self._audit = KeyAudit(runtime.ledger)
         self._pressure = Pressure(lambda: runtime.in_flight, most=max_in_flight)
-        runtime.high_mark = self._pressure.high_mark
+        runtime.pressure = self._pressure
         self.all_figures: Callable[[bytes], Awaitable[bytes]] | None = None
         self._pages = Pages(runtime, headroom=headroom)
         self.plans = PlanPages(runtime)

@@ -13,6 +13,7 @@ from feasible.serving.budget import Standing
 from feasible.serving.calls import CallFigures
 from feasible.serving.incoming import content_of
 from feasible.serving.messages import DecideRequest
+from feasible.serving.pressure import Pressure
 from feasible.serving.runtime import Decided, Runtime
 from feasible.serving.shadow import Shadow, check_price
 
@@ -53,7 +54,7 @@ class LiveRuntime:
         self._letting_go: set[asyncio.Task[None]] = set()
         self._shadow: Shadow | None = None
         self._guard = asyncio.Lock()
-        self._high_mark: int | None = None
+        self._pressure: Pressure | None = None
         self.live = live
         self._point(live)
 
@@ -81,15 +82,15 @@ class LiveRuntime:
         return list(dict.fromkeys(names))
 
     @property
-    def high_mark(self) -> int | None:
-        """Give the requests in flight from which dear tiers are passed over."""
-        return self._high_mark
+    def pressure(self) -> Pressure | None:
+        """Give what says when there is too much to do; None for never."""
+        return self._pressure
 
-    @high_mark.setter
-    def high_mark(self, mark: int | None) -> None:
-        self._high_mark = mark
+    @pressure.setter
+    def pressure(self, pressure: Pressure | None) -> None:
+        self._pressure = pressure
         for runtime in (*self._runtimes.values(), *self._spare.values()):
-            runtime.high_mark = mark
+            runtime.pressure = pressure
 
     def call_figures(self) -> dict[str, CallFigures]:
         """Say what the calls of each tier do; where two plans answer, those of the stable one."""
@@ -125,7 +126,7 @@ class LiveRuntime:
                     runtime.close()
                 raise
             self._spare |= made
-            self.high_mark = self._high_mark
+            self.pressure = self._pressure
 
     def switch(self, live: LivePlans) -> None:
         """Let a set of plans answer that was prepared; every request from now on is theirs."""

@@ -50,17 +50,18 @@ class Pressure:
         Raises:
             Refused: It is, with the time after which it should be no more.
         """
-        now = self._in_flight()
-        if now < self.most:
-            return
-        wait_s = self.wait_s()
-        raise Refused(
+        if self._in_flight() >= self.most:
+            raise self.refusal(self.most)
+
+    def refusal(self, most: int) -> Refused:
+        """Give what a request is told that finds more than so many in flight."""
+        return Refused(
             "too many requests are being answered",
             status=UNAVAILABLE,
-            asked=f"at most {self.most:,} at once",
-            found=f"{now:,} in flight",
+            asked=f"at most {most:,} at once",
+            found=f"{self._in_flight():,} in flight",
             attempt="send it again after the time in Retry-After",
-            retry_after_s=wait_s,
+            retry_after_s=self.wait_s(),
         )
 
     def wait_s(self) -> float:

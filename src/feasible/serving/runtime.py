@@ -20,6 +20,7 @@ from feasible.serving.commit_time import CommitTime
 from feasible.serving.eager import in_a_task
 from feasible.serving.incoming import MOST_DEPTH, MOST_FIELDS, content_of, is_deeper
 from feasible.serving.messages import DecideRequest
+from feasible.serving.pressure import Pressure
 from feasible.serving.problems import CONFLICT, Refused
 from feasible.serving.walk import Given, Walk, Walker
 from feasible.state import State
@@ -71,7 +72,8 @@ class Runtime:
 
     Attributes:
         in_flight: Requests that are being answered.
-        high_mark: Requests in flight from which dear tiers are passed over; None for never.
+        pressure: Says from how many requests in flight on dear tiers are passed over, and when to
+            come again; None for never.
 
     Raises:
         PlanError: The plan names a tier that is not there.
@@ -98,7 +100,7 @@ class Runtime:
         self.clock = clock or SystemClock()
         self.ledger = ledger
         self.in_flight = 0
-        self.high_mark: int | None = None
+        self.pressure: Pressure | None = None
         self._slices = (frozenset(slices) | frozenset(plan.fallback)) - {"default"}
         self._clock = self.clock
         self._on_decision = on_decision
@@ -108,6 +110,7 @@ class Runtime:
             specs=specs,
             clock=self._clock,
             is_pressed=self._is_pressed,
+            too_much=self._too_much,
             arrivals_per_s=arrivals_per_s,
             workers=workers,
             breakers=breakers,
@@ -129,7 +132,11 @@ class Runtime:
         return [] if self.budgets is None else self.budgets.standing()
 
     def _is_pressed(self) -> bool:
-        return self.high_mark is not None and self.in_flight >= self.high_mark
+        return self.pressure is not None and self.in_flight >= self.pressure.high_mark
+
+    def _too_much(self) -> Exception:
+        assert self.pressure is not None  # noqa: S101  nothing else passes a tier over for the load
+        return self.pressure.refusal(self.pressure.high_mark)
 
     def decide(
         self, asked: DecideRequest, *, arrived_s: float | None = None

@@ -51,6 +51,11 @@ __all__ = ["NOBODY", "Given", "Walk", "Walker"]
 
 _MARGIN_S: Final = 5.0
 """How long a decision that is made may take to be on record."""
+_TOLD: Final = {
+    "deadline": "the deadline came too near",
+    "exhausted": "no tier was sure enough",
+    "load": "there was too much to do",
+}
 _WARM_UP: Final = {"text": "warm up"}
 
 
@@ -63,6 +68,7 @@ class Walker:
         specs: what the brief declares about tiers: how they are to be called.
         clock: Where time comes from.
         is_pressed: Claims that there is so much to do that dear tiers are passed over.
+        too_much: Gives what a request is told that only those, or people, could answer.
         arrivals_per_s: Requests each second at the peak, as declared; None when nobody knows.
         workers: Processes of the service; they share what a tier may have in flight.
         breakers: File in which they keep their breakers in common; None: each has its own.
@@ -82,6 +88,7 @@ class Walker:
         specs: Iterable[TierSpec],
         clock: Clock,
         is_pressed: Callable[[], bool] = lambda: False,
+        too_much: Callable[[], Exception] = NotImplementedError,
         arrivals_per_s: float | None = None,
         workers: int = 1,
         breakers: Path | None = None,
@@ -98,6 +105,7 @@ class Walker:
             name: self._guarded(tiers[name], declared.get(name)) for name in _needed(plan, tiers)
         }
         self._is_pressed = is_pressed
+        self._too_much = too_much
         self.budgets: Budgets | None = None
         self._dear = dear_tiers(plan, tiers)
         self._person = next(
@@ -209,6 +217,7 @@ class Walker:
                 self._retell(walk, "deferred")
             for name, why in move.skipped:
                 walk.note(name, "skipped", why="load" if name in shed else why)
+                walk.is_shed |= name in shed
             if isinstance(move, Fallback):
                 self._refuse_unreadable(walk)
                 return await self._fall_back(walk, move.why)
@@ -216,6 +225,8 @@ class Walker:
             at = move.position
             if policy.steps[at].kind is TierKind.PERSON:
                 self._refuse_unreadable(walk)
+                if walk.is_shed:
+                    return await self._fall_back(walk, "load")
             seen, last = await self._ask(walk, policy.steps[at], left_ms)
 
     @staticmethod
@@ -223,6 +234,11 @@ class Walker:
         """Refuse what a tier could not read and none could answer: a person could not either."""
         if walk.unreadable is not None and not walk.is_read:
             raise walk.unreadable
+
+    def _refuse_shed(self, walk: Walk) -> None:
+        """Refuse what is for people only because there is too much to do: they have as much."""
+        if walk.is_shed:
+            raise self._too_much()
 
     async def _ask(
         self, walk: Walk, step: Step, left_ms: float | None
@@ -374,7 +390,7 @@ class Walker:
 
     async def _fall_back(self, walk: Walk, why: str) -> Given:
         """Let the declared fallback answer, then a person, then nobody; never fail open."""
-        told = "the deadline came too near" if why == "deadline" else "no tier was sure enough"
+        told = _TOLD[why]
         failed = [step for step in walk.path if step.outcome in {"failed", "timed_out"}]
         if failed:
             told = f"{told}; {failed[-1].tier} {failed[-1].outcome.replace('_', ' ')}"
@@ -385,12 +401,15 @@ class Walker:
             given = await self._ask_fallback(walk, name, told)
             if given is not None:
                 return given
+        self._refuse_shed(walk)
         return Given(NOBODY, None, None, fell_back=told)
 
     async def _ask_fallback(self, walk: Walk, name: str, told: str) -> Given | None:
         """Take what a tier has said, or ask it; None when it gives no answer."""
         answer = walk.in_hand.get(name)
         if answer is None:
+            if name == self._person:
+                self._refuse_shed(walk)
             answer = await self._call_fallback(walk, name)
         else:
             walk.note(name, "answered", why="its answer is in hand")

@@ -51,6 +51,7 @@ class Walk(msgspec.Struct):
         held: Money that is set aside for the call under way.
         reserved: What was set aside for calls that have ended, with what was spent of it.
         short_of: Objective whose money did not suffice for a tier.
+        is_shed: A tier that might have answered was passed over for the load.
         is_rehearsal: Its money is not the plan's: a shadow has its own.
     """
 
@@ -70,6 +71,7 @@ class Walk(msgspec.Struct):
     held: Reservation | None = None
     reserved: tuple[tuple[Reservation, int | None], ...] = ()
     short_of: str | None = None
+    is_shed: bool = False
     is_rehearsal: bool = False
 
     def note(

@@ -57,6 +57,13 @@ class RulesTier:
         limit inside the engine would need another engine, whose answers differ from those that
         Python gives everywhere else."""
         self._word_field, self._words = _words_of(rules)
+        self.squares = frozenset(
+            rule.text_field
+            for rule in rules
+            if isinstance(rule, _Pattern) and not rule.is_linear and not rule.may_hold
+        )
+        """Fields of a request in which a search takes time in proportion to the square of the text:
+        a service searches long ones in processes of their own."""
         self.searches = _fields_of(rules) if kind is TierKind.RULES else None
         """Fields of a request that are searched, where nothing else is done and a search takes time
         in proportion to the text; None where a rule may do anything."""

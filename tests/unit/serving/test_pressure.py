@@ -3,10 +3,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from feasible.ledger import Ledger
-from feasible.schema import Answer, Plan, TierKind
+from feasible.schema import Answer, Plan
 from feasible.serving.messages import DecideRequest
 from feasible.serving.pressure import Pressure
 from feasible.serving.problems import Refused, headers_of
@@ -25,7 +26,7 @@ def decided(runtime: Runtime) -> dict[str, str | None]:
 
 def test_dear_tiers_are_passed_over_first_and_come_back(plan_for: Callable[..., Plan]) -> None:
     """Above the mark the cheapest machine alone is asked; below it all are, as before."""
-    cheap = ScriptedTier([Answer("a", score=0.1)], name="cheap")
+    cheap = ScriptedTier([Answer("a", score=0.9), *[Answer("a", score=0.1)] * 2], name="cheap")
     dear = ScriptedTier(
         [Answer("b", score=0.9)], name="dear", usd_per_call=0.1, worst_usd_per_call=0.2
     )
@@ -34,15 +35,43 @@ def test_dear_tiers_are_passed_over_first_and_come_back(plan_for: Callable[..., 
     plan = plan_for(tiers, deadline_ms=5000.0)
     runtime = Runtime(plan, {tier.name: tier for tier in tiers}, ledger)
 
-    runtime.high_mark = 0
+    runtime.pressure = Pressure(lambda: runtime.in_flight, most=2)
     under_load = decided(runtime)
-    runtime.high_mark = 10
+    with pytest.raises(Refused) as told:
+        decided(runtime)
+    runtime.pressure = Pressure(lambda: runtime.in_flight, most=20)
     relaxed = decided(runtime)
 
-    assert under_load["dear"] == "load"
-    assert len(dear.calls) == 1
+    assert under_load == {"cheap": None}
+    assert told.value.retry_after_s == 1.0
     assert relaxed == {"cheap": None, "dear": None}
-    assert tiers[-1].kind is TierKind.PERSON
+    assert len(dear.calls) == 1
+
+
+def test_people_are_not_flooded_because_machines_are_busy(plan_for: Callable[..., Plan]) -> None:
+    """What only a dear tier or a person could answer is refused with a time, and not on record."""
+    unsure = ScriptedTier([Answer("a", score=0.1)], name="cheap")
+    dear = ScriptedTier(
+        [Answer("b", score=0.9)], name="dear", usd_per_call=0.1, worst_usd_per_call=0.2
+    )
+    tiers: list[Tier] = [unsure, dear, PersonQueue(usd=0.0)]
+    by_name = {tier.name: tier for tier in tiers}
+    plan = plan_for(tiers, deadline_ms=5000.0)
+    for fallback in ({}, {"default": "person"}):
+        ledger = MemoryLedger()
+        runtime = Runtime(msgspec.structs.replace(plan, fallback=fallback), by_name, ledger)
+        runtime.pressure = Pressure(lambda: 1, most=2)
+        with pytest.raises(Refused, match="too many requests"):
+            decided(runtime)
+        assert not list(ledger.decisions())
+
+    degraded = Runtime(
+        msgspec.structs.replace(plan, fallback={"default": "cheap"}), by_name, MemoryLedger()
+    )
+    degraded.pressure = Pressure(lambda: 1, most=2)
+    decision = asyncio.run(degraded.decide(ASKED)).decision
+    assert (decision.tier, decision.answer) == ("cheap", "a")
+    assert decision.fell_back
 
 
 def test_a_refusal_says_when_by_how_fast_answers_leave() -> None:

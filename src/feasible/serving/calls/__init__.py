@@ -1,9 +1,9 @@
 """How tiers are called: directly, awaited, in batches, in processes; never for longer than asked.
 
-From the inside out: `DirectCalls`, `PromptCalls`, `AwaitedCalls`, `BatchedCalls` and
-`IsolatedCalls` make a call; `GuardedCalls` tells the tier's breaker how it ended; `RepeatedCalls`
-makes it again inside the same time; `SharedCalls` lets those that ask the same at the same time
-share it. Nothing here knows the plan, and nothing here chooses whom to ask.
+From the inside out: `DirectCalls`, `PromptCalls`, `AwaitedCalls`, `BatchedCalls`,
+`IsolatedCalls` and `CallsByLength` make a call; `GuardedCalls` tells the tier's breaker how it
+ended; `RepeatedCalls` makes it again inside the same time; `SharedCalls` lets those that ask the
+same at the same time share it. Nothing here knows the plan, and nothing here chooses whom to ask.
 """
 
 from feasible.serving.calls.awaited import AwaitedCalls
@@ -18,6 +18,7 @@ from feasible.serving.calls.base import (
     words_of,
 )
 from feasible.serving.calls.batched import BatchedCalls
+from feasible.serving.calls.by_length import CallsByLength
 from feasible.serving.calls.choosing import calls_of
 from feasible.serving.calls.direct import DirectCalls
 from feasible.serving.calls.guarded import GuardedCalls
@@ -33,6 +34,7 @@ __all__ = [
     "CallFigures",
     "CallTimedOut",
     "Calls",
+    "CallsByLength",
     "DirectCalls",
     "GuardedCalls",
     "IsolatedCalls",

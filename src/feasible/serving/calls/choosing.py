@@ -11,6 +11,7 @@ from feasible.serving.breaker import Breaker
 from feasible.serving.calls.awaited import MOST_AWAITED, AwaitedCalls
 from feasible.serving.calls.base import Calls, TierCalls
 from feasible.serving.calls.batched import BatchedCalls
+from feasible.serving.calls.by_length import CallsByLength
 from feasible.serving.calls.direct import DirectCalls
 from feasible.serving.calls.guarded import GuardedCalls
 from feasible.serving.calls.isolated import IsolatedCalls
@@ -85,8 +86,8 @@ def _base(
     most = None if most is None else max(1, most // workers)
     if isinstance(getattr(tier, "target", tier), ExactCache | PersonQueue):
         return DirectCalls(tier, labels=labels)
-    recipe = _recipe(tier, spec)
-    if recipe is not None:
+
+    def isolated(recipe: Recipe) -> IsolatedCalls:
         return IsolatedCalls(
             tier,
             recipe,
@@ -95,6 +96,10 @@ def _base(
             typical_s=typical_s,
             is_shut=lambda: breaker.is_open,
         )
+
+    recipe = _recipe(tier, spec)
+    if recipe is not None:
+        return isolated(recipe)
     if isinstance(tier, AsyncTier):
         most = max(1, max(MOST_AWAITED, usual) // workers) if most is None else most
         return AwaitedCalls(
@@ -103,6 +108,10 @@ def _base(
     batched = BatchedCalls(
         tier, labels=labels, typical_s=typical_s, deadline_s=deadline_s, most=most
     )
+    squares: frozenset[str] = getattr(tier, "squares", frozenset())
+    own: Recipe | None = getattr(tier, "recipe", None)
+    if squares and own is not None and (spec is None or spec.isolate is None):
+        return CallsByLength(batched, isolated(own), fields=squares)
     fields = getattr(tier, "searches", None)
     if fields is None or most is not None:
         return batched

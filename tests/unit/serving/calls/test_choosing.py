@@ -11,6 +11,7 @@ from feasible.serving.breaker import Breaker
 from feasible.serving.calls import (
     AwaitedCalls,
     BatchedCalls,
+    CallsByLength,
     GuardedCalls,
     IsolatedCalls,
     PromptCalls,
@@ -68,6 +69,13 @@ def test_rules_that_may_hold_the_interpreter_have_processes_unless_somebody_obje
     assert isinstance(chosen(rules("(a+)+$"), isolate="none").base, BatchedCalls)
     assert isinstance(chosen(rules("plain"), isolate="process").base, IsolatedCalls)
     assert isinstance(chosen(rules("(a+)+$", recipe=None)).base, BatchedCalls)
+
+
+def test_rules_whose_time_is_the_square_of_a_text_have_processes_for_long_ones() -> None:
+    """One `.*` on the longest text that is taken would stop the service for seconds."""
+    assert isinstance(chosen(rules("card.*lost")).base, CallsByLength)
+    assert isinstance(chosen(rules("card.*lost"), isolate="none").base, BatchedCalls)
+    assert isinstance(chosen(rules("card.*lost", recipe=None)).base, BatchedCalls)
 
 
 def test_an_object_that_no_process_can_make_is_not_called_isolated() -> None:
