@@ -100,6 +100,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     asked: str | None = None
     found: str | None = None
     attempt: str | None = msgspec.field(default=None, name="try")
+    retry_after_s: int | None = None
+    """Seconds after which the same request may be answered, as in the header Retry-After."""
     outcomes: tuple[str, ...] | None = None
     """For labels: what became of each, in order."""
 

@@ -92,18 +92,24 @@ def problem_of(error: FeasibleError) -> Problem:
         asked=error.asked,
         found=error.found,
         attempt=error.attempt,
+        retry_after_s=_retry_after_s(error, status),
     )
+
+
+def _retry_after_s(error: FeasibleError, status: int) -> int | None:
+    wait_s = error.retry_after_s if isinstance(error, Refused) else None
+    if wait_s is None and status not in {TOO_MANY, UNAVAILABLE}:
+        return None
+    return min(max(1, math.ceil(wait_s or 1)), _LONGEST_RETRY_S)
 
 
 def headers_of(error: FeasibleError) -> list[tuple[bytes, bytes]]:
     """Give what a client needs to know beside the problem itself: above all, when to come again."""
-    status = problem_of(error).status
+    problem = problem_of(error)
     headers = list(error.headers) if isinstance(error, Refused) else []
-    wait_s = error.retry_after_s if isinstance(error, Refused) else None
-    if wait_s is not None or status in {TOO_MANY, UNAVAILABLE}:
-        whole_s = min(max(1, math.ceil(wait_s or 1)), _LONGEST_RETRY_S)
-        headers.append((b"retry-after", b"%d" % whole_s))
-    if status == TOO_LARGE:
+    if problem.retry_after_s is not None:
+        headers.append((b"retry-after", b"%d" % problem.retry_after_s))
+    if problem.status == TOO_LARGE:
         headers.append((b"connection", b"close"))  # the rest of the body is not read
     return headers
 
