@@ -179,6 +179,7 @@ def test_a_plan_comes_with_its_worth_and_with_what_would_move_it(
     assert all(usd is None or usd >= 0 for usd in paid)
 
 
+@pytest.mark.slow
 def test_a_tier_that_is_ready_too_late_is_priced_by_planning_again(
     logs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -23,6 +23,8 @@ from feasible.serving.calls import CallTimedOut, IsolatedCalls
 from feasible.testing import running_service
 from feasible.tiers import Tier
 
+pytestmark = pytest.mark.slow  # processes take a second to start
+
 BRIEF = """\
 feasible: 1
 name: wild
@@ -324,7 +326,6 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_expression_that_never_ends_delays_nobody_else(
     wild_feature: Path, tmp_path: Path, workers: int
@@ -376,7 +377,6 @@ RULES = RulesTier(
 """
 
 
-@pytest.mark.slow
 def test_a_long_text_for_a_plain_expression_delays_nobody_else(tmp_path: Path) -> None:
     """Its square is seconds, during which the service's own process would answer nobody."""
     folder = tmp_path / "plain"
@@ -408,7 +408,6 @@ def test_a_long_text_for_a_plain_expression_delays_nobody_else(tmp_path: Path) -
     assert (stuck["tier"], stuck["within"]["deadline"]) == ("person", True)
 
 
-@pytest.mark.slow
 def test_no_process_outlives_a_service_that_was_killed(wild_feature: Path, tmp_path: Path) -> None:
     """Not even one in the middle of an expression that never ends."""
     ledger = f"sqlite:///{tmp_path / 'decisions.db'}"

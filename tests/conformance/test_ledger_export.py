@@ -225,6 +225,7 @@ def test_an_empty_ledger_has_unknown_percentiles_and_an_empty_export(tmp_path: P
         assert export(ledger, tmp_path / "out").decisions == 10
 
 
+@pytest.mark.slow
 def test_an_export_is_asked_with_sql(path: Path, tmp_path: Path, cli: Cli) -> None:
     """Tables, JSON inside them and times; a wrong query says what is wrong."""
     pytest.importorskip("duckdb")

@@ -43,6 +43,7 @@ def test_an_order_is_answered_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not list(folder.iterdir())
 
 
+@pytest.mark.slow
 def test_an_order_that_is_still_being_written_is_left_alone(tmp_path: Path) -> None:
     """A service that looks in that moment neither reads it nor takes it away."""
     folder = letters_folder(tmp_path / "decisions.db")

@@ -71,6 +71,7 @@ def test_an_answer_is_found_again_after_a_restart(start: Start, workers: int) ->
     assert found["request"] == {"text": "colour of the sky"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["sleep", "spin"])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_hung_tier_never_makes_an_answer_late(start: Start, how: str, workers: int) -> None:
@@ -87,6 +88,7 @@ def test_a_hung_tier_never_makes_an_answer_late(start: Start, how: str, workers:
     assert all(one["latency_ms"] <= DEADLINE_MS for one in after)
 
 
+@pytest.mark.slow
 def test_a_tier_that_misbehaves_is_named_and_a_person_takes_over(start: Start) -> None:
     """Nothing that a tier may not say reaches a user."""
     server = start()
@@ -218,6 +220,7 @@ def test_a_repeated_question_is_answered_from_the_cache(server: Any) -> None:
     assert second["cost_usd"] == 0
 
 
+@pytest.mark.slow
 def test_a_second_server_on_the_same_ledger_is_refused(
     server: Any, cli: Run, odd_feature: Path
 ) -> None:
@@ -230,6 +233,7 @@ def test_a_second_server_on_the_same_ledger_is_refused(
     assert decide(server, "colour").status_code == 200
 
 
+@pytest.mark.slow
 def test_a_key_is_needed_once_keys_are_set(start: Start) -> None:
     """The service knows hashes alone; health needs no key."""
     digest = hashlib.sha256(b"open sesame").hexdigest()
@@ -265,6 +269,7 @@ def test_what_a_server_says_about_itself(server: Any) -> None:
     assert get("/v1/decisions/nothing").json()["try"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_server_that_is_told_to_stop_answers_what_it_accepted(start: Start, workers: int) -> None:
     """Nothing that was accepted is lost, and the exit code is 0."""

@@ -329,6 +329,7 @@ def _spend(path: Path, rounds: int, results: multiprocessing.SimpleQueue[int]) -
     state.close()
 
 
+@pytest.mark.slow
 def test_several_processes_do_not_spend_more_than_one(tmp_path: Path) -> None:
     """Each sees what the others set aside; not a nano-dollar is lost or counted twice."""
     context = multiprocessing.get_context("spawn")

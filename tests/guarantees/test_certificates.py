@@ -122,6 +122,7 @@ TRUE_COST = float(np.random.default_rng(0).gamma(2.0, 0.01, 4_000_000).clip(0, 0
 """Mean of the drawn costs, to the fifth digit: four million draws."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("promise", ["mix", "entities", "people", "partial", "latency", "cost"])
 def test_a_value_at_its_limit_is_rarely_certified(promise: str) -> None:
     """Of 400 draws whose truth is just not good enough, about 5 % at most pass (seed 11)."""
@@ -264,6 +265,7 @@ def test_the_test_that_search_rows_choose_shows_more_on_few_rows() -> None:
 # Again and again
 
 
+@pytest.mark.slow
 def test_many_looks_keep_their_level_together_and_single_ones_do_not() -> None:
     """Of 400 features at the limit, each certified 12 times on fresh rows (seed 15).
 

@@ -102,6 +102,7 @@ def false_certificates(sizes_of: Sizes, customers: int, draws: int, *, known: bo
     return wrong
 
 
+@pytest.mark.slow
 @draws
 @pytest.mark.parametrize("sizes_of", [rarely_large, heavy_tailed])
 @pytest.mark.parametrize("customers", [250, 1500])

@@ -179,6 +179,7 @@ def powered(n: int, guess: Guess, rng: np.random.Generator) -> tuple[float, Floa
     return bound, losses
 
 
+@pytest.mark.slow
 @draws
 @pytest.mark.parametrize("guess", [good, rosy, useless, perverse])
 def test_a_bound_with_predictions_holds_whatever_they_are(guess: Guess, draws: int) -> None:
@@ -190,6 +191,7 @@ def test_a_bound_with_predictions_holds_whatever_they_are(guess: Guess, draws: i
     assert wrong <= most_wrong(draws), f"{wrong} of {draws} bounds too low at seed 25"
 
 
+@pytest.mark.slow
 @draws
 def test_good_predictions_are_worth_labels(draws: int) -> None:
     """The slack over the truth is a third less than by the same bets without them (seed 26).

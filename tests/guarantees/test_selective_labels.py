@@ -76,6 +76,7 @@ def is_shown(profile: Profile, miss: float, seed: int) -> bool:
     return judge(Candidate(Chain(("m",)), {"m": {"*": 0.0}}, 0.0, {}), cert).passed
 
 
+@pytest.mark.slow
 @draws
 @pytest.mark.parametrize(("unsure", "sure"), [(0.05, 0.5), (0.5, 0.05)])
 @pytest.mark.parametrize("times", [1, 4])

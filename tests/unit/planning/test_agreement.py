@@ -133,6 +133,7 @@ def test_rows_that_the_top_tier_did_not_answer_judge_nothing() -> None:
     assert made.certificate[0].n < 400
 
 
+@pytest.mark.slow
 def test_certified_agreement_is_broken_no_more_often_than_declared() -> None:
     """At 95 % at most one certified plan in twenty may break its floor, within a binomial bound."""
     said, truth = agreed(ACCURACY, draw(60_000, 10_000))

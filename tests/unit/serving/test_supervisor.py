@@ -90,6 +90,7 @@ def test_a_worker_that_dies_is_replaced() -> None:
     assert "ended with signal 9" in complaint
 
 
+@pytest.mark.slow
 def test_a_worker_that_will_not_stop_is_ended_when_told_twice() -> None:
     """The second signal waits for nobody."""
     process = supervisor(READY + "import time; time.sleep(600)")

@@ -70,6 +70,7 @@ def test_poisson_arrivals_have_the_rate_and_the_spread_of_a_poisson_process() ->
     assert moments != schedule(500, 40, arrivals="poisson", seed=4)
 
 
+@pytest.mark.slow
 def test_a_server_that_stalls_is_charged_for_everybody_who_was_due_meanwhile() -> None:
     """One stall of 1 s out of 2 s: a closed loop hides it, an open loop shows it in the p99."""
 
