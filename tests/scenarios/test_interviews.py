@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from scipy.stats import spearmanr
 
-from feasible.rubric import Review
-from feasible.rubric.interview import judge, read_design, read_file, simulate_stated
+from feasible.rubric import Review, simulate_stated
+from feasible.rubric.interview import judge, read_design, read_file
 
 pytestmark = pytest.mark.slow
 

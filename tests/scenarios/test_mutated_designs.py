@@ -44,6 +44,7 @@ def _objective(*ids: str, lines: str) -> Callable[[str], str]:
         for one in ids:
             text = re.sub(rf"(?<=[\[ ]){one}, |, {one}(?=[\],])", "", text)
             text = text.replace(f"keeps: [{one}]", "keeps: []")
+            text = re.sub(rf", sets: \{{{one}\.[^}}]*\}}", "", text)
         return text
 
     return change
@@ -71,7 +72,7 @@ class Mutation:
     falls: set[str]
     raises: str
     finds: str = ""
-    """Why further criteria may move: what the closed forms or the simulation find changes."""
+    """What the closed forms or the simulation find then, so that further criteria may move."""
     moved: frozenset[str] = frozenset()
 
 
@@ -85,8 +86,8 @@ MUTATIONS = [
         _objective("recall_fraud_high_risk", lines=RECALL),
         {"R3", "R8"},
         "R3",
-        finds="the labels bind nothing once no recall is promised",
-        moved=frozenset({"R5"}),
+        finds="the labels bind nothing once no recall is promised, and to buy them buys nothing",
+        moved=frozenset({"R5", "R6"}),
     ),
     Mutation(
         "no freshness and no adaptation",
@@ -132,7 +133,58 @@ MUTATIONS = [
     Mutation("no bottleneck", _without(_section("bottleneck")), {"R5", "R6"}, "R5"),
     Mutation("no price of the fix", _without(r"^    usd_month: \$7500\n"), {"R6"}, "R6"),
     Mutation("a wrong price", _with((r"usd_month: \$7500", "usd_month: $900")), {"R6"}, "R6"),
+    Mutation(
+        "a fix that turns something else",
+        _with(
+            (r"sets: \{labels.positives_per_month.fraud: 114\}", "sets: {scorer.capacity: 800 / s}")
+        ),
+        {"R6"},
+        "R6",
+    ),
+    Mutation("a fix that claims too much", _with((r"gains: 1.25x", "gains: 3x")), {"R6"}, "R6"),
+    Mutation(
+        "a fix that breaks a promise",
+        _with((r"fraud: 114\}", "fraud: 114, person.reach: 2 %}")),
+        {"R6"},
+        "R6",
+    ),
+    Mutation("a fix in words", _without(r"^    sets: .*\n"), {"R6"}, "R6"),
+    Mutation("no alternative", _without(r"^    alternatives:\n(?:      - .*\n)+"), {"R6"}, "R6"),
     Mutation("nothing breaks next", _without(r"^    breaks_next.*\n"), {"R6"}, "R6"),
+    Mutation(
+        "a fallback that fails too",
+        _with((r"fallback: \{default: rules", "fallback: {default: scorer")),
+        {"R7"},
+        "R7",
+        finds="without the scorer nobody answers what the rules leave open",
+    ),
+    Mutation(
+        "a tier that is waited for too long",
+        _with(("deadline: 150 ms", "deadline: 2 s")),
+        {"R7"},
+        "R7",
+        finds="without the scorer a payment waits two seconds before the rules answer",
+    ),
+    Mutation(
+        "features that are too old",
+        _with((r"max_age: 1..2 min", "max_age: 20 min")),
+        {"R4"},
+        "R4",
+        finds="the age of features breaks the freshness that their layer is there for",
+        moved=frozenset({"R5", "R6", "R8"}),
+    ),
+    Mutation(
+        "a tradeoff about what moves nothing",
+        _with((r"^  knob: labels.positives_per_month.fraud$(?=\n*\Z)", "  knob: scorer.usd")),
+        {"R8"},
+        "A5",
+    ),
+    Mutation(
+        "one side in numbers",
+        _with((r"^  number: .*$", "  number: recall is shown after 598 confirmed frauds")),
+        {"R8"},
+        "R8",
+    ),
     Mutation("no guardrail", _without(r"^  - \{name: good_payments.*\n"), {"R2"}, "R2"),
     Mutation(
         "a model metric first",
@@ -173,17 +225,17 @@ def test_a_mutation_lowers_what_it_is_about_and_nothing_else(mutation: Mutation)
     assert fell >= mutation.falls
     others = before.keys() - mutation.falls - mutation.moved
     assert {name for name in others if abs(after[name] - before[name]) > 2} == set()
-    assert bool(mutation.moved) == bool(mutation.finds)
+    assert mutation.finds or not mutation.moved
     raised = {finding.id for finding in judged.findings} - {f.id for f in BEFORE.findings}
     assert mutation.raises in raised
 
 
 def test_late_limits_cap_the_whole_at_70() -> None:
-    """74 of 100 points are left without the five of order; 70 are given."""
+    """95 of 100 points are left without the five of order; 70 are given."""
     late = Said(at_s=430.0, kind=SaidKind.OBJECTIVE, text="200 ms", about="latency_p99")
 
     judged = score(parse_brief(WHOLE), events=[late], today=TODAY)
 
-    assert judged.points == 74
+    assert judged.points == 95
     assert judged.score == 70
     assert any("minute 7" in cap for cap in judged.caps)

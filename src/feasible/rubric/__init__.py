@@ -20,6 +20,7 @@ from feasible.rubric.review import review
 from feasible.rubric.score import score
 from feasible.rubric.spoken import STAGES, Said, SaidKind, spoken
 from feasible.rubric.text import review_markdown, review_text
+from feasible.rubric.whatif import simulate_stated
 
 __all__ = [
     "STAGES",
@@ -42,5 +43,6 @@ __all__ = [
     "review_markdown",
     "review_text",
     "score",
+    "simulate_stated",
     "spoken",
 ]

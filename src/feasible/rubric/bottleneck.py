@@ -17,7 +17,7 @@ from feasible.rubric.records import BottleneckGuess, HeadroomGuess, KnobEffect
 from feasible.schema import Brief, FloatArray
 from feasible.simulation import Input, drawn, middles, sheet
 
-__all__ = ["at_multiple", "drawn_effects", "guess_bottleneck"]
+__all__ = ["at_multiple", "drawn_effects", "guess_bottleneck", "objective_effects"]
 
 DRAWS: Final = 2000
 _RELAX: Final = 1.25
@@ -99,6 +99,22 @@ def drawn_effects(
             if moved >= _NOTHING:
                 out[i].append(KnobEffect(knob=item.name, elasticity=round(moved, 3)))
     return tuple(tuple(sorted(one, key=lambda effect: -effect.elasticity)) for one in out)
+
+
+def objective_effects(brief: Brief, objective: str) -> tuple[KnobEffect, ...]:
+    """Give what every number does to one limit, by closed form at the middle of all ranges.
+
+    Args:
+        brief: The declaration.
+        objective: Its id, or the knob of a limit that none promises; one without a closed form is
+            moved by nothing.
+    """
+    inputs = sheet(brief)
+    now = middles(inputs, brief)
+    rows = [use for use in uses(brief, now) if use.name == objective]
+    if not rows:
+        return ()
+    return tuple(_effects(brief, inputs, now, max(rows, key=_value)))
 
 
 def _stacked(rows: tuple[Use, ...], found: tuple[Use, ...], draws: int) -> FloatArray:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
 from feasible.errors import nearest
 from feasible.rubric.evidence import evidence_needs
+from feasible.rubric.held import Check
 from feasible.rubric.lexicon import has_unit, says_something
 from feasible.rubric.lints_design import has_fallback
 from feasible.rubric.places import place_of
@@ -23,7 +24,12 @@ _TRADEOFF: Final = "`tradeoff: {gave_up: ..., got: ..., number: ..., objective: 
 
 
 def judge_criteria(
-    found: BriefFile, findings: tuple[Finding, ...], *, today: date, is_late: bool = False
+    found: BriefFile,
+    findings: tuple[Finding, ...],
+    *,
+    today: date,
+    is_late: bool = False,
+    checks: Sequence[Check] = (),
 ) -> tuple[Criterion, ...]:
     """Judge R1 to R8 as far as a brief goes; what needs a plan or a simulation stays unchecked.
 
@@ -32,16 +38,23 @@ def judge_criteria(
         findings: What the lints and the screen found, which decide about order and feasibility.
         today: Day from which label dates are counted.
         is_late: Whether the limits were spoken, and not by minute 7.
+        checks: What a simulation says of R4, R7 and R8.
     """
     r1, r2, r3, r4, r7, r8 = (
-        _made(judged) for judged in _judged(found, findings, today, is_late=is_late)
+        _made(judged) for judged in _judged(found, findings, today, is_late=is_late, checks=checks)
     )
     r5 = _unchecked("R5", "the right bottleneck", 25)
     r6 = _unchecked("R6", "the cost of solving it, justified", 20)
     return (r1, r2, r3, r4, r5, r6, r7, r8)
 
 
-def gaps(found: BriefFile, findings: tuple[Finding, ...], *, today: date) -> Iterator[Finding]:
+def gaps(
+    found: BriefFile,
+    findings: tuple[Finding, ...],
+    *,
+    today: date,
+    checks: Sequence[Check] = (),
+) -> Iterator[Finding]:
     """Give a finding for each place whose criterion lost points that no lint speaks of.
 
     A single point is a LOW risk, more are a MEDIUM one.
@@ -50,9 +63,10 @@ def gaps(found: BriefFile, findings: tuple[Finding, ...], *, today: date) -> Ite
         found: The brief with its places.
         findings: What the lints and the screen found.
         today: Day from which label dates are counted.
+        checks: What a simulation says of R4, R7 and R8.
     """
     said = {finding.id for finding in findings}
-    for judged in _judged(found, findings, today):
+    for judged in _judged(found, findings, today, checks=checks):
         places: dict[str, list[_Gap]] = {}
         for gap in judged.tally.gaps:
             if not gap.lints & said:
@@ -68,11 +82,16 @@ def gaps(found: BriefFile, findings: tuple[Finding, ...], *, today: date) -> Ite
 
 
 def _judged(
-    found: BriefFile, findings: tuple[Finding, ...], today: date, *, is_late: bool = False
+    found: BriefFile,
+    findings: tuple[Finding, ...],
+    today: date,
+    *,
+    is_late: bool = False,
+    checks: Sequence[Check] = (),
 ) -> tuple[_Judged, _Judged, _Judged, _Judged, _Judged, _Judged]:
     brief = found.brief
     r3 = _r3_constraints(brief, findings, today, is_late=is_late)
-    return (
+    judged = (
         _Judged("R1", "the business goal and what it is worth", _r1_goal(brief), 5, 5),
         _Judged("R2", "metrics from the model to the goal", _r2_metrics(brief), 10, 10),
         _Judged("R3", "constraints in numbers, first", r3, 15, 15),
@@ -80,6 +99,11 @@ def _judged(
         _Judged("R7", "what fails, who answers, how soon it is seen", _r7_failures(brief), 3, 5),
         _Judged("R8", "one deep tradeoff, in numbers", _r8_tradeoff(brief), 3, 5),
     )
+    for check in checks:
+        one = next(each for each in judged if each.id == check.criterion)
+        one.checkable += check.points
+        one.tally.give(check.points, check.holds, check.said, at=check.at, fix=check.fix)
+    return judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +146,7 @@ class _Tally:
         self.evidence.append(f"{'+' + str(points) if held else '+0'} {said}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Judged:
     """One criterion with what it earned."""
 

@@ -1,6 +1,6 @@
-"""Lints on the named bottleneck and its fix: whether they can be read, not whether they are right.
+"""Lints on the named bottleneck, its fix and the deep tradeoff: whether they are read and matter.
 
-Points for both come from a plan and a simulation; a first guess may only ask.
+Points come from a plan and a simulation; a first guess may only ask.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ from collections.abc import Iterator
 import msgspec
 
 from feasible.errors import nearest
+from feasible.rubric.bottleneck import objective_effects
+from feasible.rubric.lexicon import names_a_model
+from feasible.rubric.named import aliases
 from feasible.rubric.places import place_of
 from feasible.rubric.records import BottleneckGuess, Finding, Risk
 from feasible.schema import (
@@ -27,7 +30,12 @@ from feasible.schema import (
 )
 from feasible.simulation import sheet
 
-__all__ = ["lint_bottleneck"]
+__all__ = ["lint_bottleneck", "lint_depth"]
+
+_LITTLE, _MUCH = 0.15, 0.5
+"""Elasticities: a knob that moves nothing worth its while, and one that decides."""
+_NEAR = 0.5
+"""A limit that is used this much of what the tightest one is, is near it."""
 
 _PARTS: dict[str, type[msgspec.Struct]] = {
     "traffic": Traffic,
@@ -72,6 +80,47 @@ def lint_bottleneck(found: BriefFile, guess: BottleneckGuess) -> Iterator[Findin
             fix=_turn(guess),
         )
     yield from _fix(found, named)
+
+
+def lint_depth(found: BriefFile, guess: BottleneckGuess) -> Iterator[Finding]:
+    """Give A5 for a deep tradeoff about what moves nothing, while some other number moves a lot.
+
+    A tradeoff may name the number that is traded, or the objective that it is about; one that names
+    neither and speaks of a technique goes deep into something that no promise depends on.
+
+    Args:
+        found: The brief with its places.
+        guess: What its numbers show.
+    """
+    tradeoff, best = found.brief.tradeoff, guess.effects[0] if guess.effects else None
+    if tradeoff is None or best is None or best.elasticity < _MUCH:
+        return
+    used = {row.name: row.used for row in guess.rows}
+    if tradeoff.knob is not None:
+        same = aliases(tradeoff.knob, found.brief)
+        own = [e.elasticity for e in guess.effects if e.knob in same]
+        objective = tradeoff.objective
+        if objective is not None and used.get(objective, 0.0) >= _NEAR * used[guess.first or ""]:
+            own += [
+                e.elasticity for e in objective_effects(found.brief, objective) if e.knob in same
+            ]
+        moved = max(own, default=0.0)
+        about, at = f"{tradeoff.knob} moves it by {moved:.2f}", "tradeoff.knob"
+        is_far = moved < _LITTLE
+    else:
+        named = names_a_model(f"{tradeoff.got} {tradeoff.gave_up} {tradeoff.number or ''}")
+        about, at = f"the tradeoff goes into {named!r} and about no objective", "tradeoff"
+        is_far = tradeoff.objective is None and named is not None
+    if is_far:
+        yield _finding(
+            found,
+            "A5",
+            at,
+            why=f"depth without relevance: {about}, while {guess.first} binds first and "
+            f"{best.knob} moves it by {best.elasticity:.2f}",
+            fix=f"go deep on {best.knob}: what is given up for it, in a number; or say which "
+            "objective this moves",
+        )
 
 
 def _unread(found: BriefFile, named: Bottleneck) -> Iterator[Finding]:
@@ -130,6 +179,14 @@ def _fix(found: BriefFile, named: Bottleneck) -> Iterator[Finding]:
             "whether solving it is worth its cost cannot be judged",
             fix="`fix: {change: ..., usd_month: $200, buys: ..., breaks_next: ..., "
             "alternatives: [{change: ..., usd_month: $900}]}`",
+        )
+    elif fix is not None and not fix.sets:
+        yield Finding(
+            id="R6",
+            risk=Risk.LOW,
+            where=found.where("bottleneck.fix"),
+            why="the fix is in words alone: what it buys cannot be reviewed or simulated again",
+            fix=f"`sets: {{{named.knob}: ...}}` with the value it would have then, `gains: 2x`",
         )
 
 

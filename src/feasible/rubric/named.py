@@ -1,4 +1,4 @@
-"""R5 and R6: whether the bottleneck that is named is the one, and whether solving it is worth it.
+"""R5: whether the bottleneck that is named is the one.
 
 A knob earns what it moves, as a share of what the best knob moves. The elasticities are those of a
 simulation where a plan was simulated, and of the closed forms over the brief's numbers otherwise.
@@ -15,10 +15,10 @@ from typing import Final
 
 from feasible.rubric.bottleneck import drawn_effects, guess_bottleneck
 from feasible.rubric.records import Criterion, KnobEffect
-from feasible.schema import Brief, Fix, TierKind
+from feasible.schema import Brief, TierKind
 from feasible.simulation import Simulated
 
-__all__ = ["aliases", "judge_bottleneck", "judge_fix", "share_of_best"]
+__all__ = ["Context", "aliases", "contexts", "judge_bottleneck", "share_of_best"]
 
 _DRAWS: Final = 30
 _STRUCTURAL: Final = 0.15
@@ -34,11 +34,13 @@ _NONE: Final = frozenset({"none", "no knob", "the limit", "the tier", "structure
 
 
 @dataclass(frozen=True, slots=True)
-class _Context:
+class Context:
     """Effects on what binds somewhere, and how near it is."""
 
     said: str
     objective: str | None
+    """What binds; None: nothing near its limit."""
+    is_simulated: bool
     draws: tuple[tuple[KnobEffect, ...], ...]
     headroom: float | None
 
@@ -96,16 +98,21 @@ def aliases(name: str, brief: Brief | None) -> frozenset[str]:
     return frozenset(same)
 
 
-def judge_bottleneck(brief: Brief, *, simulated: Simulated | None, seed: int) -> Criterion:
-    """Judge R5: 20 points by the elasticity ratio, 5 for the load at which it binds."""
-    contexts = list(_contexts(brief, simulated, seed))
+def judge_bottleneck(brief: Brief, found: Sequence[Context], *, seed: int) -> Criterion:
+    """Judge R5: 20 points by the elasticity ratio, 5 for the load at which it binds.
+
+    Args:
+        brief: The declaration.
+        found: What binds, and where.
+        seed: The first seed of the draws behind it.
+    """
     named = brief.bottleneck
-    if not any(context.objective for context in contexts):  # nothing near a limit: no bottleneck
-        return _criterion("R5", None, 0, ("no number that binds anything is stated",))
+    if not any(context.objective for context in found):  # nothing near a limit: no bottleneck
+        return _criterion(None, 0, ("no number that binds anything is stated",))
     if named is None:
-        return _criterion("R5", 0, 25, ("+0 no bottleneck is named",))
+        return _criterion(0, 25, ("+0 no bottleneck is named",))
     evidence, best, near = [], 0.0, 0
-    for context in contexts:
+    for context in found:
         share = median(share_of_best(named.knob, one, brief) for one in context.draws)
         best = max(best, share)
         top = context.draws[0][0] if context.draws[0] else None
@@ -122,10 +129,11 @@ def judge_bottleneck(brief: Brief, *, simulated: Simulated | None, seed: int) ->
     evidence.append(
         f"+{near} the named load is{'' if near else ' not'} within 30 % of its headroom"
     )
-    return _criterion("R5", points + near, 25, tuple(evidence))
+    return _criterion(points + near, 25, tuple(evidence))
 
 
-def _contexts(brief: Brief, simulated: Simulated | None, seed: int) -> Iterator[_Context]:
+def contexts(brief: Brief, simulated: Simulated | None, *, seed: int) -> Iterator[Context]:
+    """Give what binds by simulation, and by closed form at the named load and at the peak."""
     if simulated is not None:
         for binding in (simulated.broken_by, simulated.bottleneck):
             if binding is not None:
@@ -134,7 +142,7 @@ def _contexts(brief: Brief, simulated: Simulated | None, seed: int) -> Iterator[
                     KnobEffect(knob=e.knob, elasticity=e.elasticity) for e in binding.effects
                 )
                 said = f"simulated ({len(simulated.seeds)} seeds)"
-                yield _Context(said, binding.promise, (effects,), line.headroom[1])
+                yield Context(said, binding.promise, True, (effects,), line.headroom[1])
     named = brief.bottleneck
     peak = brief.traffic.peak
     loads = [1.0 if named is None or named.at_load is None else named.at_load.mid]
@@ -145,56 +153,15 @@ def _contexts(brief: Brief, simulated: Simulated | None, seed: int) -> Iterator[
         draws = drawn_effects(brief, draws=_DRAWS, seed=seed, load=load)
         at = load / used if used and guess.rows[0].headroom is not None else None
         near = at if at is not None else (1 / used if used else None)
-        yield _Context(f"closed form at {load:g}x", guess.first, draws, near)
+        yield Context(f"closed form at {load:g}x", guess.first, False, draws, near)
 
 
-def judge_fix(brief: Brief) -> Criterion:
-    """Judge R6 as far as numbers say: its price by the cost of its labels, and what breaks next."""
-    named = brief.bottleneck
-    fix = None if named is None else named.fix
-    if fix is None:
-        return _criterion("R6", 0, 20, ("+0 no fix is stated",))
-    points, checkable, evidence = 0, 2, []
-    if fix.usd_month is None:
-        checkable += 6
-        evidence.append("+0 the fix has no price")
-    elif (model := _labels_usd(fix)) is not None:
-        checkable += 6
-        near = model > 0 and abs(fix.usd_month.mid / model - 1) <= _NEAR
-        points += 6 * near
-        evidence.append(
-            f"+{6 * near} ${fix.usd_month.mid:,.0f} a month stated, ${model:,.0f} by its labels"
-        )
-    if not fix.alternatives:
-        checkable += 4
-        evidence.append("+0 no alternative is compared with it")
-    points += 2 * (fix.breaks_next is not None)
-    evidence.append(f"+{2 * (fix.breaks_next is not None)} next: {fix.breaks_next or 'not stated'}")
-    evidence.append(f"{20 - checkable} of 20 points not checked: a fix in words is not simulated")
-    return _criterion("R6", points, checkable, tuple(evidence))
-
-
-def _labels_usd(fix: Fix) -> float | None:
-    if fix.labels is None or fix.usd_per_label is None:
-        return None
-    return fix.labels.mid * fix.usd_per_label.mid
-
-
-_TITLES: Final = {
-    "R5": ("the right bottleneck", 25),
-    "R6": ("the cost of solving it, justified", 20),
-}
-
-
-def _criterion(
-    criterion: str, points: int | None, checkable: int, evidence: tuple[str, ...]
-) -> Criterion:
-    title, most = _TITLES[criterion]
+def _criterion(points: int | None, checkable: int, evidence: tuple[str, ...]) -> Criterion:
     return Criterion(
-        id=criterion,
-        title=title,
+        id="R5",
+        title="the right bottleneck",
         points=points,
-        max=most,
+        max=25,
         checkable=checkable,
         checked=points is not None,
         evidence=evidence,

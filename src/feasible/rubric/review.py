@@ -11,7 +11,8 @@ from feasible.clock import SystemClock
 from feasible.rubric.bottleneck import DRAWS, guess_bottleneck
 from feasible.rubric.criteria import gaps, judge_criteria
 from feasible.rubric.feasibility import screen
-from feasible.rubric.lints_bottleneck import lint_bottleneck
+from feasible.rubric.held import Check
+from feasible.rubric.lints_bottleneck import lint_bottleneck, lint_depth
 from feasible.rubric.lints_design import lint_design
 from feasible.rubric.lints_promises import lint_promises
 from feasible.rubric.records import Criterion, Finding, Review, Risk, Verdict
@@ -25,6 +26,14 @@ _LATE_CAP: Final = 70
 _WHOLE: Final = 100
 _LEAST: Final = {"R5": 10, "R6": 8}
 """With fewer points of the bottleneck or of its cost no design is ready."""
+_MEND: Final = {
+    "R5": ("bottleneck.knob", "name the knob that moves it most, or `none` where none does"),
+    "R6": (
+        "bottleneck.fix",
+        "`sets:` what it turns, `gains:` what that buys, a price that holds, `breaks_next:`",
+    ),
+}
+"""Where a lost criterion is mended, and how."""
 _ORDER: Final = {Risk.HIGH: 0, Risk.MEDIUM: 1, Risk.LOW: 2}
 
 
@@ -33,6 +42,7 @@ def review(
     *,
     events: Sequence[Said] = (),
     weighed: Sequence[Criterion] = (),
+    checks: Sequence[Check] = (),
     today: date | None = None,
     draws: int = DRAWS,
     seed: int = 0,
@@ -46,6 +56,7 @@ def review(
         events: What was said when, of a design that was spoken: the clock is judged too, and what
             was not said is not there.
         weighed: Criteria that take more than the brief; they stand in place of the unchecked ones.
+        checks: What a simulation says of layers, failures and the tradeoff.
         today: Day from which label dates are counted; None for today in UTC.
         draws: Draws from the brief's ranges. Count.
         seed: Makes the draws repeatable.
@@ -59,11 +70,15 @@ def review(
         *screen(found),
     ]
     criteria = judge_criteria(
-        found, tuple(first), today=today, is_late=is_late(found.brief, events)
+        found, tuple(first), today=today, is_late=is_late(found.brief, events), checks=checks
     )
     instead = {criterion.id: criterion for criterion in weighed}
     criteria = tuple(instead.get(criterion.id, criterion) for criterion in criteria)
-    rest = [*gaps(found, tuple(first), today=today), *lint_bottleneck(found, guess)]
+    rest = [
+        *gaps(found, tuple(first), today=today, checks=checks),
+        *lint_bottleneck(found, guess),
+        *lint_depth(found, guess),
+    ]
     findings = tuple(
         sorted(
             [*first, *rest, *_lost(found, weighed)], key=lambda f: (_ORDER[f.risk], _line(f), f.id)
@@ -92,19 +107,29 @@ def review(
 
 
 def _lost(found: BriefFile, weighed: Sequence[Criterion]) -> list[Finding]:
-    """Give a finding for a bottleneck that is not the one by what moves it."""
-    return [
-        Finding(
-            id=criterion.id,
-            risk=Risk.MEDIUM,
-            where=found.where("bottleneck.knob"),
-            why="; ".join(criterion.evidence),
-            fix="name the knob that moves it most, or `none` where none does",
-        )
-        for criterion in weighed
-        if criterion.id in _LEAST and criterion.points is not None and found.brief.bottleneck
-        if criterion.points < _LEAST[criterion.id] <= criterion.checkable
-    ]
+    """Give a finding for a bottleneck that is not the one, or a fix that is not worth its cost.
+
+    It is MEDIUM where so few points are left that no design is ready, and LOW otherwise.
+    """
+    out = []
+    for criterion in weighed:
+        at, fix = _MEND[criterion.id]
+        if criterion.points is None or found.brief.bottleneck is None:
+            continue
+        if criterion.points < criterion.checkable:
+            least = _LEAST[criterion.id]
+            is_grave = criterion.points < least <= criterion.checkable
+            said = [s.removeprefix("+0 ") for s in criterion.evidence if s.startswith("+0 ")]
+            out.append(
+                Finding(
+                    id=criterion.id,
+                    risk=Risk.MEDIUM if is_grave else Risk.LOW,
+                    where=found.where(at),
+                    why="; ".join(said or criterion.evidence),
+                    fix=fix,
+                )
+            )
+    return out
 
 
 def _line(finding: Finding) -> tuple[int, ...]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from feasible.rubric.named import judge_bottleneck, judge_fix
+from feasible.rubric.fix import judge_fix
+from feasible.rubric.held import held
+from feasible.rubric.named import contexts, judge_bottleneck
 from feasible.rubric.records import Review
 from feasible.rubric.review import review
 from feasible.rubric.spoken import Said
+from feasible.rubric.whatif import simulate_stated, standing
 from feasible.schema import BriefFile
 from feasible.simulation import Simulated
 
@@ -28,13 +31,18 @@ def score(
     Args:
         found: The brief with its places; `spoken(brief)` for one that nobody wrote down.
         events: What was said when, in an interview.
-        simulated: The breakpoint report of its plan, when there is one; the closed forms over the
-            brief's own numbers otherwise.
+        simulated: The breakpoint report of its plan or, made already, of its stated design; None:
+            the stated design is simulated here, where it says enough.
         today: Day from which label dates are counted; None for today in UTC.
         seed: Makes every draw repeatable.
     """
+    stated = simulated
+    if simulated is None or simulated.plan is not None:
+        stated = simulate_stated(found.brief, seed=seed)
+    binding = tuple(contexts(found.brief, simulated or stated, seed=seed))
     weighed = (
-        judge_bottleneck(found.brief, simulated=simulated, seed=seed),
-        judge_fix(found.brief),
+        judge_bottleneck(found.brief, binding, seed=seed),
+        judge_fix(found.brief, binding, simulated=stated, seed=seed),
     )
-    return review(found, events=events, weighed=weighed, today=today, seed=seed)
+    checks = held(found.brief, standing(found.brief, simulated or stated), binding, seed=seed)
+    return review(found, events=events, weighed=weighed, checks=checks, today=today, seed=seed)

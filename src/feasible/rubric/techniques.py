@@ -7,7 +7,7 @@ from typing import Final, Literal
 import msgspec
 
 from feasible.errors import BadInput, nearest
-from feasible.rubric.interview import simulate_stated
+from feasible.rubric.whatif import simulate_stated
 from feasible.schema import Brief, TierKind, TierSpec
 from feasible.simulation import Simulated, cost_lines, middles, sheet
 from feasible.units import Duration, Quantity, Ratio, Usd, format_usd

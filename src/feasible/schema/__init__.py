@@ -6,16 +6,12 @@ This room holds records and how a brief is read and written. It never measures, 
 from feasible.schema.brief import (
     OBJECTIVE_RULES,
     SECTIONS,
-    Alternative,
     AnsweredBy,
-    Bottleneck,
     Brief,
     Curve,
     DataLayer,
-    Failure,
     FeatureLayer,
     FeedbackLayer,
-    Fix,
     Goal,
     Labels,
     Layers,
@@ -26,7 +22,6 @@ from feasible.schema.brief import (
     ServingLayer,
     TierKind,
     TierSpec,
-    Tradeoff,
     Traffic,
 )
 from feasible.schema.brief_file import (
@@ -104,7 +99,9 @@ from feasible.schema.rows import (
     Request,
     zero_one_loss,
 )
+from feasible.schema.sets import Sets, brief_with
 from feasible.schema.spending import SpendLimit, spend_limits
+from feasible.schema.trouble import Alternative, Bottleneck, Failure, Fix, Tradeoff
 
 __all__ = [
     "ABSTAIN",
@@ -180,6 +177,7 @@ __all__ = [
     "Schedule",
     "Sensitivity",
     "ServingLayer",
+    "Sets",
     "SpendLimit",
     "Spread",
     "Swing",
@@ -197,6 +195,7 @@ __all__ = [
     "brief_fingerprint",
     "brief_of",
     "brief_schema",
+    "brief_with",
     "changed",
     "decode_quantity",
     "dump_brief",

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from feasible.schema.trouble import Bottleneck, Failure, Tradeoff
 from feasible.units import (
     Amount,
     Bytes,
@@ -23,16 +24,12 @@ from feasible.units import (
 __all__ = [
     "OBJECTIVE_RULES",
     "SECTIONS",
-    "Alternative",
     "AnsweredBy",
-    "Bottleneck",
     "Brief",
     "Curve",
     "DataLayer",
-    "Failure",
     "FeatureLayer",
     "FeedbackLayer",
-    "Fix",
     "Goal",
     "Labels",
     "Layers",
@@ -43,7 +40,6 @@ __all__ = [
     "ServingLayer",
     "TierKind",
     "TierSpec",
-    "Tradeoff",
     "Traffic",
 ]
 
@@ -392,57 +388,6 @@ class Layers(_Record, frozen=True, kw_only=True, omit_defaults=True):
     tiers: tuple[TierSpec, ...] = ()
     serving: ServingLayer | None = None
     feedback: FeedbackLayer | None = None
-
-
-class Failure(_Record, frozen=True, kw_only=True, omit_defaults=True):
-    """What can break, how it is seen, and what answers meanwhile."""
-
-    component: str
-    trigger: str | None = None
-    effect: str | None = None
-    detected_in: Duration | None = None
-    fallback: str | None = None
-
-
-class Alternative(_Record, frozen=True, kw_only=True, omit_defaults=True):
-    """Another way to move the bottleneck, and its price."""
-
-    change: str
-    usd_month: Usd | None = None
-    buys: str | None = None
-
-
-class Fix(_Record, frozen=True, kw_only=True, omit_defaults=True):
-    """What would move the bottleneck, its price and what it buys."""
-
-    change: str
-    usd_month: Usd | None = None
-    buys: str | None = None
-    breaks_next: str | None = None
-    labels: Count | None = None
-    usd_per_label: Usd | None = None
-    label_delay: Duration | None = None
-    alternatives: tuple[Alternative, ...] = ()
-
-
-class Bottleneck(_Record, frozen=True, kw_only=True, omit_defaults=True):
-    """The knob that decides which objective breaks first."""
-
-    knob: str
-    objective: str | None = None
-    """Id of the objective it breaks."""
-    at_load: Multiple | None = None
-    fix: Fix | None = None
-
-
-class Tradeoff(_Record, frozen=True, kw_only=True, omit_defaults=True):
-    """The one deep tradeoff: what was given up for what, in a number."""
-
-    gave_up: str
-    got: str
-    number: str | None = None
-    objective: str | None = None
-    """Id of the objective it is about."""
 
 
 class Brief(_Record, frozen=True, kw_only=True, omit_defaults=True):

@@ -17,6 +17,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from feasible.errors import BriefError, nearest
 from feasible.schema.brief import OBJECTIVE_RULES, SECTIONS, Brief, Objective
 from feasible.schema.calling import tier_faults
+from feasible.schema.sets import set_faults
 from feasible.schema.spending import spending_faults
 from feasible.units import Amount, Count, Quantity, Ratio
 
@@ -305,6 +306,8 @@ def _check(found: BriefFile) -> None:
     _check_tiers(found)
     for at, reason, attempt in spending_faults(brief):
         raise _at(found, at, reason, attempt=attempt)
+    for at, reason in set_faults(brief):
+        raise _at(found, at, reason)
     _check_keeps(found, tuple(seen))
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
-from feasible.cascade import Policy, Step
+from feasible.cascade import Policy, Step, until_all
 from feasible.errors import PlanError
 from feasible.schema import DEFAULT_GROUP, Brief, FloatArray, TierKind, TierSpec
 from feasible.simulation.arrivals import Arrivals
@@ -63,7 +64,8 @@ def stated_design(
         assumed += told
     serving = brief.layers.serving
     fallback = {} if serving is None else dict(serving.fallback)
-    policy = Policy(tuple(steps), fallback=fallback)
+    deadline = None if serving is None or serving.deadline is None else serving.deadline.ms
+    policy = Policy(tuple(steps), fallback=fallback, deadline_ms=deadline)
     person = next((tier for tier in brief.layers.tiers if tier.kind is TierKind.PERSON), None)
     people = None
     if person is not None and person.capacity is not None:
@@ -74,7 +76,7 @@ def stated_design(
             name=brief.name,
             policy=policy,
             tiers=tuple(loads),
-            cases=declared_cases(policy),
+            cases=replace(declared_cases(policy), fallback_ms=until_all(policy, {})[1]),
             arrivals=Arrivals(rate),
             cache=cache,
             people=people,

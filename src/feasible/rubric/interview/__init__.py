@@ -8,7 +8,7 @@ from feasible.rubric.interview.cases import Case, Twist, case_named, cases, twis
 from feasible.rubric.interview.conduct import catch_up, next_due_s
 from feasible.rubric.interview.debrief import Debrief, Judged, debrief, judge
 from feasible.rubric.interview.debrief_text import debrief_text
-from feasible.rubric.interview.followups import FollowUp, simulate_stated
+from feasible.rubric.interview.followups import FollowUp
 from feasible.rubric.interview.reading import Reading, read_design
 from feasible.rubric.interview.session import (
     LENGTH_S,
@@ -57,7 +57,6 @@ __all__ = [
     "parse_transcript",
     "read_design",
     "read_file",
-    "simulate_stated",
     "start_session",
     "twists_of",
 ]

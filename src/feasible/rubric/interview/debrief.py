@@ -11,12 +11,12 @@ from typing import Final
 import msgspec
 
 from feasible.rubric.interview.draft import Ask, Quote
-from feasible.rubric.interview.followups import simulate_stated
 from feasible.rubric.interview.reading import Reading, read_design
 from feasible.rubric.interview.transcript import Transcript
 from feasible.rubric.records import Criterion, Finding, Review
 from feasible.rubric.review import review
 from feasible.rubric.score import score
+from feasible.rubric.whatif import simulate_stated
 from feasible.schema import BriefFile, PlanReport
 from feasible.simulation import Simulated
 from feasible.units import format_usd

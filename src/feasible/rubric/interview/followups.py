@@ -6,17 +6,9 @@ from typing import Final
 
 import msgspec
 
-from feasible.errors import PlanError
 from feasible.rubric.interview.reading import Reading
-from feasible.schema import Brief
-from feasible.simulation import (
-    Simulated,
-    breakpoints,
-    middles,
-    promises_of,
-    sheet,
-    stated_design,
-)
+from feasible.rubric.whatif import simulate_stated
+from feasible.simulation import Simulated, middles, sheet
 from feasible.simulation import cost_lines as lines_of
 from feasible.units import MONTH_S, format_usd
 
@@ -26,11 +18,8 @@ __all__ = [
     "about_load",
     "about_outage",
     "about_price",
-    "simulate_stated",
 ]
 
-_SEEDS: Final = 2
-_REQUESTS: Final = 4000
 _KINDS: Final = (
     ("latency", "How fast must an answer be, at which percentile?"),
     ("cost", "What may a decision cost, in dollars?"),
@@ -46,17 +35,6 @@ class FollowUp(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     evidence: str
     """The numbers behind it, for the interviewer and the debrief."""
-
-
-def simulate_stated(brief: Brief, *, seed: int) -> Simulated | None:
-    """Simulate a stated design; None when it says no rate or names nothing that answers."""
-    try:
-        design, assumed = stated_design(brief)
-    except PlanError:
-        return None
-    promises = promises_of(brief, has_people=design.people is not None)
-    found = breakpoints(design, promises, seed=seed, seeds=_SEEDS, n=_REQUESTS)
-    return msgspec.structs.replace(found, assumed=assumed)
 
 
 def about_limits(reading: Reading) -> FollowUp:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from feasible.rubric.interview.draft import GAP, Ask, Draft, Quote, quote_of
+from feasible.rubric.interview.fixes import with_numbers
 from feasible.rubric.interview.goals import read_goal, read_metrics
 from feasible.rubric.interview.layers import follow_reach, read_layers, read_tiers
 from feasible.rubric.interview.limits import read_labels, read_limits, read_traffic
@@ -82,7 +83,7 @@ def read_design(transcript: Transcript) -> Reading:
     ):
         read(draft, said)
     follow_reach(draft)
-    brief = _brief(draft, transcript.name)
+    brief = with_numbers(_brief(draft, transcript.name))
     named = _first_model(said)
     return Reading(
         found=_placed(
