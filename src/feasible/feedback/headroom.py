@@ -43,12 +43,14 @@ class Judged:
         limit: Largest mean loss allowed. Ratio.
         times: When each became known, oldest first.
         losses: From 0 to 1; a person's answer counts by their declared error rate.
+        decisions: Whose they are, by id.
     """
 
     objective: str
     limit: float
     times: tuple[datetime, ...]
     losses: tuple[float, ...]
+    decisions: tuple[str, ...]
 
 
 class HeadroomTracker:
@@ -147,6 +149,7 @@ class HeadroomTracker:
                     gauge.allowed,
                     tuple(when for when, _, _ in known),
                     tuple(loss for _, _, loss in known),
+                    tuple(name for _, name, _ in known),
                 )
             )
         return out

@@ -63,9 +63,11 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
     """Labels to a false alarm, at least and on average: declared."""
     detectable_days: float | None
     """Days until twice the loss allowed would be seen, at the pace of the labels so far."""
+    since: datetime | None
+    """When decisions likely began to be worse, by the alarm; None without one."""
     moved: float | None
     """Diagnosis under an alarm: largest gap between the distributions of P(right) before and after
-    the middle of the decisions. None without an alarm."""
+    `since`. None without an alarm, or without decisions of machines on either side."""
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,17 +119,22 @@ def watch_feature(
         objectives=tuple(objectives),
         labels=arrivals_of(decisions, labels, now=now),
         estimates=() if estimate is None else (estimate,),
-        triggers=tuple(_alarm(one, machine, share=len(judged)) for one in judged),
+        triggers=tuple(_alarm(one, decisions, machine, share=len(judged)) for one in judged),
         upkeep=upkeep_of(brief),
     )
 
 
-def _alarm(judged: Judged, machine: Sequence[Decision], *, share: int) -> Alarm:
+def _alarm(
+    judged: Judged, decisions: Sequence[Decision], machine: Sequence[Decision], *, share: int
+) -> Alarm:
     alpha = 1.0 / (_ALARM_EVERY * share)
-    detector, at = Detector(judged.limit, alpha=alpha), None
-    for when, loss in zip(judged.times, judged.losses, strict=True):
+    detector, at, suspects = Detector(judged.limit, alpha=alpha), None, frozenset[str]()
+    for step, (when, loss) in enumerate(zip(judged.times, judged.losses, strict=True)):
         if detector.add(loss):
             at = when
+            begins = step + 1 - (detector.since or 0)
+            suspects = frozenset(judged.decisions[begins : step + 1])
+    since = min((one.at for one in decisions if one.decision_id in suspects), default=None)
     return Alarm(
         objective=judged.objective,
         limit=judged.limit,
@@ -135,7 +142,8 @@ def _alarm(judged: Judged, machine: Sequence[Decision], *, share: int) -> Alarm:
         at=at,
         false_every=1.0 / alpha,
         detectable_days=_detectable_days(judged, alpha),
-        moved=None if at is None else _moved([one.probability or 0.0 for one in machine]),
+        since=since,
+        moved=None if since is None else _moved(machine, since),
     )
 
 
@@ -152,11 +160,12 @@ def _detectable_days(judged: Judged, alpha: float) -> float | None:
     return math.log(1.0 / alpha) / gain / a_day
 
 
-def _moved(probability: list[float]) -> float | None:
-    half = len(probability) // 2
-    if not half:
+def _moved(machine: Sequence[Decision], since: datetime) -> float | None:
+    before = [one.probability or 0.0 for one in machine if one.at < since]
+    after = [one.probability or 0.0 for one in machine if one.at >= since]
+    if not before or not after:
         return None
-    return float(ks_2samp(probability[:half], probability[half:], method="asymp").statistic)
+    return float(ks_2samp(before, after, method="asymp").statistic)
 
 
 def _estimate(

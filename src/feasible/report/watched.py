@@ -98,7 +98,8 @@ def _alarm(found: Alarm) -> str:
             f"watched: {found.objective}: no alarm in {found.labels:,} labels ({declared}); {seen}"
         )
     moved = "" if found.moved is None else f"; diagnosis: P(right) moved by {found.moved:.2f}"
-    return f"ALARM: {found.objective} at {found.at:%Y-%m-%d %H:%M} UTC ({declared}){moved}"
+    since = "" if found.since is None else f", worse since about {found.since:%Y-%m-%d}"
+    return f"ALARM: {found.objective} at {found.at:%Y-%m-%d %H:%M} UTC{since} ({declared}){moved}"
 
 
 def _upkeep(found: LayerUpkeep) -> str:

@@ -28,15 +28,20 @@ class Detector:
         limit: Largest mean loss that is allowed. Ratio in (0, 1).
         alpha: False alarms a step that are declared: the mean time to one is 1 / alpha or more.
 
+    Attributes:
+        since: Losses between the likeliest beginning of what the latest alarm is about and that
+            alarm, both included; None before the first.
+
     Source:
-        Shin, Ramdas and Rinaldo (2023), E-detectors, arXiv 2203.03532.
+        Shin, Ramdas and Rinaldo (2023), E-detectors, arXiv 2203.03532; the beginning is that of the
+        largest of the CUSUMs of the same stakes, Page (1954).
 
     Examples:
         >>> detector = Detector(0.05, alpha=1e-6)
         >>> any(detector.add(0.0) for _ in range(10_000))
         False
-        >>> any(detector.add(1.0) for _ in range(20))
-        True
+        >>> any(detector.add(1.0) for _ in range(20)), detector.since
+        (True, 12)
     """
 
     def __init__(self, limit: float, *, alpha: float) -> None:
@@ -46,7 +51,10 @@ class Detector:
         self._stakes = _stakes(limit).tolist()
         self._limit = limit
         self._capital = [0.0] * len(self._stakes)
+        self._risen = [0.0] * len(self._stakes)  # logarithms of the CUSUMs
+        self._steps = [0] * len(self._stakes)  # since each of them rose from nothing
         self._at = 1.0 / alpha
+        self.since: int | None = None
 
     @property
     def capital(self) -> float:
@@ -60,9 +68,14 @@ class Detector:
             (capital + 1.0) * (1.0 + stake * gain)
             for capital, stake in zip(self._capital, self._stakes, strict=True)
         ]
+        for i, stake in enumerate(self._stakes):
+            self._steps[i] = self._steps[i] + 1 if self._risen[i] > 0 else 1
+            self._risen[i] = max(self._risen[i], 0.0) + math.log1p(stake * gain)
         if self.capital < self._at:
             return False
+        self.since = self._steps[self._risen.index(max(self._risen))]
         self._capital = [0.0] * len(self._stakes)
+        self._risen = [0.0] * len(self._stakes)
         return True
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import msgspec
 import pytest
 
 from feasible.clock import VirtualClock
@@ -145,6 +146,24 @@ def test_a_feature_that_got_worse_alarms_while_probabilities_see_nothing(stream:
     assert "cannot see new patterns" in estimate.assumes
     assert alarm.at is not None
     assert alarm.at > NOON + timedelta(days=30)
+    assert alarm.since is not None
+    assert abs(alarm.since - (NOON + timedelta(days=30))) < timedelta(days=2)
+    assert alarm.moved is not None
+    assert alarm.moved < 0.1
+    text = "\n".join(str(part) for part in watched_parts(found))
+    assert f"worse since about {alarm.since:%Y-%m-%d}" in text
+
+
+def test_the_diagnosis_tells_of_what_moved_since_it_got_worse(stream: Any) -> None:
+    """Where probabilities fell on the day that answers became worse, the gap is nearly whole."""
+    decisions = [
+        msgspec.structs.replace(one, probability=0.7) if one.at > NOON + timedelta(days=30) else one
+        for one in stream[0]
+    ]
+    (alarm,) = _watched(decisions, stream[1], now=NOON + timedelta(days=40)).triggers
+
+    assert alarm.moved is not None
+    assert alarm.moved > 0.85
 
 
 def test_without_an_audit_nobody_can_tell(stream: Any) -> None:
