@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import numpy as np
 import msgspec
+import numpy as np
 import pytest
 
 from feasible.clock import VirtualClock
