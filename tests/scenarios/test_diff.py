@@ -8,8 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from feasible.cli import app
-from feasible.rubric import compare
+from feasible.rubric import compare, difference_markdown
 from feasible.schema import parse_brief
+
+pytestmark = pytest.mark.slow
 
 HEALTHY = (Path(__file__).parent / "broken_briefs/healthy.yaml").read_text(encoding="utf-8")
 CACHED = (
@@ -79,6 +81,68 @@ def test_a_change_has_its_sentence_and_its_exit_code(
     assert done.exit_code == code
     if before == after:
         assert done.output == "**No promise changes.**\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [pair[1:3] for pair in PAIRS[1:]], ids=[pair[0] for pair in PAIRS[1:]]
+)
+def test_a_change_shows_latencies_cost_and_the_first_break(before: str, after: str) -> None:
+    """At the declared load, simulated with the same luck: p50, p95 and p99 of both, in order."""
+    found = compare(parse_brief(before).brief, parse_brief(after).brief)
+
+    for loaded in (found.loaded_before, found.loaded_after):
+        assert loaded is not None
+        assert 0 < loaded.p50_ms <= loaded.p95_ms <= loaded.p99_ms
+        assert loaded.first is not None
+        assert loaded.headroom is not None
+    shown = difference_markdown(found)
+    assert shown.startswith("**")
+    for figure in ("| p50 |", "| p95 |", "| p99 |", "| a decision |", "| breaks first |"):
+        assert figure in shown
+
+
+def test_a_slower_tier_is_slower_in_the_simulation() -> None:
+    """Four times the scorer's time is seen in p99."""
+    slow = HEALTHY.replace("latency_p95: 80 ms", "latency_p95: 20 ms")
+
+    found = compare(parse_brief(slow).brief, parse_brief(HEALTHY).brief)
+
+    assert found.loaded_before is not None
+    assert found.loaded_after is not None
+    assert found.loaded_before.p99_ms * 2 < found.loaded_after.p99_ms
+
+
+def test_a_higher_floor_takes_more_labels() -> None:
+    """By hand: 1 - .05^(1/n) <= .10 takes 29 cases, and <= .05 takes 59."""
+    higher = HEALTHY.replace("at_least: 0.90", "at_least: 0.95")
+
+    (change,) = compare(parse_brief(HEALTHY).brief, parse_brief(higher).brief).quality
+
+    assert change.name.startswith("recall_abuse")
+    assert "29 cases" in change.before
+    assert "59 cases" in change.after
+
+
+def test_a_new_brief_has_no_before(tmp_path: Path) -> None:
+    """As in a patch, /dev/null stands before it; what breaks in it ends with 3."""
+    for text, sentence, code in (
+        (HEALTHY, "A new brief promises 7 things: throughput_peak is the tightest", 0),
+        (HEALTHY.replace("usd: $1.20", "usd: $5"), "A new brief promises 7 things, and by its", 3),
+    ):
+        (tmp_path / "brief.yaml").write_text(text, encoding="utf-8")
+
+        done = CliRunner().invoke(app, ["diff", "/dev/null", str(tmp_path / "brief.yaml")])
+
+        assert done.output.startswith(f"**{sentence}"), done.output
+        assert done.exit_code == code
+        assert "| p50 | - |" in done.output
+
+
+def test_a_change_of_nothing_has_no_figures() -> None:
+    """Quiet: one sentence, no table."""
+    brief = parse_brief(HEALTHY).brief
+
+    assert difference_markdown(compare(brief, brief)) == "**No promise changes.**"
 
 
 def test_a_cheaper_model_costs_what_its_calls_cost_less() -> None:

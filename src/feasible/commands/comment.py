@@ -55,7 +55,7 @@ def keep_comment(
     comments = f"/repos/{named['repo']}/issues/{named['number']}/comments"
     said = {"body": f"{MARK}\n{body}"}
     with client:
-        own = _own(client, comments)
+        own = _own(client, comments, author=_author(client))
         if own is not None:
             at = f"/repos/{named['repo']}/issues/comments/{own}"
             return str(_sent(client, "PATCH", at, json=said)["html_url"])
@@ -64,12 +64,31 @@ def keep_comment(
         return str(_sent(client, "POST", comments, json=said)["html_url"])
 
 
-def _own(client: httpx.Client, comments: str) -> int | None:
-    """Give the id of the comment that carries our mark, on whatever page it is."""
+def _author(client: httpx.Client) -> str:
+    """Give the name under which the token writes; a workflow's own token may ask this way only."""
+    at = os.environ.get("GITHUB_GRAPHQL_URL", "https://api.github.com/graphql")
+    answer = _sent(client, "POST", at, json={"query": "query { viewer { login } }"})
+    found = (answer.get("data") or {}).get("viewer") or {}
+    if not found.get("login"):
+        raise BadInput(
+            "nobody can say whose token this is",
+            asked=f"POST {at}",
+            found=str(answer.get("errors", "no login")),
+            attempt="GITHUB_GRAPHQL_URL, where the host is another one",
+        )
+    return str(found["login"])
+
+
+def _own(client: httpx.Client, comments: str, *, author: str) -> int | None:
+    """Give the id of the comment that carries our mark and that this author wrote.
+
+    Another's comment with the mark in it, a quoted one say, is left alone.
+    """
     page = 1
     while found := _sent(client, "GET", comments, params={"per_page": _PAGE, "page": page}):
         for comment in found:
-            if str(comment["body"]).startswith(MARK):
+            is_own = (comment.get("user") or {}).get("login") == author
+            if is_own and str(comment["body"] or "").startswith(MARK):
                 return int(comment["id"])
         if len(found) < _PAGE:
             return None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from feasible.folder import Feature
     from feasible.loop import Progress
-    from feasible.schema import BriefFile
+    from feasible.schema import BriefFile, Plan
 
 __all__ = [
     "HOLDS",
@@ -30,6 +30,7 @@ __all__ = [
     "Quiet",
     "console",
     "found_brief",
+    "found_plan",
     "open_feature",
     "print_json",
     "progress_bars",
@@ -68,6 +69,22 @@ def found_brief(name: str) -> BriefFile:
 
     path = Path(name)
     return load_brief(path) if path.suffix in {".yaml", ".yml"} else open_feature(name).found
+
+
+def found_plan(name: str) -> Plan | None:
+    """Read the plan of a feature folder or of a reference system; None for a brief, or without one.
+
+    A plan that was made for another brief than the one beside it is none.
+    """
+    from feasible.schema import brief_fingerprint, read_plan
+
+    if Path(name).suffix in {".yaml", ".yml"}:
+        return None
+    feature = open_feature(name)
+    if not feature.plan_path.exists():
+        return None
+    plan = read_plan(feature.plan_path)
+    return plan if plan.brief_fingerprint == brief_fingerprint(feature.brief) else None
 
 
 def print_json(value: Any) -> None:

@@ -6,13 +6,21 @@ from typing import Annotated
 
 import typer
 
-from feasible.commands.console import INFEASIBLE, AsJson, found_brief, print_json
+from feasible.commands.console import INFEASIBLE, AsJson, found_brief, found_plan, print_json
 
 __all__ = ["diff"]
 
+_NOTHING = "/dev/null"
+"""What stands before a new file, as in a patch."""
+
 
 def diff(
-    before: Annotated[str, typer.Argument(help="A feature folder, a brief.yaml, or a system.")],
+    before: Annotated[
+        str,
+        typer.Argument(
+            help="A feature folder, a brief.yaml, or a system; /dev/null where the brief is new."
+        ),
+    ],
     after: Annotated[str, typer.Argument(help="The same after the change.")],
     comment_on: Annotated[
         str | None,
@@ -23,14 +31,19 @@ def diff(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a change does to cost, limits, headroom and what binds first, as Markdown.
+    """Say what a change does to cost, limits, latencies, quality and the first break, as Markdown.
 
-    Exit code 3 when a promise does not hold after the change.
+    Where a side is a feature with a plan, its certificate says what was shown of its quality. Exit
+    code 3 when a promise does not hold after the change.
     """
     from feasible.commands.comment import keep_comment
     from feasible.rubric import compare, difference_markdown
 
-    found = compare(found_brief(before).brief, found_brief(after).brief)
+    found = compare(
+        None if before == _NOTHING else found_brief(before).brief,
+        found_brief(after).brief,
+        plans=(None if before == _NOTHING else found_plan(before), found_plan(after)),
+    )
     if as_json:
         print_json(found)
     else:

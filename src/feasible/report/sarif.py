@@ -8,6 +8,7 @@ from feasible.rubric import Finding, Review, Risk
 
 __all__ = ["review_sarif"]
 
+_SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS: Final = {Risk.HIGH: "error", Risk.MEDIUM: "warning", Risk.LOW: "note"}
 
 
@@ -23,6 +24,7 @@ def review_sarif(review: Review, *, uri: str) -> dict[str, Any]:
     """
     rules = sorted({finding.id for finding in review.findings})
     return {
+        "$schema": _SCHEMA,
         "version": "2.1.0",
         "runs": [
             {
