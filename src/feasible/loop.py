@@ -112,8 +112,9 @@ def plan(
     A feature that has no rows yet is answered from its brief alone, with nothing trained: promises
     that cannot hold together, else the labels that they take and when these could be there.
 
-    The plan, its models and the profile are written to the feature's working folder. Without a plan
-    that holds, an earlier one is put aside as `plan.superseded.json`: it is not served any more.
+    The plan, its models and the profile are written to the feature's working folder, also a plan
+    that promises all but what cannot be shown yet. Without a plan that holds, an earlier one is put
+    aside as `plan.superseded.json`: it is not served any more.
 
     Args:
         feature: The feature.
@@ -166,9 +167,10 @@ def plan(
     report = _complete(report, feature.brief, profiled.fitted, feature.work)
     report = _counted(report, feature.looks_path, looks, feature.brief)
     write_json(report, feature.report_path)
-    if report.plan is not None:
-        write_json(report.plan, feature.plan_path)
-        keep_plan(feature, report.plan)
+    made = report.plan or report.fallback_plan
+    if made is not None and (report.feasible or made.not_promised):
+        write_json(made, feature.plan_path)
+        keep_plan(feature, made)
     elif feature.plan_path.exists():  # what was shown before does not hold on the rows of today
         feature.plan_path.replace(feature.plan_path.with_name("plan.superseded.json"))
     return report

@@ -288,9 +288,15 @@ def _say_ready(
     more: Sequence[str | None],
 ) -> None:
     say(f"serving {feature.brief.name} on {address} (plan {live.stable}, ledger {url})")
-    for line in (_company(live), *more):
+    for line in (_company(live), _not_promised(feature, live), *more):
         if line is not None:
             say(line)
+
+
+def _not_promised(feature: Feature, live: LivePlans) -> str | None:
+    """Say what the stable plan does not promise, for want of evidence."""
+    missing = kept_plan(feature, live.stable).not_promised
+    return f"not promised yet, for want of evidence: {', '.join(missing)}" if missing else None
 
 
 def _company(live: LivePlans) -> str | None:

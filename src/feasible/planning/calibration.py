@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 from scipy.optimize import isotonic_regression
+from scipy.special import expit
 
 from feasible.cascade import calibrate_all
 from feasible.schema import (
@@ -246,7 +247,7 @@ def _platt(score: FloatArray, right: FloatArray) -> Calibrator:
     )
     slope, offset = 1.0, float(np.log((hits + 1) / (len(right) - hits + 1)))
     for _ in range(50):
-        p = 1 / (1 + np.exp(-(slope * x + offset)))
+        p = expit(slope * x + offset)
         w = np.maximum(p * (1 - p), 1e-9)
         gradient = np.array([((p - target) * x).sum() + 1e-3 * slope, (p - target).sum()])
         hessian = np.array([[(w * x * x).sum() + 1e-3, (w * x).sum()], [(w * x).sum(), w.sum()]])

@@ -24,7 +24,8 @@ def check_plan(
 ) -> PlanCheck:
     """Say whether a plan's certificate still stands under the brief and the tiers of today.
 
-    It stands only where every promise was shown to hold when the plan was made.
+    It stands only where every promise was shown to hold when the plan was made, but for those that
+    it says it does not make.
 
     Args:
         plan: The plan.
@@ -47,7 +48,7 @@ def check_plan(
 def _never_held(plan: Plan) -> Iterator[Expired]:
     """Give the promises that were not shown to hold when the plan was made."""
     for line in plan.certificate:
-        if not line.holds:
+        if not line.holds and line.objective not in plan.not_promised:
             yield Expired(what="promise", name=line.objective, was="promised", now="not shown")
 
 
@@ -109,6 +110,8 @@ def _age(plan: Plan, brief: Brief, now: datetime) -> Iterator[Expired]:
 
 def _checked(plan: Plan, brief: Brief, versions: Mapping[str, str] | None) -> Iterator[str]:
     yield f"the brief: its promises and the declared prices of {len(plan.tiers)} tiers"
+    if plan.not_promised:
+        yield f"not {', '.join(plan.not_promised)}: not promised yet, for want of evidence"
     if versions is None:
         yield "not the versions of the tiers: there is no tier code to ask"
     else:

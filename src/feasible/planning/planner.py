@@ -211,9 +211,12 @@ def plan_profile(
         return msgspec.structs.replace(report, plan=plan)
     why = explain(kit, made.judged[0], rows, too_few=too_few, today=now.date())
     why = relaxed(kit, rows, why, too_few=too_few, progress=progress)
-    return msgspec.structs.replace(
-        report, infeasible=why, fallback_plan=None if made.partial is None else plan
-    )
+    if made.partial is None:
+        return msgspec.structs.replace(report, infeasible=why)
+    later = tuple(line.objective for line in lines if not line.holds)
+    if why.kind == "evidence" and set(later) <= set(why.labels_needed):
+        plan = msgspec.structs.replace(plan, not_promised=later)
+    return msgspec.structs.replace(report, infeasible=why, fallback_plan=plan)
 
 
 def _rows(

@@ -107,9 +107,12 @@ def brief_panel(brief: Brief) -> RenderableType:
 def plan_table(report: PlanReport) -> Table:
     """Show the tiers of a plan in the order in which they are asked."""
     made = report.plan or report.fallback_plan
-    what = (
-        "the plan" if report.plan is not None else "without the promises that fail (not certified)"
-    )
+    if report.plan is not None:
+        what = "the plan"
+    elif made is not None and made.not_promised:
+        what = "the plan for now"
+    else:
+        what = "without the promises that fail (not certified)"
     table = narrow_table(f"{what}: tiers in the order they are asked")
     table.add_column("tier")
     table.add_column("kind")
@@ -306,6 +309,11 @@ def infeasible_panel(report: PlanReport) -> RenderableType:
         bare = all(name.startswith(_UNLABELLED) for name in found.labels_needed)
         rate = "rate of traffic" if bare and found.labels_needed else "label rate"
         lines.append(Text(f"earliest date at the brief's {rate}: {days}"))
+    now = report.fallback_plan
+    if now is not None and now.not_promised:
+        held = ", ".join(line.objective for line in now.certificate if line.holds)
+        lines.append(Text(f"can be promised now: {held} (the plan below, certified for these)"))
+        lines.append(Text(f"cannot be promised yet: {', '.join(now.not_promised)}"))
     for relaxation in found.relaxations:
         tried = "planned again: holds" if relaxation.verified else "not verified"
         was, to = (_typed(end, relaxation.unit) for end in (relaxation.from_, relaxation.to))

@@ -27,7 +27,7 @@ __all__ = [
     "Router",
 ]
 
-_LATER: Final = ("spend", "priority")
+_LATER: Final = ("spend", "priority", "not_promised")
 """Fields that plans did not always have: left out of the hash while they are empty, so that a plan
 of before is still the one its id names."""
 DEFAULT_GROUP = "*"
@@ -233,6 +233,8 @@ class Plan(_Noun, frozen=True, kw_only=True):
     """Limits on the money of many decisions."""
     priority: dict[str, float] = {}
     """Slice -> share of each of these limits that is kept for its requests. Ratios."""
+    not_promised: tuple[str, ...] = ()
+    """Objectives of the brief that cannot be shown yet: the certificate is for all the others."""
 
     def with_id(self) -> Plan:
         """Give the same plan with `id` set to the hash of the rest."""

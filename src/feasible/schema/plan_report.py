@@ -259,7 +259,8 @@ class PlanReport(_Noun, frozen=True, kw_only=True):
     left_out: tuple[LeftOut, ...] = ()
     infeasible: Infeasible | None = None
     fallback_plan: Plan | None = None
-    """What can be promised now when not all of it can."""
+    """The nearest there is where not everything can be promised. With `not_promised`, it is
+    certified for everything else: what can be promised now."""
     minimum_evidence: dict[str, int] = {}
     """Objective id -> labelled rows without a miss that are the fewest that can show it."""
     notes: tuple[str, ...] = ()
