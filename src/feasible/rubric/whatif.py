@@ -23,10 +23,20 @@ from feasible.simulation import (
 )
 from feasible.units import MONTH_S
 
-__all__ = ["Standing", "bought", "monthly_usd", "simulate_stated", "standing"]
+__all__ = ["Standing", "bought", "monthly_usd", "relaxed", "simulate_stated", "standing"]
 
 _SEEDS: Final = 2
 _REQUESTS: Final = 4000
+_MORE_IS_BETTER: Final = (
+    ".capacity",
+    ".concurrency",
+    ".per_month",
+    "traffic.repeated",
+    "labels.positives_per_month.",
+)
+"""Parts of the names of numbers that relax a design when they grow; all others do by falling."""
+_FORMATS: Final = ("{:.6g}", "{:.6g} / s", "{:.6g} s", "${:.6g}", "{:.6g} B")
+"""How a value may be typed; each number takes one of them."""
 
 
 def simulate_stated(brief: Brief, *, seed: int, effects: bool = True) -> Simulated | None:
@@ -163,6 +173,30 @@ def monthly_usd(brief: Brief) -> float | None:
     if not lines or rate is None:
         return None
     return float(sum(line[0] for line in lines.values()) * rate[0]) * MONTH_S
+
+
+def relaxed(brief: Brief, knob: str, by: float) -> dict[str, bool | str | int | float]:
+    """Give a number of a brief turned by a factor, in the direction that relaxes the design.
+
+    Args:
+        brief: The declaration.
+        knob: Its name; what is no number that can be turned gives nothing.
+        by: Factor, above 1.
+    """
+    item = next((one for one in sheet(brief) if one.name == knob and one.is_knob), None)
+    if item is None:
+        return {}
+    grows = any(part in knob for part in _MORE_IS_BETTER)
+    value = item.middle * by if grows else item.middle / by
+    value = min(value, 1.0) if item.is_share else value
+    typed: list[str | int] = [form.format(value) for form in _FORMATS]
+    for one in [round(value)] if knob.endswith(".concurrency") else typed:
+        try:
+            brief_with(brief, {knob: one})
+        except ValueError:
+            continue
+        return {knob: one}
+    return {}
 
 
 def _ratio(before: float, after: float) -> float:
