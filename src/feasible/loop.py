@@ -93,17 +93,18 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
 
-def review(found: BriefFile, *, lenses: Sequence[Path] = ()) -> Review:
+def review(found: BriefFile, *, lenses: Sequence[Path] = (), plan: Plan | None = None) -> Review:
     """Judge a design by its brief and by a simulation of it, before anything is built.
 
     Args:
         found: The brief; `waivers.yaml` beside it says which findings are lived with.
         lenses: The team's own questions, YAML files.
+        plan: Its plan, where there is one, of which the certificate counts.
     """
     asked = [read_lens(path) for path in lenses]
     known = (*KNOWN, *(question.id for lens in asked for question in lens.questions))
     waivers = read_waivers(found.path.parent / WAIVERS_FILE, known=known)
-    return score_design(found, lenses=asked, waivers=waivers, today=today())
+    return score_design(found, plan=plan, lenses=asked, waivers=waivers, today=today())
 
 
 def plan(

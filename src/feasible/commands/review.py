@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from feasible.commands.console import INFEASIBLE, AsJson, found_brief, print_json
+from feasible.commands.console import INFEASIBLE, AsJson, found_brief, found_plan, print_json
 from feasible.errors import BadInput
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def review(
         )
     before = None if since is None else read_milestone(since)
     found = found_brief(feature)
-    judged = loop.review(found, lenses=lens or ())
+    judged = loop.review(found, lenses=lens or (), plan=found_plan(feature))
     moved = None if before is None else progress(before, judged)
     _print(judged, moved, found, *asked)
     if html is not None:

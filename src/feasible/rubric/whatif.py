@@ -11,7 +11,7 @@ import msgspec
 
 from feasible.errors import PlanError
 from feasible.rubric.closed_form import uses
-from feasible.schema import Brief, Sets, brief_with
+from feasible.schema import Brief, Plan, Sets, brief_with
 from feasible.simulation import (
     Simulated,
     breakpoints,
@@ -65,12 +65,14 @@ class Standing:
             load; the worse of closed form and simulation.
         headroom: The same -> multiple of the load at which it breaks, by simulation; infinite
             where it does not within the loads that were run.
-        simulated: Names that a run was held to.
+        simulated: Names that a run was held to -> share that it used.
+        certified: Names whose share is that of a plan's certificate, on labelled rows.
     """
 
     used: Mapping[str, float]
     headroom: Mapping[str, float]
     simulated: Mapping[str, float] = field(default_factory=dict)
+    certified: frozenset[str] = frozenset()
 
     @property
     def broken(self) -> frozenset[str]:
@@ -78,8 +80,11 @@ class Standing:
         return frozenset(name for name, share in self.used.items() if share > 1)
 
 
-def standing(brief: Brief, simulated: Simulated | None) -> Standing:
-    """Give how near each limit is, by the closed forms and, where there is one, by a simulation."""
+def standing(brief: Brief, simulated: Simulated | None, plan: Plan | None = None) -> Standing:
+    """Give how near each limit is, by the closed forms and, where there is one, by a simulation.
+
+    What a plan has shown on labelled rows stands in place of both.
+    """
     used: dict[str, float] = {}
     for use in uses(brief, middles(sheet(brief), brief)):
         used[use.name] = max(used.get(use.name, 0.0), float(use.used[0]))
@@ -94,7 +99,21 @@ def standing(brief: Brief, simulated: Simulated | None) -> Standing:
     for name, share in runs.items():
         if name in promised:
             used[name] = max(used.get(name, 0.0), share)
-    return Standing(used, headroom, runs)
+    shown = {} if plan is None else _certified(plan)
+    return Standing(used | shown, headroom, runs, frozenset(shown))
+
+
+def _certified(plan: Plan) -> dict[str, float]:
+    """Give the share of each limit that the bound of a certificate uses."""
+    out = {}
+    for line in plan.certificate:
+        if line.bound is None or not 0 < line.limit < math.inf:
+            continue
+        if line.is_ceiling:
+            out[line.objective] = line.bound / line.limit
+        elif line.limit < 1:
+            out[line.objective] = (1 - line.bound) / (1 - line.limit)
+    return out
 
 
 @dataclass(frozen=True, slots=True)
