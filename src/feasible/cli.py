@@ -23,13 +23,13 @@ from feasible.commands import (
     console,
     diff,
     explain,
-    found_brief,
     keys_app,
     ledger_app,
     open_feature,
     practice,
     print_json,
     progress_bars,
+    review,
     simulate,
     watch,
 )
@@ -86,42 +86,7 @@ def new(
     print(f"next:  feasible review {folder}")
 
 
-@app.command()
-def review(
-    feature: Annotated[
-        str, typer.Argument(help="A feature folder, a brief.yaml, or a reference system.")
-    ],
-    as_json: AsJson = False,
-    as_markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print Markdown, for a pull request.")
-    ] = False,
-    as_sarif: Annotated[
-        bool, typer.Option("--sarif", help="Print SARIF 2.1.0, which shows findings in place.")
-    ] = False,
-) -> None:
-    """Judge a design by its brief and by what binds it, before anything is built."""
-    from feasible import loop
-    from feasible.report import review_sarif
-    from feasible.rubric import review_markdown, review_text
-
-    forms = {"--json": as_json, "--markdown": as_markdown, "--sarif": as_sarif}
-    asked = [name for name, is_asked in forms.items() if is_asked]
-    if len(asked) > 1:
-        raise BadInput(
-            "a review is printed in one form",
-            asked=" and ".join(asked),
-            attempt=f"feasible review {feature} {asked[0]}",
-        )
-    found = found_brief(feature)
-    judged = loop.review(found)
-    if as_sarif:
-        print_json(review_sarif(judged, uri=found.path.as_posix()))
-    elif as_json:
-        print_json(judged)
-    else:
-        print(review_markdown(judged) if as_markdown else review_text(judged))
-    if any(finding.risk == "HIGH" for finding in judged.findings):
-        raise typer.Exit(INFEASIBLE)
+app.command()(review)
 
 
 @app.command()

@@ -40,7 +40,7 @@ from feasible.planning import (
 )
 from feasible.planning import backtest as replay
 from feasible.registry import store
-from feasible.rubric import Review
+from feasible.rubric import KNOWN, WAIVERS_FILE, Review, read_lens, read_waivers
 from feasible.rubric import score as score_design
 from feasible.schema import (
     Backtest,
@@ -81,6 +81,7 @@ __all__ = [
     "serve",
     "simulate",
     "simulate_against",
+    "today",
     "verify_ledger",
     "watch",
 ]
@@ -92,9 +93,18 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
 
-def review(found: BriefFile) -> Review:
-    """Judge a design by its brief and by what binds it, before anything is built."""
-    return score_design(found, today=_today())
+def review(found: BriefFile, *, lenses: Sequence[Path] = (), plan: Plan | None = None) -> Review:
+    """Judge a design by its brief and by a simulation of it, before anything is built.
+
+    Args:
+        found: The brief; `waivers.yaml` beside it says which findings are lived with.
+        lenses: The team's own questions, YAML files.
+        plan: Its plan, where there is one, of which the certificate counts.
+    """
+    asked = [read_lens(path) for path in lenses]
+    known = (*KNOWN, *(question.id for lens in asked for question in lens.questions))
+    waivers = read_waivers(found.path.parent / WAIVERS_FILE, known=known)
+    return score_design(found, plan=plan, lenses=asked, waivers=waivers, today=today())
 
 
 def plan(
@@ -132,7 +142,7 @@ def plan(
         require_worth(feature.brief)
     looks = read_looks(feature.looks_path)
     rows = feature.dataset(data)
-    for short in too_few_labels(feature.brief, rows.examples, today=_today()):
+    for short in too_few_labels(feature.brief, rows.examples, today=today()):
         if say is not None:
             say(short)
     labels = label_set(rows)
@@ -163,7 +173,7 @@ def plan(
         choose=choose,
         progress=progress,
     )
-    report = explained(planned(brief), brief, profile, again=planned, today=_today())
+    report = explained(planned(brief), brief, profile, again=planned, today=today())
     report = _complete(report, feature.brief, profiled.fitted, feature.work)
     report = _counted(report, feature.looks_path, looks, feature.brief)
     write_json(report, feature.report_path)
@@ -178,7 +188,7 @@ def plan(
 
 def plan_from_brief(found: BriefFile) -> PlanReport:
     """Say what a brief alone decides: what cannot hold together, or which labels it takes."""
-    return plan_brief(found.brief, today=_today())
+    return plan_brief(found.brief, today=today())
 
 
 def plan_from_profile(
@@ -218,7 +228,7 @@ def plan_from_profile(
         schedule=schedule,
         choose=choose,
     )
-    report = explained(planned(brief), brief, profile, again=planned, today=_today())
+    report = explained(planned(brief), brief, profile, again=planned, today=today())
     return _counted(_complete(report, declared, {}, None), counted_in, every, declared)
 
 
@@ -414,5 +424,6 @@ def _counted(report: PlanReport, path: Path, looks: Sequence[Look], brief: Brief
     return report
 
 
-def _today() -> date:
+def today() -> date:
+    """Give the day in UTC from which labels and waivers are counted."""
     return SystemClock().now().date()

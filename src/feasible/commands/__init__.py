@@ -20,6 +20,7 @@ from feasible.commands.keys import keys_app
 from feasible.commands.ledger import ledger_app
 from feasible.commands.plans import add_plan_commands
 from feasible.commands.practice import practice
+from feasible.commands.review import review
 from feasible.commands.simulate import simulate
 from feasible.commands.telling import add_story, explain
 from feasible.commands.watch import watch
@@ -42,6 +43,7 @@ __all__ = [
     "practice",
     "print_json",
     "progress_bars",
+    "review",
     "simulate",
     "watch",
 ]

@@ -11,6 +11,7 @@ from feasible.report.outlook import (
     value_table,
 )
 from feasible.report.planned import plan_parts
+from feasible.report.reviewed_page import reviewed_page
 from feasible.report.sarif import review_sarif
 from feasible.report.simulated import (
     comparison_of_loads,
@@ -47,6 +48,7 @@ __all__ = [
     "plan_parts",
     "plan_table",
     "review_sarif",
+    "reviewed_page",
     "rows_line",
     "sensitivity_table",
     "shadow_lines",

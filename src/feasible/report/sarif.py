@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from feasible.rubric import Finding, Review, Risk
@@ -36,8 +37,11 @@ def review_sarif(review: Review, *, uri: str) -> dict[str, Any]:
 
 
 def _result(finding: Finding, rules: list[str], uri: str) -> dict[str, Any]:
-    line = finding.where.rpartition(":")[2]
-    return {
+    file, _, line = finding.where.rpartition(":")
+    place = PurePosixPath(uri).with_name(file).as_posix()
+    waived = {"kind": "external", "justification": finding.waived}
+    suppressed = {} if finding.waived is None else {"suppressions": [waived]}
+    return suppressed | {
         "ruleId": finding.id,
         "ruleIndex": rules.index(finding.id),
         "level": _LEVELS[finding.risk],
@@ -45,7 +49,7 @@ def _result(finding: Finding, rules: list[str], uri: str) -> dict[str, Any]:
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": uri},
+                    "artifactLocation": {"uri": place},
                     "region": {"startLine": max(int(line), 1)},
                 }
             }

@@ -17,7 +17,7 @@ from feasible.rubric.places import place_of
 from feasible.rubric.records import Criterion, Finding, Risk
 from feasible.schema import Brief, BriefFile, Failure, Layers, Metric
 
-__all__ = ["gaps", "judge_criteria"]
+__all__ = ["gaps", "judge_criteria", "lost_points"]
 
 _NEED_PLAN: Final = "not checked: needs the plan and the simulation"
 _TRADEOFF: Final = "`tradeoff: {gave_up: ..., got: ..., number: ..., objective: latency_p99}`"
@@ -79,6 +79,31 @@ def gaps(
                 why=f"{judged.title}: {'; '.join(gap.said for gap in missing)}",
                 fix="; ".join(dict.fromkeys(gap.fix for gap in missing)),
             )
+
+
+def lost_points(
+    found: BriefFile,
+    findings: tuple[Finding, ...],
+    *,
+    today: date,
+    checks: Sequence[Check] = (),
+) -> dict[str, dict[str, int]]:
+    """Give, per id of a finding, the points that are lost by it: criterion -> count.
+
+    Args:
+        found: The brief with its places.
+        findings: What the lints and the screen found.
+        today: Day from which label dates are counted.
+        checks: What a simulation says of R4, R7 and R8.
+    """
+    said = {finding.id for finding in findings}
+    out: dict[str, dict[str, int]] = {}
+    for judged in _judged(found, findings, today, checks=checks):
+        for gap in judged.tally.gaps:
+            for name in sorted(gap.lints & said) or [judged.id]:
+                lost = out.setdefault(name, {})
+                lost[judged.id] = lost.get(judged.id, 0) + gap.points
+    return out
 
 
 def _judged(

@@ -16,7 +16,7 @@ from feasible.errors import PlanError
 from feasible.rubric.bottleneck import objective_effects
 from feasible.rubric.named import Context, aliases
 from feasible.rubric.whatif import Standing
-from feasible.schema import Brief, Failure, TierKind, TierSpec
+from feasible.schema import Brief, Failure, Plan, TierKind, TierSpec
 from feasible.simulation import (
     NOBODY,
     Design,
@@ -27,7 +27,7 @@ from feasible.simulation import (
     sheet,
     stated_design,
 )
-from feasible.units import format_ratio
+from feasible.units import format_duration, format_ratio, format_usd
 
 __all__ = ["Check", "held"]
 
@@ -37,6 +37,7 @@ _LEAST: Final = 0.15
 """Below this elasticity no knob is worth turning."""
 _REQUESTS: Final = 4000
 _BOTH: Final = 2
+_BESIDE: Final = 0.2
 _FOREVER_S: Final = 1e12
 _FEATURES: Final = re.compile(r"feature|stream", re.IGNORECASE)
 _PARTS: Final = {
@@ -70,7 +71,12 @@ class Check:
 
 
 def held(
-    brief: Brief, standing: Standing, contexts: Sequence[Context], *, seed: int
+    brief: Brief,
+    standing: Standing,
+    contexts: Sequence[Context],
+    *,
+    plan: Plan | None = None,
+    seed: int,
 ) -> tuple[Check, ...]:
     """Give what a simulation and the closed forms say of layers, failures and the tradeoff.
 
@@ -80,12 +86,17 @@ def held(
         brief: The declaration.
         standing: How near each limit is.
         contexts: What binds, and where, as R5 looks at it.
+        plan: Its plan, where there is one: the tiers' numbers are held against what it measured.
         seed: Seed of the runs in which a part is down.
     """
-    return (*_layers(brief, standing), *_faults(brief, seed), *_tradeoff(brief, standing, contexts))
+    return (
+        *_layers(brief, standing, plan),
+        *_faults(brief, seed),
+        *_tradeoff(brief, standing, contexts),
+    )
 
 
-def _layers(brief: Brief, standing: Standing) -> Iterator[Check]:
+def _layers(brief: Brief, standing: Standing, plan: Plan | None) -> Iterator[Check]:
     """Give a point to each layer that carries a number and keeps a limit that holds."""
     numbers = {item.name for item in sheet(brief)}
     for name in ("data", "features", "tiers", "serving", "feedback"):
@@ -102,11 +113,35 @@ def _layers(brief: Brief, standing: Standing) -> Iterator[Check]:
         else:
             is_run = standing.simulated.get(worst, -1.0) >= known[worst]
             how = "simulated" if is_run else "by closed form"
+            how = "certified" if worst in standing.certified else how
             said = f"{worst} is at {known[worst] * 100:.0f} % of its limit ({how})"
             fix = f"change its numbers until {worst} holds"
         holds = carries and worst is not None and known[worst] <= 1
         said = said if carries else "no number"
+        if name == "tiers" and (odd := _otherwise(brief, plan)):
+            holds, said = False, f"{said}; {'; '.join(odd)}"
+            fix = "write what the plan has measured, or plan again"
         yield Check("R4", 1, holds, f"{name}, in numbers: {said}", f"layers.{name}", fix)
+
+
+def _otherwise(brief: Brief, plan: Plan | None) -> list[str]:
+    """Give the numbers of tiers that a plan measured to be more than 20 % beside what is stated."""
+    out = []
+    specs = {tier.name: tier for tier in brief.layers.tiers}
+    for tier in () if plan is None else plan.tiers:
+        spec = specs.get(tier.name)
+        if spec is None or tier.simulated:
+            continue
+        time = None if tier.latency_p95_ms is None else tier.latency_p95_ms / 1e3
+        for what, measured, stated, shown in (
+            ("p95", time, spec.latency_p95, format_duration),
+            ("price of a call", tier.cost_usd, spec.usd, format_usd),
+        ):
+            if measured is None or stated is None:
+                continue
+            if not stated.low * (1 - _BESIDE) <= measured <= stated.high * (1 + _BESIDE):
+                out.append(f"{what} of {tier.name}: {shown(measured)} measured, {stated} stated")
+    return out
 
 
 def _carried(brief: Brief, name: str, numbers: set[str]) -> tuple[tuple[str, ...] | None, bool]:

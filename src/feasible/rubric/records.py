@@ -36,7 +36,7 @@ class Verdict(StrEnum):
     READY = "ready"
     """Plan it."""
     NEEDS_WORK = "needs work"
-    """No HIGH risk is open, but points or MEDIUM findings are."""
+    """No HIGH risk is open, but points or MEDIUM findings are, or a HIGH one is waived."""
     NOT_READY = "not ready"
     """A HIGH risk is open."""
 
@@ -57,6 +57,10 @@ class Finding(_Record, frozen=True, kw_only=True):
     """What is the case, in numbers."""
     fix: str
     """What to write instead."""
+    buys: str = ""
+    """What that brings: points, limits in a second review; empty: nobody can say."""
+    waived: str | None = None
+    """Why it is accepted; None: it is open."""
 
 
 class Criterion(_Record, frozen=True, kw_only=True):
@@ -142,5 +146,7 @@ class Review(_Record, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     """HIGH first."""
     bottleneck: BottleneckGuess
+    lenses: tuple[str, ...] = ()
+    """The team's own questions that were asked, each lens in a sentence."""
     caps: tuple[str, ...] = ()
     """Why the score or the verdict is lower than the points alone would make it."""

@@ -9,14 +9,17 @@ from typing import Final
 
 from feasible.clock import SystemClock
 from feasible.rubric.bottleneck import DRAWS, guess_bottleneck
-from feasible.rubric.criteria import gaps, judge_criteria
+from feasible.rubric.criteria import gaps, judge_criteria, lost_points
 from feasible.rubric.feasibility import screen
 from feasible.rubric.held import Check
+from feasible.rubric.lens import Lens, ask
 from feasible.rubric.lints_bottleneck import lint_bottleneck, lint_depth
 from feasible.rubric.lints_design import lint_design
 from feasible.rubric.lints_promises import lint_promises
+from feasible.rubric.mend import with_gains
 from feasible.rubric.records import Criterion, Finding, Review, Risk, Verdict
 from feasible.rubric.spoken import Said, clock_findings, is_late, overruns
+from feasible.rubric.waivers import Waiver, waived
 from feasible.schema import BriefFile
 
 __all__ = ["review"]
@@ -43,6 +46,8 @@ def review(
     events: Sequence[Said] = (),
     weighed: Sequence[Criterion] = (),
     checks: Sequence[Check] = (),
+    lenses: Sequence[Lens] = (),
+    waivers: tuple[Waiver, ...] = (),
     today: date | None = None,
     draws: int = DRAWS,
     seed: int = 0,
@@ -57,6 +62,8 @@ def review(
             was not said is not there.
         weighed: Criteria that take more than the brief; they stand in place of the unchecked ones.
         checks: What a simulation says of layers, failures and the tradeoff.
+        lenses: The team's own questions.
+        waivers: Findings that are accepted.
         today: Day from which label dates are counted; None for today in UTC.
         draws: Draws from the brief's ranges. Count.
         seed: Makes the draws repeatable.
@@ -79,11 +86,12 @@ def review(
         *lint_bottleneck(found, guess),
         *lint_depth(found, guess),
     ]
-    findings = tuple(
-        sorted(
-            [*first, *rest, *_lost(found, weighed)], key=lambda f: (_ORDER[f.risk], _line(f), f.id)
-        )
-    )
+    asked = {lens.lens: list(ask(found, lens)) for lens in lenses}
+    every = (*first, *rest, *_lost(found, weighed), *(f for own in asked.values() for f in own))
+    lost = lost_points(found, tuple(first), today=today, checks=checks)
+    lost |= {c.id: {c.id: c.checkable - c.points} for c in weighed if c.points is not None}
+    every = waived(with_gains(found, every, lost, guess), waivers, today=today)
+    findings = tuple(sorted(every, key=lambda f: (_ORDER[f.risk], _line(f), f.id)))
     points = sum(c.points for c in criteria if c.points is not None)
     checkable = _WHOLE if events else sum(c.checkable for c in criteria)
     score, caps = _capped(round(100 * points / checkable), found, events)
@@ -102,6 +110,10 @@ def review(
         criteria=criteria,
         findings=findings,
         bottleneck=guess,
+        lenses=tuple(
+            f"{lens.lens}: {len(lens.questions)} questions, {len(asked[lens.lens])} findings"
+            for lens in lenses
+        ),
         caps=caps,
     )
 
@@ -151,8 +163,10 @@ def _capped(score: int, found: BriefFile, events: Sequence[Said]) -> tuple[int, 
 
 
 def _verdict(findings: tuple[Finding, ...], score: int) -> Verdict:
-    risks = {finding.risk for finding in findings}
+    risks = {finding.risk for finding in findings if finding.waived is None}
     if Risk.HIGH in risks:
         return Verdict.NOT_READY
+    is_lived_with = any(finding.risk is Risk.HIGH for finding in findings)
     is_short = score < 100 * _READY
-    return Verdict.NEEDS_WORK if Risk.MEDIUM in risks or is_short else Verdict.READY
+    is_unfinished = Risk.MEDIUM in risks or is_short or is_lived_with
+    return Verdict.NEEDS_WORK if is_unfinished else Verdict.READY

@@ -6,9 +6,10 @@ import textwrap
 from collections.abc import Iterator
 from typing import Final
 
-from feasible.rubric.records import BottleneckGuess, Criterion, HeadroomGuess, Review, Risk
+from feasible.rubric.milestone import Progress
+from feasible.rubric.records import BottleneckGuess, Criterion, Finding, HeadroomGuess, Review, Risk
 
-__all__ = ["review_markdown", "review_text"]
+__all__ = ["progress_text", "review_markdown", "review_text"]
 
 _WIDTH: Final = 100
 _WHOLE: Final = 100
@@ -18,10 +19,15 @@ def review_text(review: Review) -> str:
     """Give a review as plain text of at most 100 columns."""
     lines = [f"{review.name}: {review.verdict}", f"  {_total(review)}"]
     lines += [*(f"  {cap}" for cap in review.caps), "", _counted(review)]
-    for finding in review.findings:
-        lines.append(f"  {finding.risk:<6}  {finding.id:<3}  {finding.where}")
+    for finding in _open_first(review):
+        mark = "waived" if finding.waived is not None else finding.risk
+        lines.append(f"  {mark:<6}  {finding.id:<3}  {finding.where}")
         lines += _wrapped(finding.why, label="why")
         lines += _wrapped(finding.fix, label="fix")
+        lines += _wrapped(finding.buys, label="buys")
+        if finding.waived is not None:
+            lines += _wrapped(f"{finding.waived} ({finding.risk})", label="but")
+    lines += [f"  lens {lens}" for lens in review.lenses]
     lines += ["", "criteria"]
     for criterion in review.criteria:
         lines.append(f"  {criterion.id}  {_points(criterion):>8}  {criterion.title}")
@@ -38,10 +44,12 @@ def review_markdown(review: Review) -> str:
         "",
     ]
     if review.findings:
-        lines += ["| risk | id | where | why | fix |", "|---|---|---|---|---|"]
+        lines += ["| risk | id | where | why | fix | buys |", "|---|---|---|---|---|---|"]
         lines += [
-            f"| {f.risk} | {f.id} | {f.where} | {_cell(f.why)} | {_cell(f.fix)} |"
-            for f in review.findings
+            f"| {f.risk if f.waived is None else f'{f.risk}, waived'} | {f.id} | {f.where} "
+            f"| {_cell(f.why)}{'' if f.waived is None else _cell(f' Waived: {f.waived}')} "
+            f"| {_cell(f.fix)} | {_cell(f.buys)} |"
+            for f in _open_first(review)
         ]
     else:
         lines.append("No findings.")
@@ -64,14 +72,34 @@ def _total(review: Review) -> str:
 def _counted(review: Review) -> str:
     if not review.findings:
         return "findings: none"
-    counts = {risk: sum(f.risk is risk for f in review.findings) for risk in Risk}
-    return "findings: " + ", ".join(f"{n} {risk}" for risk, n in counts.items() if n)
+    left = [finding for finding in review.findings if finding.waived is None]
+    counts: dict[str, int] = {risk: sum(f.risk is risk for f in left) for risk in Risk}
+    counts["waived"] = len(review.findings) - len(left)
+    return "findings: " + ", ".join(f"{n} {name}" for name, n in counts.items() if n)
+
+
+def _open_first(review: Review) -> list[Finding]:
+    """Give the findings with the waived ones last."""
+    return sorted(review.findings, key=lambda finding: finding.waived is not None)
 
 
 def _points(criterion: Criterion) -> str:
     if criterion.points is None:
         return f"- of {criterion.max}"
     return f"{criterion.points} of {criterion.checkable}"
+
+
+def progress_text(found: Progress) -> str:
+    """Give what has changed since a milestone, as plain text."""
+    lines = [found.sentence, f"  {found.verdict_before} then, {found.verdict_now} now"]
+    lines += [f"  {c.id}  {_count(c.before)} then, {_count(c.now)} now" for c in found.criteria]
+    for name, findings in (("closed", found.closed), ("new", found.opened)):
+        lines += [f"  {name:<6}  {f.risk:<6}  {f.id:<3}  {f.where}" for f in findings]
+    return "\n".join(lines)
+
+
+def _count(points: int | None) -> str:
+    return "not checked" if points is None else str(points)
 
 
 def _wrapped(text: str, *, label: str) -> list[str]:

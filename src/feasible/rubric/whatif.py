@@ -11,7 +11,7 @@ import msgspec
 
 from feasible.errors import PlanError
 from feasible.rubric.closed_form import uses
-from feasible.schema import Brief, Sets, brief_with
+from feasible.schema import Brief, Plan, Sets, brief_with
 from feasible.simulation import (
     Simulated,
     breakpoints,
@@ -23,10 +23,20 @@ from feasible.simulation import (
 )
 from feasible.units import MONTH_S
 
-__all__ = ["Standing", "bought", "monthly_usd", "simulate_stated", "standing"]
+__all__ = ["Standing", "bought", "monthly_usd", "relaxed", "simulate_stated", "standing"]
 
 _SEEDS: Final = 2
 _REQUESTS: Final = 4000
+_MORE_IS_BETTER: Final = (
+    ".capacity",
+    ".concurrency",
+    ".per_month",
+    "traffic.repeated",
+    "labels.positives_per_month.",
+)
+"""Parts of the names of numbers that relax a design when they grow; all others do by falling."""
+_FORMATS: Final = ("{:.6g}", "{:.6g} / s", "{:.6g} s", "${:.6g}", "{:.6g} B")
+"""How a value may be typed; each number takes one of them."""
 
 
 def simulate_stated(brief: Brief, *, seed: int, effects: bool = True) -> Simulated | None:
@@ -55,12 +65,14 @@ class Standing:
             load; the worse of closed form and simulation.
         headroom: The same -> multiple of the load at which it breaks, by simulation; infinite
             where it does not within the loads that were run.
-        simulated: Names that a run was held to.
+        simulated: Names that a run was held to -> share that it used.
+        certified: Names whose share is that of a plan's certificate, on labelled rows.
     """
 
     used: Mapping[str, float]
     headroom: Mapping[str, float]
     simulated: Mapping[str, float] = field(default_factory=dict)
+    certified: frozenset[str] = frozenset()
 
     @property
     def broken(self) -> frozenset[str]:
@@ -68,8 +80,11 @@ class Standing:
         return frozenset(name for name, share in self.used.items() if share > 1)
 
 
-def standing(brief: Brief, simulated: Simulated | None) -> Standing:
-    """Give how near each limit is, by the closed forms and, where there is one, by a simulation."""
+def standing(brief: Brief, simulated: Simulated | None, plan: Plan | None = None) -> Standing:
+    """Give how near each limit is, by the closed forms and, where there is one, by a simulation.
+
+    What a plan has shown on labelled rows stands in place of both.
+    """
     used: dict[str, float] = {}
     for use in uses(brief, middles(sheet(brief), brief)):
         used[use.name] = max(used.get(use.name, 0.0), float(use.used[0]))
@@ -84,7 +99,21 @@ def standing(brief: Brief, simulated: Simulated | None) -> Standing:
     for name, share in runs.items():
         if name in promised:
             used[name] = max(used.get(name, 0.0), share)
-    return Standing(used, headroom, runs)
+    shown = {} if plan is None else _certified(plan)
+    return Standing(used | shown, headroom, runs, frozenset(shown))
+
+
+def _certified(plan: Plan) -> dict[str, float]:
+    """Give the share of each limit that the bound of a certificate uses."""
+    out = {}
+    for line in plan.certificate:
+        if line.bound is None or not 0 < line.limit < math.inf:
+            continue
+        if line.is_ceiling:
+            out[line.objective] = line.bound / line.limit
+        elif line.limit < 1:
+            out[line.objective] = (1 - line.bound) / (1 - line.limit)
+    return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +192,30 @@ def monthly_usd(brief: Brief) -> float | None:
     if not lines or rate is None:
         return None
     return float(sum(line[0] for line in lines.values()) * rate[0]) * MONTH_S
+
+
+def relaxed(brief: Brief, knob: str, by: float) -> dict[str, bool | str | int | float]:
+    """Give a number of a brief turned by a factor, in the direction that relaxes the design.
+
+    Args:
+        brief: The declaration.
+        knob: Its name; what is no number that can be turned gives nothing.
+        by: Factor, above 1.
+    """
+    item = next((one for one in sheet(brief) if one.name == knob and one.is_knob), None)
+    if item is None:
+        return {}
+    grows = any(part in knob for part in _MORE_IS_BETTER)
+    value = item.middle * by if grows else item.middle / by
+    value = min(value, 1.0) if item.is_share else value
+    typed: list[str | int] = [form.format(value) for form in _FORMATS]
+    for one in [round(value)] if knob.endswith(".concurrency") else typed:
+        try:
+            brief_with(brief, {knob: one})
+        except ValueError:
+            continue
+        return {knob: one}
+    return {}
 
 
 def _ratio(before: float, after: float) -> float:

@@ -102,6 +102,7 @@ from feasible.schema.rows import (
 from feasible.schema.sets import Sets, brief_with
 from feasible.schema.spending import SpendLimit, spend_limits
 from feasible.schema.trouble import Alternative, Bottleneck, Failure, Fix, Tradeoff
+from feasible.schema.yaml_lines import convert_yaml, read_yaml
 
 __all__ = [
     "ABSTAIN",
@@ -197,6 +198,7 @@ __all__ = [
     "brief_schema",
     "brief_with",
     "changed",
+    "convert_yaml",
     "decode_quantity",
     "dump_brief",
     "hedge_delay_s",
@@ -204,6 +206,7 @@ __all__ = [
     "parse_brief",
     "read_looks",
     "read_plan",
+    "read_yaml",
     "sample_of",
     "spend_limits",
     "write_json",

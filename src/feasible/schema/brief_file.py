@@ -11,14 +11,13 @@ from typing import Any, Final, cast
 
 import msgspec
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from feasible.errors import BriefError, nearest
 from feasible.schema.brief import OBJECTIVE_RULES, SECTIONS, Brief, Objective
 from feasible.schema.calling import tier_faults
 from feasible.schema.sets import set_faults
 from feasible.schema.spending import spending_faults
+from feasible.schema.yaml_lines import convert_yaml, parent_path, read_yaml
 from feasible.units import Amount, Count, Quantity, Ratio
 
 __all__ = [
@@ -31,8 +30,6 @@ __all__ = [
 ]
 
 MAX_BYTES: Final = 1_000_000
-_UNKNOWN_FIELD: Final = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
-_AT: Final = re.compile(r" - at (?:`key` in )?`(?P<path>[^`]*)`$")
 _QUALITIES: Final = ("accuracy", "recall", "precision")
 """Qualities with a meaning of their own; any other is a name for the feature's loss."""
 _MISSPELT: Final = 0.85
@@ -61,7 +58,7 @@ class BriefFile:
     def where(self, path: str) -> str:
         """Give `file:line` of a part, or of the nearest part above it that is written."""
         while path and path not in self.lines:
-            path = _parent(path)
+            path = parent_path(path)
         return f"{self.path.name}:{self.lines.get(path, 1)}"
 
 
@@ -105,14 +102,16 @@ def parse_brief(text: str, *, path: Path = Path("brief.yaml")) -> BriefFile:
     Raises:
         BriefError: It is not a brief; with the line.
     """
-    tree = _read_yaml(text, path)
-    lines: dict[str, int] = {}
-    plain = _plain(tree, "", lines)
+    plain, lines = read_yaml(text, path, error=BriefError)
+    if not isinstance(plain, dict):
+        raise BriefError(
+            "a brief is a mapping that starts with `feasible: 1`",
+            where=f"{path.name}:1",
+            found=type(plain).__name__ if plain is not None else "an empty file",
+            attempt="write one with `feasible new NAME`",
+        )
     _require_version(plain, path)
-    try:
-        brief = msgspec.convert(plain, Brief, dec_hook=decode_quantity, strict=True)
-    except msgspec.ValidationError as error:
-        raise _explain(str(error), plain, lines, path) from error
+    brief = convert_yaml(plain, Brief, lines, path, error=BriefError, dec_hook=decode_quantity)
     found = BriefFile(brief=brief, path=path, lines=lines, order=tuple(plain))
     _check(found)
     return found
@@ -139,49 +138,6 @@ def brief_schema() -> dict[str, Any]:
     return schema
 
 
-def _read_yaml(text: str, path: Path) -> CommentedMap:
-    try:
-        tree = YAML().load(text)
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise BriefError(
-            f"not YAML: {error.problem or error.context}", where=f"{path.name}:{line}"
-        ) from error
-    except (YAMLError, ValueError) as error:
-        raise BriefError(f"not YAML: {str(error).splitlines()[0]}", where=path.name) from error
-    if not isinstance(tree, CommentedMap):
-        raise BriefError(
-            "a brief is a mapping that starts with `feasible: 1`",
-            where=f"{path.name}:1",
-            found=type(tree).__name__ if tree is not None else "an empty file",
-            attempt="write one with `feasible new NAME`",
-        )
-    return tree
-
-
-def _plain(node: object, at: str, lines: dict[str, int]) -> Any:
-    """Turn a YAML tree into plain values and note where each part stands."""
-    if isinstance(node, CommentedMap):
-        for key in node:
-            lines[_child(at, key)] = node.lc.key(key)[0] + 1
-        return {_scalar(key): _plain(value, _child(at, key), lines) for key, value in node.items()}
-    if isinstance(node, CommentedSeq):
-        for index in range(len(node)):
-            lines[f"{at}[{index}]"] = node.lc.item(index)[0] + 1
-        return [_plain(value, f"{at}[{index}]", lines) for index, value in enumerate(node)]
-    return _scalar(node)
-
-
-def _scalar(node: object) -> object:
-    """Take a YAML scalar out of the wrapper that remembers how it was written."""
-    if isinstance(node, bool):
-        return bool(node)
-    for kind in (str, int, float):
-        if isinstance(node, kind):
-            return kind(node)
-    return node
-
-
 def _require_version(plain: dict[str, Any], path: Path) -> None:
     if "feasible" not in plain:
         raise BriefError(
@@ -189,16 +145,6 @@ def _require_version(plain: dict[str, Any], path: Path) -> None:
             where=f"{path.name}:1",
             attempt="write `feasible: 1`",
         )
-
-
-def _child(at: str, key: object) -> str:
-    return f"{at}.{key}" if at else str(key)
-
-
-def _parent(path: str) -> str:
-    if path.endswith("]"):
-        return path[: path.rindex("[")]
-    return path.rpartition(".")[0]
 
 
 def decode_quantity(kind: type, raw: object) -> object:
@@ -224,61 +170,6 @@ def _schema_of(kind: type) -> dict[str, Any]:
         types = ["string", "number"] if kind in {Quantity, Amount, Count, Ratio} else ["string"]
         return {"type": types, "description": kind.expects}
     raise NotImplementedError(kind)
-
-
-def _explain(message: str, plain: dict[str, Any], lines: dict[str, int], path: Path) -> BriefError:
-    """Turn a conversion failure into `file:line: field: reason; did you mean`."""
-    at = _AT.search(message)
-    place = at["path"].removeprefix("$").removeprefix(".") if at else ""
-    reason = _AT.sub("", message)
-    unknown = _UNKNOWN_FIELD.match(reason)
-    if unknown:
-        key = unknown["key"]
-        valid = _fields_at(place)
-        close = nearest(key, valid)
-        place = _child(place, key)
-        hint = f"; did you mean `{close}`?" if close else f"; known keys: {', '.join(valid)}"
-        reason = f"unknown key `{key}`{hint}"
-    elif reason.startswith("Object missing required field"):
-        reason = reason.replace("Object missing required field", "missing") + _needs(place, plain)
-    line = _line_of(place, lines)
-    shown = place.replace("[...]", "")
-    return BriefError(f"{shown}: {reason}" if shown else reason, where=f"{path.name}:{line}")
-
-
-def _needs(place: str, plain: dict[str, Any]) -> str:
-    return "" if place or plain else " (an empty brief)"
-
-
-def _line_of(place: str, lines: dict[str, int]) -> int:
-    place = place.split("[...]", maxsplit=1)[0]
-    while place and place not in lines:
-        place = _parent(place)
-    return lines.get(place, 1)
-
-
-def _fields_at(place: str) -> list[str]:
-    """Give the valid keys of the record at a path such as `envelope[3]`."""
-    kind: Any = Brief
-    for token in re.findall(r"[A-Za-z_]\w*|\[[^\]]*\]", place):
-        if token.startswith("["):
-            continue
-        hints = {f.name: f.type for f in msgspec.structs.fields(kind)}
-        kind = _record_in(hints.get(token))
-        if kind is None:
-            return []
-    return [f.encode_name for f in msgspec.structs.fields(kind)]
-
-
-def _record_in(hint: object) -> Any:
-    """Find the record type inside `X | None` or `tuple[X, ...]`."""
-    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
-        return hint
-    for part in getattr(hint, "__args__", ()):
-        found = _record_in(part)
-        if found is not None:
-            return found
-    return None
 
 
 def _check(found: BriefFile) -> None:

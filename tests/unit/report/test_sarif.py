@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from feasible.report import review_sarif
-from feasible.rubric import review
+from feasible.rubric import Waiver, review
 from feasible.schema import load_brief, parse_brief
 
 TEXT = """\
@@ -46,9 +46,17 @@ SHAPES: dict[str, tuple[dict[str, type | tuple[type, ...]], set[str]]] = {
     "driver": ({"name": str, "rules": list}, {"name"}),
     "rule": ({"id": str}, {"id"}),
     "result": (
-        {"ruleId": str, "ruleIndex": int, "level": str, "message": dict, "locations": list},
+        {
+            "ruleId": str,
+            "ruleIndex": int,
+            "level": str,
+            "message": dict,
+            "locations": list,
+            "suppressions": list,
+        },
         {"message"},
     ),
+    "suppression": ({"kind": str, "justification": str}, {"kind"}),
     "message": ({"text": str}, {"text"}),
     "location": ({"physicalLocation": dict}, set()),
     "physicalLocation": ({"artifactLocation": dict, "region": dict}, {"artifactLocation"}),
@@ -99,6 +107,18 @@ def test_what_is_written_has_the_shape_of_the_standard(path: Path) -> None:
             assert result["message"]["text"]
             for location in result["locations"]:
                 assert location["physicalLocation"]["region"]["startLine"] >= 1
+
+
+def test_a_waived_finding_is_suppressed_with_its_reason() -> None:
+    """So that it is shown as what it is, and in its place."""
+    waiver = Waiver(finding="A6", reason="only the mean is paid for")
+    judged = review(parse_brief(TEXT), waivers=(waiver,), today=date(2026, 11, 23))
+
+    log = review_sarif(judged, uri="a/brief.yaml")
+
+    assert _faults("log", log, "log") == []
+    (mean,) = [r for r in log["runs"][0]["results"] if r["ruleId"] == "A6"]
+    assert mean["suppressions"] == [{"kind": "external", "justification": waiver.reason}]
 
 
 def test_the_shape_refuses_what_the_standard_refuses() -> None:

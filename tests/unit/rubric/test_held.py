@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
 from feasible.rubric import Criterion, score
-from feasible.schema import parse_brief
+from feasible.schema import (
+    CertificateLine,
+    DataUsed,
+    Forecast,
+    LatencyForecast,
+    Plan,
+    PlanTier,
+    TierKind,
+    parse_brief,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -75,3 +84,86 @@ def test_depth_is_relevant_where_it_moves_what_binds(
 ) -> None:
     """And both sides of it have a number."""
     assert _line(_criterion("R8", (written, instead)), about).startswith(earned)
+
+
+def _plan(*, p95_ms: float, bound: float) -> Plan:
+    line = CertificateLine(
+        objective="recall_abuse",
+        limit=0.9,
+        unit="ratio",
+        is_ceiling=False,
+        value=0.95,
+        bound=bound,
+        n=400,
+        misses=20,
+        confidence_level=0.95,
+        method="exact",
+        assumption="exchangeable rows",
+        holds=bound >= 0.9,
+    )
+    tier = PlanTier(
+        name="scorer",
+        kind=TierKind.MODEL,
+        version="1",
+        share=0.4,
+        thresholds={},
+        groups={},
+        calibrators={},
+        latency_p50_ms=20.0,
+        latency_p95_ms=p95_ms,
+        cost_usd=0.0002,
+        worst_cost_usd=None,
+    )
+    return Plan(
+        id="plan_x",
+        feature="returns",
+        brief_fingerprint="x",
+        made_at=datetime(2026, 11, 1, tzinfo=UTC),
+        tiers=(tier,),
+        fallback={},
+        deadline_ms=None,
+        cost_each_usd=None,
+        forecast=Forecast(
+            cost_usd=None,
+            cost_usd_machines=None,
+            latency_ms=LatencyForecast(p50=None, p95=None, p99=None),
+            quality={},
+            people_share=0.0,
+        ),
+        certificate=(line,),
+        data=DataUsed(
+            name="rows",
+            synthetic=False,
+            fingerprint="x",
+            n_fit=1,
+            n_search=1,
+            n_cert=400,
+            split="at random",
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("p95_ms", "bound", "about", "said"),
+    [
+        (90.0, 0.92, "data, in numbers", "+1 data, in numbers: recall_abuse is at 80 % of its"),
+        (90.0, 0.88, "data, in numbers", "+0 data, in numbers: recall_abuse is at 120 % of its"),
+        (90.0, 0.92, "tiers, in numbers", "+1 "),
+        (130.0, 0.92, "tiers, in numbers", "+0 "),
+    ],
+)
+def test_a_plan_stands_in_place_of_what_was_stated(
+    p95_ms: float, bound: float, about: str, said: str
+) -> None:
+    """Its bound says how near the quality is; a time more than 20 % beside the stated is told.
+
+    By hand: (1 - .92) / (1 - .90) is 80 % of the limit; 80 ms are stated, up to 96 ms are near it.
+    """
+    found = score(parse_brief(DESIGN), plan=_plan(p95_ms=p95_ms, bound=bound), today=TODAY)
+
+    judged = next(criterion for criterion in found.criteria if criterion.id == "R4")
+    line = _line(judged, about)
+    assert line.startswith(said), line
+    assert ("130 ms measured, 80 ms stated" in line) == (p95_ms > 96 and "tiers" in about)
+    if "data" in about:
+        assert "(certified)" in line

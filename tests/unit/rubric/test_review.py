@@ -56,7 +56,7 @@ def test_the_keys_that_pipelines_rely_on_are_there() -> None:
 
     assert {"score", "verdict", "criteria", "findings"} <= answer.keys()
     assert {"id", "points", "max", "evidence"} <= answer["criteria"][0].keys()
-    assert {"id", "risk", "where", "why", "fix"} == answer["findings"][0].keys()
+    assert {"id", "risk", "where", "why", "fix", "buys", "waived"} == answer["findings"][0].keys()
     assert answer["verdict"] == "not ready"
 
 

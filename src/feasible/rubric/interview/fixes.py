@@ -8,22 +8,13 @@ from typing import Final
 import msgspec
 
 from feasible.rubric.interview.amounts import amounts
-from feasible.schema import Alternative, Bottleneck, Brief, Fix, brief_with
-from feasible.simulation import Input, sheet
+from feasible.rubric.whatif import relaxed
+from feasible.schema import Alternative, Bottleneck, Brief, Fix
 from feasible.units import Multiple
 
 __all__ = ["with_numbers"]
 
-_MORE_IS_BETTER: Final = (
-    ".capacity",
-    ".concurrency",
-    ".per_month",
-    "traffic.repeated",
-    "labels.positives_per_month.",
-)
-"""Parts of the names of numbers that relax a design when they grow; all others do by falling."""
 _MORE: Final = re.compile(r"\bmore\b", re.IGNORECASE)
-_FORMATS: Final = ("{:.6g}", "{:.6g} / s", "{:.6g} s", "${:.6g}", "{:.6g} B")
 
 
 def with_numbers(brief: Brief) -> Brief:
@@ -40,7 +31,7 @@ def with_numbers(brief: Brief) -> Brief:
         return brief
     fix = named.fix
     gains = _claimed(fix, named)
-    sets = {} if gains is None else _sets(brief, named, gains)
+    sets = {} if gains is None else relaxed(brief, named.knob, gains)
     others = tuple(_with_claim(other, named) for other in fix.alternatives)
     told = msgspec.structs.replace(fix, gains=_multiple(gains), sets=sets, alternatives=others)
     return msgspec.structs.replace(brief, bottleneck=msgspec.structs.replace(named, fix=told))
@@ -69,31 +60,4 @@ def _claimed(way: Fix | Alternative, named: Bottleneck) -> float | None:
     if len(times) == 2 and re.search(r"\bfrom\b.*\bto\b", way.buys or ""):
         before, after = times[0].value, times[1].value
         return before / after if 0 < after < before else None
-    return None
-
-
-def _sets(brief: Brief, named: Bottleneck, gains: float) -> dict[str, bool | str | int | float]:
-    """Turn the named knob by the claimed factor, in the direction that relaxes the design."""
-    known = {item.name: item for item in sheet(brief)}
-    item = known.get(named.knob)
-    if item is None or not item.is_knob:
-        return {}
-    value = item.middle * gains if _grows(item.name) else item.middle / gains
-    typed = _typed(brief, item, min(value, 1.0) if item.is_share else value)
-    return {} if typed is None else {item.name: typed}
-
-
-def _grows(name: str) -> bool:
-    return any(part in name for part in _MORE_IS_BETTER)
-
-
-def _typed(brief: Brief, item: Input, value: float) -> str | int | None:
-    """Give a value in the unit that its place in the brief takes."""
-    typed: list[str | int] = [round(value), *(form.format(value) for form in _FORMATS)]
-    for one in typed if item.name.endswith(".concurrency") else typed[1:]:
-        try:
-            brief_with(brief, {item.name: one})
-        except ValueError:
-            continue
-        return one
     return None
