@@ -25,8 +25,8 @@ from feasible.simulation.uncertain import Uncertain
 __all__ = ["Asked", "answer", "requests_in", "seeds", "steady", "told"]
 
 _MOST_IN_A_RUN: Final = 1_000_000
-_TIMES: Final = 4
-"""So many times as long as a fault a run is, about."""
+_SHORTER: Final = 0.8
+"""A run is a little longer than in proportion to its fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +61,27 @@ def steady(design: Design) -> Design:
     return replace(design, arrivals=replace(design.arrivals, kind="poisson"))
 
 
-def requests_in(asked: Asked, seconds: float, *, rate_per_s: float | None = None) -> int:
+def requests_in(asked: Asked, seconds: float, *, lasts_s: float) -> int:
     """Give how many requests come in a stretch of time that is run request by request.
 
     Args:
         asked: What is simulated.
-        seconds: Length of the stretch.
-        rate_per_s: Their rate; the design's when absent.
+        seconds: Length of the stretch, at the design's own rate.
+        lasts_s: Length of the fault or the spike in it, which decides the length of the rest.
 
     Raises:
         ScenarioError: They are more than can be run in a while.
     """
-    rate = rate_per_s or asked.design.arrivals.rate_per_s
+    rate = asked.design.arrivals.rate_per_s
     found = rate * seconds
     if found > _MOST_IN_A_RUN:
+        shorter = _SHORTER * lasts_s * _MOST_IN_A_RUN / found
         raise ScenarioError(
             f"{asked.scenario.kind} at {rate:g} / s is too much to be run request by request",
             asked=f"{seconds:,.0f} s at {rate:g} / s",
             found=f"{found:,.0f} requests a run; {_MOST_IN_A_RUN:,} are the most",
-            attempt=f"a fault or spike of at most {_MOST_IN_A_RUN / rate / _TIMES:.3g} s "
-            "(`lasts` in a scenario file), or a part of the rate with the same part of all slots",
+            attempt=f"a scenario file with `lasts: {shorter:.2g} s`, or a part of the rate with "
+            "the same part of all slots",
         )
     return max(1, round(found))
 

@@ -155,15 +155,21 @@ def _costs(asked: Asked, facts: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
+def _calm_s(design: Design) -> float:
+    """Give how long nothing is wrong before a fault: two minutes, less where much comes."""
+    return min(_CALM_S, 0.2 * _WINDOW_REQUESTS / design.arrivals.rate_per_s)
+
+
 def _spike(asked: Asked) -> Simulated:
     scenario, design = asked.scenario, steady(asked.design)
     lasts = scenario.lasts_s or 60.0
     multiple = scenario.multiple or max(asked.design.arrivals.peak, 3.0)
-    start, end = _CALM_S, _CALM_S + lasts
-    total_s = end + max(2 * lasts, _CALM_S)
+    calm = _calm_s(design)
+    start, end = calm, calm + lasts
+    total_s = end + max(2 * lasts, calm)
     faulty = with_spike(design, Spike(start, end, multiple))
     rate = design.arrivals.rate_per_s
-    n = requests_in(asked, total_s + (multiple - 1) * lasts)
+    n = requests_in(asked, total_s + (multiple - 1) * lasts, lasts_s=lasts)
     runs = [run(faulty, n, seed=s) for s in seeds(asked)]
     marks = (("before", 0.0, start), ("during the spike", start, end), ("after", end, total_s))
     window_s = min(_WINDOW_S, _WINDOW_REQUESTS / rate)
@@ -191,9 +197,9 @@ def _outage(asked: Asked) -> Simulated:
     asked = replace(asked, assumed=(*asked.assumed, *guessed))
     name, lasts = design.tiers[k].name, scenario.lasts_s or 600.0
     rate = design.arrivals.rate_per_s
-    start = min(_CALM_S, 0.2 * _WINDOW_REQUESTS / rate)
+    start = _calm_s(design)
     end = start + lasts
-    total_s = end + max(lasts, _CALM_S)
+    total_s = end + max(lasts, start)
 
     def outage(of: Design, minutes: float) -> Design:
         kind: Literal["error", "slow"] = "slow" if scenario.fault == "slow" else "error"
@@ -203,7 +209,7 @@ def _outage(asked: Asked) -> Simulated:
         return with_outage(of, k, fault)
 
     faulty = outage(design, lasts / 60)
-    n = requests_in(asked, total_s)
+    n = requests_in(asked, total_s, lasts_s=lasts)
     runs = [run(faulty, n, seed=s) for s in seeds(asked)[:2]]
     marks = (("before", 0.0, start), ("during the outage", start, end), ("after", end, total_s))
     window_s = max(min(_WINDOW_S, _WINDOW_REQUESTS / rate), total_s)

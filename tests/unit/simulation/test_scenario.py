@@ -336,7 +336,25 @@ def test_too_many_requests_for_one_run_are_refused() -> None:
 
     assert refused.value.exit_code == 2
     assert "120,020,000 requests" in str(refused.value.found)
-    assert "lasts" in str(refused.value.attempt)
+    assert "`lasts: 4 s`" in str(refused.value.attempt)
+
+
+@pytest.mark.slow
+def test_what_is_offered_instead_is_run() -> None:
+    """A spike as long as the refusal says: the same scenario at the same rate gives an answer."""
+    asked = Asked(
+        design=three_tiers(20_000.0),
+        promises=(),
+        brief=parse_brief(BRIEF).brief,
+        scenario=replace(named_scenario("spike"), seeds=1),
+    )
+    with pytest.raises(ScenarioError) as refused:
+        simulated(asked)
+    lasts_s = float(str(refused.value.attempt).split("`lasts: ")[1].split()[0])
+
+    found = simulated(replace(asked, scenario=replace(asked.scenario, lasts_s=lasts_s)))
+
+    assert [window.requests > 0 for window in found.windows] == [True, True, True]
 
 
 def test_bursts_are_shorter_where_a_run_would_never_end() -> None:
