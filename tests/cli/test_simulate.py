@@ -169,3 +169,27 @@ def test_a_plan_needs_its_profile_and_a_feature_its_plan(
     finally:
         aside.rename(profile)
     assert "profile" in capfd.readouterr().err
+
+
+def test_a_decision_has_every_line_of_its_cost(planned: Path, tmp_path: Path) -> None:
+    """By hand: the price of a call times who gets as far; what retraining costs at that rate."""
+    file = tmp_path / "old.yaml"
+    file.write_text(
+        "scenario: breakpoint\nseeds: 1\nrequests: 1000\ndecay_per_day: 0.1 %\n", encoding="utf-8"
+    )
+    feature = open_folder(planned / "triage")
+
+    found = simulate(feature, scenario=str(file), knobs={"traffic.rate": "4/s"}, seed=1)
+
+    lines = found.facts["usd_each_by_line"]
+    tfidf = next(tier for tier in found.tiers if tier.name == "tfidf")
+    price = feature.brief.tier("tfidf").usd
+    assert price is not None
+    assert lines["tfidf"] == pytest.approx(price.mid * tfidf.reach)
+    retraining = found.facts["retraining"]
+    once = retraining["usd_once"]
+    at_30 = next(line for line in retraining["curve"] if line["every_days"] == 30)
+    assert at_30["usd_each_retraining"] == pytest.approx(once / (4 * 86_400 * 30))
+    page = simulated_page(found)
+    assert "retraining" in page
+    assert "usd each by line" in page

@@ -248,10 +248,11 @@ def _fact_parts(name: str, value: Any) -> Iterator[RenderableType]:
     """Show a fact on a line; a curve, wherever it stands in it, as a table of its own."""
     if _is_curve(value):
         table = _table(name)
-        for column in value[0]:
-            table.add_column(spoken(column), justify="right", no_wrap=True)
+        known = [key for key in value[0] if any(line[key] is not None for line in value)]
+        for key in known:
+            table.add_column(spoken(key), justify="right", no_wrap=True)
         for line in value:
-            table.add_row(*map(_fact, line.values()))
+            table.add_row(*(_fact(line[key]) for key in known))
         yield table
     elif isinstance(value, dict) and any(map(_is_curve, value.values())):
         rest = {key: part for key, part in value.items() if not _is_curve(part)}

@@ -9,7 +9,7 @@ import numpy as np
 
 from feasible.schema import AnsweredBy, Brief, FloatArray, TierKind, TierSpec
 from feasible.simulation.design import Tokens
-from feasible.simulation.sheet import Values, middles, sheet
+from feasible.simulation.sheet import Values
 from feasible.units import MONTH_S
 
 __all__ = ["cadence_curve", "context_curve", "cost_lines"]
@@ -146,7 +146,9 @@ def context_curve(tokens: Tokens, *, turns: tuple[int, ...] = _TURNS) -> list[di
     return out
 
 
-def cadence_curve(brief: Brief, *, decay_per_day: float | None) -> dict[str, Any] | None:
+def cadence_curve(
+    brief: Brief, values: Values, *, decay_per_day: float | None
+) -> dict[str, Any] | None:
     """Say what retraining costs per decision by how often, and what waiting costs.
 
     With the share of answers that turns wrong each day, and what a wrong one costs, the mean loss
@@ -154,6 +156,7 @@ def cadence_curve(brief: Brief, *, decay_per_day: float | None) -> dict[str, Any
 
     Args:
         brief: The declaration.
+        values: Its numbers, shape (1,).
         decay_per_day: Share of the answers that turns wrong with each day; None: nobody knows, and
             no loss and no best time are given.
 
@@ -163,11 +166,10 @@ def cadence_curve(brief: Brief, *, decay_per_day: float | None) -> dict[str, Any
     Source:
         The lot size of Harris (1913), with decay in place of demand.
     """
-    numbers = middles(sheet(brief), brief)
-    rate, usd = numbers.get("traffic.rate"), numbers.get("retrain.usd")
+    rate, usd = values.get("traffic.rate"), values.get("retrain.usd")
     if rate is None or usd is None:
         return None
-    labels, each = numbers.get("retrain.labels"), numbers.get("retrain.usd_per_label")
+    labels, each = values.get("retrain.labels"), values.get("retrain.usd_per_label")
     once = float(usd[0]) + (0.0 if labels is None or each is None else float(labels[0] * each[0]))
     decisions = float(rate[0]) * _DAY_S
     error = brief.goal.error_usd
@@ -187,7 +189,7 @@ def cadence_curve(brief: Brief, *, decay_per_day: float | None) -> dict[str, Any
             }
         )
     best = None if loss is None else math.sqrt(2 * once / (loss * decisions))
-    every = numbers.get("retrain.every")
+    every = values.get("retrain.every")
     return {
         "usd_once": once,
         "every_days": None if every is None else float(every[0]) / _DAY_S,

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from feasible.errors import ScenarioError
-from feasible.schema import BreakerRule, FloatArray
+from feasible.schema import BreakerRule, FloatArray, TierKind
 from feasible.simulation.arrivals import Spike
 from feasible.simulation.asked import Asked, answer, requests_in, seeds, steady, told
 from feasible.simulation.breakpoint import breakpoints
@@ -134,10 +134,12 @@ def _throughput(asked: Asked, found: Simulated) -> Simulated:
 def _costs(asked: Asked, facts: Mapping[str, Any]) -> dict[str, Any]:
     """Say what a decision costs, line by line, and what a longer context or retraining does to it.
 
-    Lines are by the brief's own numbers; only what is paid for nothing was simulated.
+    Lines are by the brief's own prices, at the shares that get as far as each tier of the design;
+    what is paid for nothing was simulated.
     """
     out = dict[str, Any]()
-    lines = cost_lines(asked.brief, middles(sheet(asked.brief), asked.brief))
+    numbers = _as_designed(asked)
+    lines = cost_lines(asked.brief, numbers)
     if lines:
         each = {name: float(usd[0]) for name, usd in lines.items()}
         each["calls paid for and not used"] = facts["usd_each_paid_and_not_used"]
@@ -149,7 +151,7 @@ def _costs(asked: Asked, facts: Mapping[str, Any]) -> dict[str, Any]:
     }
     if context:
         out["cost_by_length_of_conversation"] = context
-    cadence = cadence_curve(asked.brief, decay_per_day=asked.scenario.decay_per_day)
+    cadence = cadence_curve(asked.brief, numbers, decay_per_day=asked.scenario.decay_per_day)
     if cadence is not None:
         out["retraining"] = cadence
     return out
@@ -158,6 +160,19 @@ def _costs(asked: Asked, facts: Mapping[str, Any]) -> dict[str, Any]:
 def _calm_s(design: Design) -> float:
     """Give how long nothing is wrong before a fault: two minutes, less where much comes."""
     return min(_CALM_S, 0.2 * _WINDOW_REQUESTS / design.arrivals.rate_per_s)
+
+
+def _as_designed(asked: Asked) -> dict[str, FloatArray]:
+    """Give the brief's numbers with the design's own rate, and who gets how far in it."""
+    numbers, screened = middles(sheet(asked.brief), asked.brief), screen(asked.design)
+    numbers["traffic.rate"] = np.array([asked.design.arrivals.rate_per_s])
+    reach = {load.name: load.reach for load in screened.loads}
+    for tier in asked.brief.layers.tiers:
+        if tier.kind is TierKind.PERSON:
+            numbers[f"{tier.name}.reach"] = np.array([screened.handed])
+        elif tier.kind is not TierKind.CACHE:  # one that the plan leaves out is never asked
+            numbers[f"{tier.name}.reach"] = np.array([reach.get(tier.name, 0.0)])
+    return numbers
 
 
 def _spike(asked: Asked) -> Simulated:

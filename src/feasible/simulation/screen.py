@@ -60,11 +60,13 @@ class Screen:
         loads: Per machine tier.
         usd_each: Mean dollars of a decision.
         headroom: Limit -> multiple of the load at which it is reached.
+        handed: Share of the decisions that end at a person.
     """
 
     loads: tuple[Load, ...]
     usd_each: float
     headroom: dict[str, float]
+    handed: float
 
 
 def screen(design: Design) -> Screen:
@@ -97,7 +99,7 @@ def screen(design: Design) -> Screen:
             headroom["people.per_hour"] = people.per_hour / (rate * 3600 * share)
     if design.budget_usd_day is not None and usd > 0:
         headroom["budget.day"] = design.budget_usd_day / (usd * rate * _DAY_S)
-    return Screen(tuple(loads), usd, headroom)
+    return Screen(tuple(loads), usd, headroom, handed)
 
 
 def mean_service(design: Design, k: int) -> float:

@@ -111,11 +111,16 @@ def test_a_prefix_that_the_vendor_has_read_is_cheaper() -> None:
     assert context_curve(cheap, turns=(1,))[0]["usd"] == pytest.approx(100e-6 + 90e-6)
 
 
+def cadence(brief: Brief, decay_per_day: float | None) -> Any:
+    """Give what retraining costs by how often, at the brief's own numbers."""
+    return cadence_curve(brief, middles(sheet(brief), brief), decay_per_day=decay_per_day)
+
+
 def test_the_best_time_between_retrainings_is_the_lot_size() -> None:
     """By hand: $30 once, 864,000 decisions a day, 0.1 % of them worse by $5 each day."""
     brief = parse_brief(TEXT.replace("statement: x", "statement: x, error_usd: 5")).brief
 
-    found = cadence_curve(brief, decay_per_day=0.001)
+    found = cadence(brief, 0.001)
 
     assert found is not None
     assert found["usd_once"] == 30
@@ -129,9 +134,9 @@ def test_the_best_time_between_retrainings_is_the_lot_size() -> None:
 
 def test_without_a_decay_nobody_knows_the_best_time() -> None:
     """What retraining costs is known; what waiting costs is not, and stays unknown."""
-    found = cadence_curve(parse_brief(TEXT).brief, decay_per_day=None)
+    found = cadence(parse_brief(TEXT).brief, None)
 
     assert found is not None
     assert found["best_every_days"] is None
     assert {line["usd_each_lost"] for line in found["curve"]} == {None}
-    assert cadence_curve(parse_brief(TEXT.replace("usd: $30", "")).brief, decay_per_day=0.1) is None
+    assert cadence(parse_brief(TEXT.replace(", usd: $30", "")).brief, 0.1) is None
