@@ -29,13 +29,14 @@ from feasible.simulation.disturbance import (
 from feasible.simulation.engine import run
 from feasible.simulation.from_plan import served_breaker
 from feasible.simulation.headroom import at_load, fitted
+from feasible.simulation.knobs import knobs_of
 from feasible.simulation.people_queue import backlog
 from feasible.simulation.prepared import prepared, tier_of
 from feasible.simulation.records import Simulated, Window
 from feasible.simulation.regimes import regimes
 from feasible.simulation.screen import screen
 from feasible.simulation.sheet import middles, sheet
-from feasible.simulation.uncertain import with_uncertainty
+from feasible.simulation.uncertain import Uncertain, with_uncertainty
 
 __all__ = ["simulated"]
 
@@ -64,6 +65,7 @@ def simulated(asked: Asked) -> Simulated:
     )
     before = prepared(asked.design, as_is)
     asked = replace(asked, design=prepared(asked.design, scenario))
+    asked = replace(asked, uncertain=_still_uncertain(asked))
     found = _SCENARIOS[scenario.kind](asked)
     if turned_knobs and scenario.kind == "breakpoint":
         other = breakpoints(
@@ -77,6 +79,13 @@ def simulated(asked: Asked) -> Simulated:
         )
         found = msgspec.structs.replace(found, before=other.order)
     return found
+
+
+def _still_uncertain(asked: Asked) -> tuple[Uncertain, ...]:
+    """Give the uncertain inputs that a scenario has left as they were measured."""
+    knobs = knobs_of(asked.design)
+    declared = {f"{name}.time" for name in asked.scenario.tiers}
+    return tuple(one for one in asked.uncertain if one.knob in knobs.keys() - declared)
 
 
 def _breakpoint(asked: Asked) -> Simulated:
