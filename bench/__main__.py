@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench import (
     backtests,
+    calibrated,
     cascade,
     feedback,
     floors,
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Callable[[], Section]] = {
     "serving": serving.run,
     "overload": overload.run,
     "simulation": simulation.run,
+    "calibrated": calibrated.run,
     "ledger": ledger.run,
     "feedback": feedback.run,
     "routing": routing.run,

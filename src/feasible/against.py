@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,37 +14,44 @@ import numpy as np
 
 from feasible.errors import BadInput, PlanError
 from feasible.folder import Feature
-from feasible.measuring import (
-    Measured,
-    capacity_per_s,
-    local_address,
-    measure,
-    plan_of_service,
-)
-from feasible.schema import Profile, TierKind
+from feasible.machine import Machine, Requests, calibrated, outcome_of
+from feasible.measuring import local_address, measure, plan_of_service
+from feasible.schema import FloatArray
 from feasible.simulating import built
 from feasible.simulation import (
+    CACHED,
+    NOBODY,
     Arrivals,
-    Batching,
     Design,
+    Outage,
     Outcome,
-    Service,
-    TierLoad,
+    Promise,
     breakpoints,
     run,
-    screen,
 )
 
-__all__ = ["Compared", "Comparison", "against"]
+__all__ = [
+    "Compared",
+    "Comparison",
+    "Rehearsal",
+    "against",
+    "figures_of",
+    "measured_load",
+    "predicted_load",
+    "rehearsed",
+    "written",
+]
 
 _MEASURED_S: Final = 15.0
-_CALM_PER_S: Final = 10.0
 _PARTS: Final = (0.3, 0.6, 0.9)
-_SIMULATED: Final = 20_000
-_SEEDS: Final = 3
-_CLIENTS: Final = 8
-_LARGEST_BATCH: Final = 32
-"""Calls that a service answers together at most."""
+_RUNS: Final = 20
+"""Runs, each as long as the measured one, that say where its figures should fall."""
+_RESAMPLED: Final = 400
+_SIDES: Final = (0.025, 0.975)
+_STREAM: Final = 99
+
+Figures = dict[str, tuple[float, float, float]]
+"""Figure -> its value, and the ends of its 95 % interval."""
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +62,11 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     rate_per_s: float
     figure: str
     predicted: float
+    predicted_interval: tuple[float, float]
+    """Where 95 % of runs as long as the measured one should fall."""
     measured: float | None
+    measured_interval: tuple[float, float] | None
+    """95 % interval, by drawing its requests anew."""
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,12 +79,85 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     """Of that file."""
     breaks_at_per_s: float
-    front_ms: float
-    """Work of the service on one request, one at a time, by its capacity. Milliseconds."""
-    overhead_ms: float
-    """What else every answer takes, by a calm run. Milliseconds."""
+    machine: Machine
+    """What the service takes of this machine, measured before the prediction."""
     lines: tuple[Compared, ...]
     refused: int
+    load_average: float
+    """Of the machine when the loads were measured."""
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """A feature, the service that runs its plan here, and a design that knows the machine.
+
+    Attributes:
+        url: The service.
+        plan: Id of the plan that both have.
+        design: What is simulated, the machine's own inputs in it.
+        promises: What it is held to.
+        machine: Those inputs.
+        requests: What is sent.
+        rng: Luck of what is sent.
+        seed: Luck of what is simulated.
+    """
+
+    url: str
+    plan: str
+    design: Design
+    promises: tuple[Promise, ...]
+    machine: Machine
+    requests: Requests
+    rng: np.random.Generator
+    seed: int
+
+
+def rehearsed(
+    feature: Feature,
+    url: str,
+    *,
+    knobs: Mapping[str, str],
+    seed: int = 0,
+    seconds: float = _MEASURED_S / 4,
+    faults: Mapping[str, Outage] | None = None,
+) -> Rehearsal:
+    """Build the design of a feature, and measure once what its service takes of this machine.
+
+    Args:
+        feature: The feature.
+        url: The service, on this machine.
+        knobs: Knob -> value as typed.
+        seed: Makes requests and luck repeatable.
+        seconds: How long each run of the calibration takes.
+        faults: Tier -> what is known to be wrong with it all along.
+
+    Raises:
+        BadInput: The address is of another machine, or the profile has no texts to send.
+        PlanError: The service answers with another plan.
+    """
+    local_address(url)
+    asked, profile = built(feature, scenario="breakpoint", knobs=knobs, seed=seed, is_served=True)
+    if profile.text is None:
+        raise BadInput("there is nothing to send: the profile holds no texts")
+    served = plan_of_service(url)
+    if served != asked.plan:
+        raise PlanError(
+            "the service answers with another plan",
+            asked=str(asked.plan),
+            found=served,
+            attempt=f"feasible serve {feature.brief.name}, which serves the plan of its folder",
+        )
+    design = replace(asked.design, arrivals=Arrivals(asked.design.arrivals.rate_per_s))
+    for name, fault in (faults or {}).items():
+        tiers = [
+            replace(load, outages=(*load.outages, fault)) if load.name == name else load
+            for load in design.tiers
+        ]
+        design = replace(design, tiers=tuple(tiers))
+    rng = np.random.default_rng((seed, _STREAM))
+    requests = Requests(design, profile, rng)
+    design, machine = calibrated(design, url, requests, feature.work, seconds=seconds)
+    return Rehearsal(url, served, design, asked.promises, machine, requests, rng, seed)
 
 
 def against(
@@ -86,8 +171,8 @@ def against(
 ) -> Comparison:
     """Hold a simulation against the service that runs the same plan on this machine.
 
-    A calm run and a full one say what the service itself adds, which no profile knows. Then the
-    prediction is written down, and only then are the loads measured.
+    What the service takes of the machine is measured once. Then the prediction is written down,
+    and only then are the loads measured.
 
     Args:
         feature: The feature.
@@ -101,150 +186,116 @@ def against(
         BadInput: The address is of another machine, or the profile has no texts to send.
         PlanError: The service answers with another plan.
     """
-    local_address(url)
-    asked, profile = built(feature, scenario="breakpoint", knobs=knobs, seed=seed)
-    if profile.text is None:
-        raise BadInput("there is nothing to send: the profile holds no texts")
-    served = plan_of_service(url)
-    if served != asked.plan:
-        raise PlanError(
-            "the service answers with another plan",
-            asked=str(asked.plan),
-            found=served,
-            attempt=f"feasible serve {feature.brief.name}, which serves the plan of its folder",
-        )
-    design = replace(asked.design, arrivals=Arrivals(asked.design.arrivals.rate_per_s))
-    rng = np.random.default_rng((seed, 99))
-    design = _calibrated(design, url, profile, rng, seconds=seconds / 4)
-    found = breakpoints(design, asked.promises, seed=seed, effects=False)
+    ready = rehearsed(feature, url, knobs=knobs, seed=seed, seconds=seconds / 4)
+    rate = ready.design.arrivals.rate_per_s
+    found = breakpoints(ready.design, ready.promises, seed=seed, effects=False)
     breaking = [li.headroom[1] for li in found.order if li.verdict == "breaks"]
     multiple = min((m for m in breaking if m is not None), default=found.curve[-1].multiple)
-    breaks_at = multiple * design.arrivals.rate_per_s
-    predicted = {part: _predicted(design, part * breaks_at, seed) for part in _PARTS}
-    path, digest = _written(feature.work, str(asked.plan), breaks_at, predicted)
-    lines, refused = [], 0
+    breaks_at = multiple * rate
+    predicted = {part: predicted_load(ready, part * breaks_at, seconds=seconds) for part in _PARTS}
+    path, digest = written(
+        feature.work / "prediction.json",
+        {
+            "plan": ready.plan,
+            "machine": ready.machine,
+            "breaks_at_per_s": breaks_at,
+            "predicted": predicted,
+        },
+    )
+    lines, refused, busy = list[Compared](), 0, os.getloadavg()[0]
     for number, part in enumerate(_PARTS):
-        rate = part * breaks_at
-        at_s = np.cumsum(rng.standard_exponential(max(round(rate * seconds), 10))) / rate
-        seen = measure(url, _requests(design, profile, len(at_s), rng), at_s.tolist())
-        refused += sum(seen.refused.values())
-        figures = _figures(seen)
-        lines += [
+        outcome, lost = measured_load(ready, part * breaks_at, seconds=seconds)
+        refused += lost
+        lines += _compared(part, part * breaks_at, predicted[part], figures_of(ready, outcome))
+        if progress is not None:
+            progress("measured", number + 1, len(_PARTS))
+    return Comparison(
+        name=ready.design.name,
+        plan=ready.plan,
+        prediction=str(path),
+        sha256=digest,
+        breaks_at_per_s=breaks_at,
+        machine=ready.machine,
+        lines=tuple(lines),
+        refused=refused,
+        load_average=busy,
+    )
+
+
+def predicted_load(ready: Rehearsal, rate_per_s: float, *, seconds: float) -> Figures:
+    """Predict the figures of a run at some rate, each with where such runs fall.
+
+    Args:
+        ready: The design.
+        rate_per_s: Mean arrivals.
+        seconds: Length of the run that is to be predicted.
+    """
+    design = replace(ready.design, arrivals=Arrivals(rate_per_s))
+    n = max(round(rate_per_s * seconds), 10)
+    runs = [run(design, n, seed=ready.seed + s) for s in range(_RUNS)]
+    each = [_values(ready.design, outcome) for outcome in runs]
+    out: Figures = {}
+    for name in each[0]:
+        low, high = np.quantile([values[name] for values in each], _SIDES).tolist()
+        out[name] = (float(np.mean([values[name] for values in each])), low, high)
+    return out
+
+
+def measured_load(ready: Rehearsal, rate_per_s: float, *, seconds: float) -> tuple[Outcome, int]:
+    """Send Poisson arrivals at some rate; give what came of it, and how many were refused."""
+    n = max(round(rate_per_s * seconds), 10)
+    at_s = np.cumsum(ready.rng.standard_exponential(n)) / rate_per_s
+    asked, rows = ready.requests.make(n)
+    seen = measure(ready.url, asked, at_s.tolist())
+    return outcome_of(ready.design, seen, rows, at_s), sum(seen.refused.values())
+
+
+def figures_of(ready: Rehearsal, outcome: Outcome) -> Figures:
+    """Give the figures of what was measured, with intervals from drawing its requests anew."""
+    rng = np.random.default_rng((ready.seed, _STREAM, 1))
+    n = len(outcome)
+    drawn = [_values(ready.design, outcome.some(rng.integers(0, n, n))) for _ in range(_RESAMPLED)]
+    out: Figures = {}
+    for name, value in _values(ready.design, outcome).items():
+        low, high = np.quantile([values[name] for values in drawn], _SIDES).tolist()
+        out[name] = (value, low, high)
+    return out
+
+
+def written(path: Path, content: Mapping[str, Any]) -> tuple[Path, str]:
+    """Write a prediction and give its file and its hash, before anything is measured."""
+    body = msgspec.json.format(msgspec.json.encode(content))
+    path.write_bytes(body)
+    return path, hashlib.sha256(body).hexdigest()
+
+
+def _values(design: Design, outcome: Outcome) -> dict[str, float]:
+    took: FloatArray = outcome.latency_ms
+    out = {f"p{p}_ms": float(np.quantile(took, p / 100)) for p in (50, 95, 99)}
+    out["usd_each"] = float(outcome.cost_usd.mean())
+    out["degraded"] = float(outcome.degraded.mean())
+    ends = np.where(outcome.exit == CACHED, CACHED, outcome.answered_by)
+    names = {k: load.name for k, load in enumerate(design.tiers)}
+    if design.cache is not None:
+        names[CACHED] = "cache"
+    shares = {f"answered by {name}": float((ends == code).mean()) for code, name in names.items()}
+    nobody = float((ends == NOBODY).mean())
+    return out | shares | ({"answered by nobody": nobody} if nobody else {})
+
+
+def _compared(part: float, rate: float, predicted: Figures, measured: Figures) -> list[Compared]:
+    out = []
+    for name, (value, *ends) in predicted.items():
+        found = measured.get(name)
+        out.append(
             Compared(
                 part=part,
                 rate_per_s=rate,
                 figure=name,
                 predicted=value,
-                measured=figures.get(name, 0.0 if name.startswith("answered by") else None),
+                predicted_interval=(ends[0], ends[1]),
+                measured=None if found is None else found[0],
+                measured_interval=None if found is None else (found[1], found[2]),
             )
-            for name, value in predicted[part].items()
-        ]
-        if progress is not None:
-            progress("measured", number + 1, len(_PARTS))
-    return Comparison(
-        name=design.name,
-        plan=served,
-        prediction=str(path),
-        sha256=digest,
-        breaks_at_per_s=breaks_at,
-        front_ms=0.0 if design.front is None else design.front.service.mean_s * 1e3,
-        overhead_ms=design.overhead_ms,
-        lines=tuple(lines),
-        refused=refused,
-    )
-
-
-def _calibrated(
-    design: Design, url: str, profile: Profile, rng: np.random.Generator, *, seconds: float
-) -> Design:
-    """Add what no profile knows: the service's own work, its batches, and what it always adds.
-
-    One request again and again, answered by the cache, shows the service's own work; eight
-    different ones at a time show how fast its busiest machine tier is in batches; a calm run
-    shows the rest.
-    """
-    many = _requests(design, profile, 4000, rng)
-    most = capacity_per_s(url, many, seconds=seconds, clients=_CLIENTS)
-    own = most
-    if design.cache is not None:
-        own = capacity_per_s(url, many[:1], seconds=seconds, clients=_CLIENTS)
-    front = TierLoad("service", 1, Service("fixed", 1 / max(own, most)))
-    design = _batched(replace(design, front=front), most)
-    n = max(round(_CALM_PER_S * seconds), 10)
-    at_s = np.cumsum(rng.standard_exponential(n)) / _CALM_PER_S
-    calm = measure(url, _requests(design, profile, n, rng), at_s.tolist())
-    alone = replace(design, arrivals=Arrivals(_CALM_PER_S))
-    simulated = float(np.median(run(alone, _SIMULATED, seed=0).latency_ms))
-    return replace(design, overhead_ms=max(calm.percentile_ms(0.5) - simulated, 0.0))
-
-
-def _batched(design: Design, most_per_s: float) -> Design:
-    """Let the busiest machine tier answer in batches on one thread, as a service lets it."""
-    loads = [load for load in screen(design).loads if load.utilisation > 0]
-    if not loads:
-        return design
-    busiest = max(loads, key=lambda load: load.utilisation)
-    k = next(k for k, load in enumerate(design.tiers) if load.name == busiest.name)
-    if design.policy.steps[k].kind not in {TierKind.RULES, TierKind.MODEL}:
-        return design
-    full_s = _CLIENTS / (most_per_s * busiest.reach)  # nearly all that are under way are in it
-    each_s = max((full_s - busiest.service_s) / (_CLIENTS - 1), 0.0)
-    base_s = max(busiest.service_s - each_s, 0.0)
-    batching = Batching(_LARGEST_BATCH, 0.0, base_s, each_s)
-    load = replace(design.tiers[k], slots=1, batching=batching)
-    return replace(design, tiers=(*design.tiers[:k], load, *design.tiers[k + 1 :]))
-
-
-def _requests(
-    design: Design, profile: Profile, n: int, rng: np.random.Generator
-) -> list[dict[str, Any]]:
-    """Give texts of the profile, as many of them repeated as the design's cache answers."""
-    assert profile.text is not None  # noqa: S101  checked by the caller
-    hit = 0.0 if design.cache is None or design.cache.hit is None else design.cache.hit
-    salt = int(rng.integers(2**31))
-    out: list[dict[str, Any]] = []
-    for i, row in enumerate(rng.integers(0, len(profile), n).tolist()):
-        if out and rng.random() < hit:
-            out.append(out[int(rng.integers(len(out)))])
-        else:  # `case` makes it another request: no cache has seen it
-            out.append({"text": profile.text[row], "case": f"{salt}-{i}"})
+        )
     return out
-
-
-def _predicted(design: Design, rate: float, seed: int) -> dict[str, float]:
-    runs = [
-        run(replace(design, arrivals=Arrivals(rate)), _SIMULATED, seed=seed + s)
-        for s in range(_SEEDS)
-    ]
-    latency = np.concatenate([outcome.latency_ms for outcome in runs])
-    out = {f"p{p}_ms": float(np.quantile(latency, p / 100)) for p in (50, 95, 99)}
-    out["usd_each"] = float(np.mean([outcome.cost_usd.mean() for outcome in runs]))
-    out["degraded"] = float(np.mean([outcome.degraded.mean() for outcome in runs]))
-    return out | _shares(design, runs)
-
-
-def _shares(design: Design, runs: list[Outcome]) -> dict[str, float]:
-    ends = np.concatenate([np.where(o.exit == -2, -2, o.answered_by) for o in runs])  # noqa: PLR2004
-    names = {-2: "cache"} | {k: load.name for k, load in enumerate(design.tiers)}
-    return {f"answered by {name}": float((ends == code).mean()) for code, name in names.items()}
-
-
-def _figures(seen: Measured) -> dict[str, float]:
-    out = {f"p{p}_ms": seen.percentile_ms(p / 100) for p in (50, 95, 99)}
-    known = [usd for usd in seen.cost_usd if usd is not None]
-    if known:
-        out["usd_each"] = float(np.mean(known))
-    out["degraded"] = float(np.mean(seen.degraded)) if seen.degraded else 0.0
-    return out | {f"answered by {name}": seen.share(name) for name in set(seen.tiers)}
-
-
-def _written(
-    work: Path, plan: str, breaks_at: float, predicted: Mapping[float, Mapping[str, float]]
-) -> tuple[Path, str]:
-    """Write the prediction and give its hash, before anything is measured."""
-    body = msgspec.json.format(
-        msgspec.json.encode({"plan": plan, "breaks_at_per_s": breaks_at, "predicted": predicted})
-    )
-    path = work / "prediction.json"
-    path.write_bytes(body)
-    return path, hashlib.sha256(body).hexdigest()

@@ -8,17 +8,23 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
-import numpy as np
 
 from feasible.errors import BadInput, FeasibleError
 
-__all__ = ["Measured", "capacity_per_s", "local_address", "measure", "plan_of_service"]
+__all__ = [
+    "Answered",
+    "Measured",
+    "capacity_per_s",
+    "local_address",
+    "measure",
+    "plan_of_service",
+]
 
 _MOST_REQUESTS: Final = 50_000
 _CONNECTIONS: Final = 64
@@ -28,31 +34,65 @@ _FAULTS: Final = frozenset({"failed", "timed_out"})
 _FOR_LOAD: Final = frozenset({"blocked", "deadline"})
 
 
-@dataclass(slots=True)
-class Measured:
-    """What came back. One entry per request that was answered.
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One request that was answered.
 
     Attributes:
-        latency_ms: From the moment the request was due to the last byte. Milliseconds.
-        tiers: Who answered.
-        cost_usd: Dollars; None when the service does not know.
-        degraded: Whether a call failed, or a tier was passed over for time or load.
+        position: Which one it was.
+        latency_ms: From the moment it was due to the last byte. Milliseconds.
+        tier: Who answered.
+        path: Who was asked, in turn: `tier`, `outcome`, `latency_ms`, `cost_usd`.
+    """
+
+    position: int
+    latency_ms: float
+    tier: str
+    path: tuple[dict[str, Any], ...]
+
+    @property
+    def is_degraded(self) -> bool:
+        """Claim that a call failed, or a tier was passed over for time or load."""
+        return any(
+            step["outcome"] in _FAULTS
+            or (step["outcome"] == "skipped" and step.get("why") in _FOR_LOAD)
+            for step in self.path
+        )
+
+    @property
+    def own_ms(self) -> float:
+        """Give what no tier took: reading, queueing, committing, writing. Milliseconds."""
+        return self.latency_ms - sum(step["latency_ms"] or 0.0 for step in self.path)
+
+    def cost_usd(self, prices: Mapping[str, float]) -> float:
+        """Give the dollars, as a simulation counts them.
+
+        Nobody knows whether a vendor bills a call that gave nothing: one that was cut off counts at
+        its tier's price here, and one that failed is free.
+
+        Args:
+            prices: Tier -> dollars of a call.
+        """
+        total = 0.0
+        for step in self.path:
+            if step["cost_usd"] is not None:
+                total += step["cost_usd"]
+            elif step["outcome"] == "timed_out":
+                total += prices.get(step["tier"], 0.0)
+        return total
+
+
+@dataclass(slots=True)
+class Measured:
+    """What came back.
+
+    Attributes:
+        answers: In the order in which they came.
         refused: HTTP status (0: the connection broke) -> requests.
     """
 
-    latency_ms: list[float] = field(default_factory=list)
-    tiers: list[str] = field(default_factory=list)
-    cost_usd: list[float | None] = field(default_factory=list)
-    degraded: list[bool] = field(default_factory=list)
+    answers: list[Answered] = field(default_factory=list)
     refused: dict[int, int] = field(default_factory=dict)
-
-    def percentile_ms(self, share: float) -> float:
-        """Give a percentile of the latency. Milliseconds."""
-        return float(np.quantile(self.latency_ms, share)) if self.latency_ms else float("nan")
-
-    def share(self, tier: str) -> float:
-        """Give the share of the answers that a tier gave. Ratio."""
-        return self.tiers.count(tier) / max(len(self.tiers), 1)
 
 
 def local_address(url: str) -> tuple[str, int]:
@@ -155,7 +195,8 @@ async def _closed(
     async def client(first: int) -> None:
         connection, position = _Connection(address), first
         while (now := time.perf_counter()) < until:
-            await _decide(connection, requests[position % len(requests)], out, now)
+            which = position % len(requests)
+            await _decide(connection, requests[which], out, now, which)
             position += clients
         connection.close()
 
@@ -163,7 +204,7 @@ async def _closed(
     async with asyncio.TaskGroup() as group:
         for number in range(clients):
             group.create_task(client(number))
-    useful = len(out.degraded) - sum(out.degraded)
+    useful = sum(not answer.is_degraded for answer in out.answers)
     if not useful:
         raise FeasibleError("the service gave no answer that was not degraded", asked=str(address))
     return useful / (time.perf_counter() - began)
@@ -208,7 +249,7 @@ async def _open(
 
     async def one(position: int) -> None:
         connection = free.pop() if free else _Connection(address)
-        await _decide(connection, requests[position], out, began + at_s[position])
+        await _decide(connection, requests[position], out, began + at_s[position], position)
         if len(free) < _CONNECTIONS:
             free.append(connection)
         else:
@@ -226,7 +267,7 @@ async def _open(
 
 
 async def _decide(
-    connection: _Connection, request: dict[str, Any], out: Measured, due_s: float | None
+    connection: _Connection, request: dict[str, Any], out: Measured, due_s: float, position: int
 ) -> None:
     body = msgspec.json.encode({"request": request})
     try:
@@ -238,20 +279,9 @@ async def _decide(
     if status != _OK:
         out.refused[status] = out.refused.get(status, 0) + 1
         return
-    if due_s is not None:
-        out.latency_ms.append((time.perf_counter() - due_s) * 1e3)
-        found: dict[str, Any] = msgspec.json.decode(answer)
-        out.tiers.append(str(found["tier"]))
-        out.cost_usd.append(found["cost_usd"])
-        out.degraded.append(_is_degraded(found["path"]))
-
-
-def _is_degraded(path: Sequence[dict[str, Any]]) -> bool:
-    return any(
-        step["outcome"] in _FAULTS
-        or (step["outcome"] == "skipped" and step.get("why") in _FOR_LOAD)
-        for step in path
-    )
+    took_ms = (time.perf_counter() - due_s) * 1e3
+    found: dict[str, Any] = msgspec.json.decode(answer)
+    out.answers.append(Answered(position, took_ms, str(found["tier"]), tuple(found["path"])))
 
 
 class _Connection:

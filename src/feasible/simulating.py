@@ -59,9 +59,24 @@ def simulate_feature(
 
 
 def built(
-    feature: Feature, *, scenario: str, knobs: Mapping[str, str], seed: int
+    feature: Feature,
+    *,
+    scenario: str,
+    knobs: Mapping[str, str],
+    seed: int,
+    is_served: bool = False,
 ) -> tuple[Asked, Profile]:
-    """Build what `simulate_feature` runs, and give the rows that requests are drawn from."""
+    """Build what `simulate_feature` runs, and give the rows that requests are drawn from.
+
+    Args:
+        feature: The feature.
+        scenario: As for `simulate_feature`.
+        knobs: As for `simulate_feature`.
+        seed: The first of the seeds.
+        is_served: Whether the rows are to be sent to the service. The rows that thresholds were
+            searched on are left out then: the profile has what models said to them that had not
+            seen them, and those that are served have.
+    """
     wanted = named_scenario(scenario)
     wanted = replace(wanted, knobs={**wanted.knobs, **knobs})
     made = read_plan(feature.plan_path)
@@ -72,7 +87,7 @@ def built(
             found=f"plan {made.id} for brief {made.brief_fingerprint}",
             attempt=f"feasible plan {feature.brief.name}",
         )
-    brief, profile = feature.brief, _rows(feature, made)
+    brief, profile = feature.brief, _rows(feature, made, is_served=is_served)
     rate = wanted.knobs.get(_RATE)
     design, assumed = design_of(
         made,
@@ -98,7 +113,7 @@ def built(
     return asked, profile
 
 
-def _rows(feature: Feature, made: Plan) -> Profile:
+def _rows(feature: Feature, made: Plan, *, is_served: bool) -> Profile:
     """Give the profile's rows that nothing was trained on."""
     if not feature.profile_path.exists():
         raise DataError(
@@ -111,7 +126,9 @@ def _rows(feature: Feature, made: Plan) -> Profile:
     part = np.frombuffer(made.data.part_of_row(), dtype=np.uint8)
     if len(part) != len(profile):
         return profile
-    return profile.take((part == _SEARCH) | (part == _CERT))
+    certify = part == _CERT
+    unseen = certify if is_served and certify.any() else certify | (part == _SEARCH)
+    return profile.take(unseen)
 
 
 def _weights(brief: Brief, profile: Profile) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:

@@ -169,3 +169,57 @@ def test_a_plan_needs_its_profile_and_a_feature_its_plan(
     finally:
         aside.rename(profile)
     assert "profile" in capfd.readouterr().err
+
+
+def test_a_decision_has_every_line_of_its_cost(planned: Path, tmp_path: Path) -> None:
+    """By hand: the price of a call times who gets as far; what retraining costs at that rate."""
+    file = tmp_path / "old.yaml"
+    file.write_text(
+        "scenario: breakpoint\nseeds: 1\nrequests: 1000\ndecay_per_day: 0.1 %\n", encoding="utf-8"
+    )
+    feature = open_folder(planned / "triage")
+
+    found = simulate(feature, scenario=str(file), knobs={"traffic.rate": "4/s"}, seed=1)
+
+    lines = found.facts["usd_each_by_line"]
+    tfidf = next(tier for tier in found.tiers if tier.name == "tfidf")
+    price = feature.brief.tier("tfidf").usd
+    assert price is not None
+    assert lines["tfidf"] == pytest.approx(price.mid * tfidf.reach)
+    retraining = found.facts["retraining"]
+    once = retraining["usd_once"]
+    at_30 = next(line for line in retraining["curve"] if line["every_days"] == 30)
+    assert at_30["usd_each_retraining"] == pytest.approx(once / (4 * 86_400 * 30))
+    page = simulated_page(found)
+    assert "retraining" in page
+    assert "usd each by line" in page
+
+
+@pytest.mark.parametrize(
+    "tier",
+    [
+        "batching: {most: 8, wait: 0 s, base: 1 ms, each: 0.2 ms}",
+        "tokens: {reads: 100, first: 1 ms, usd_per_million_read: $1}",
+        "scaling: {every: 5 s, target: 70 %, lag: 10 s, least: 1, most: 4}",
+        "quota: {calls: 6000}",
+    ],
+)
+def test_a_planned_tier_can_have_what_a_file_declares(
+    planned: Path, tmp_path: Path, tier: str
+) -> None:
+    """Batches, tokens, slots that follow and quotas: each gives a whole report."""
+    file = tmp_path / "other.yaml"
+    text = f"scenario: breakpoint\nseeds: 1\nrequests: 500\ntiers: {{tfidf: {{{tier}}}}}\n"
+    file.write_text(text, encoding="utf-8")
+
+    found = simulate(
+        open_folder(planned / "triage"), scenario=str(file), knobs={"traffic.rate": "5/s"}, seed=1
+    )
+
+    assert found.order
+    if tier.startswith("tokens"):
+        curve = found.facts["cost_by_length_of_conversation"]["tfidf"]
+        assert curve[-1]["usd"] > curve[0]["usd"]
+        assert not any(bar.input == "tfidf.time" for bar in found.tornado)
+    if tier.startswith("quota"):
+        assert any(e.knob == "tfidf.quota" for b in (found.bottleneck,) if b for e in b.effects)

@@ -101,10 +101,21 @@ def test_a_prediction_is_written_before_it_is_measured(tmp_path: Path) -> None:
     written = Path(found.prediction).read_bytes()
     assert hashlib.sha256(written).hexdigest() == found.sha256
     assert seen == [found.sha256] * 3
-    predicted = json.loads(written)["predicted"]
+    content = json.loads(written)
+    predicted = content["predicted"]
     assert len(predicted) == 3
     calm = {line.figure: line for line in found.lines if line.part == 0.3}
     assert {"p50_ms", "p95_ms", "p99_ms", "usd_each", "degraded"} <= set(calm)
     assert all(line.measured is not None for line in found.lines if line.figure != "usd_each")
-    assert calm["p50_ms"].predicted == predicted["0.3"]["p50_ms"]
+    p50 = calm["p50_ms"]
+    assert [p50.predicted, *p50.predicted_interval] == predicted["0.3"]["p50_ms"]
+    assert all(
+        line.measured_interval is not None
+        and line.measured_interval[0] <= line.measured_interval[1]
+        for line in found.lines
+        if line.measured is not None
+    )
+    assert content["machine"]["front_ms"] == found.machine.front_ms > 0
+    assert found.machine.commit_ms > 0
+    assert "tfidf" in found.machine.tier_times
     assert found.breaks_at_per_s > 0

@@ -40,10 +40,13 @@ from feasible.cascade.timing import (
     until_all,
     until_of,
 )
+from feasible.cascade.waiting import MOST_AWAITED, QUEUE_SHARE, in_flight, most_waiting
 
 __all__ = [
     "FALLBACK_SHARE",
     "FELL_BACK",
+    "MOST_AWAITED",
+    "QUEUE_SHARE",
     "Ask",
     "Fallback",
     "Finish",
@@ -65,10 +68,12 @@ __all__ = [
     "foresee",
     "foresee_all",
     "groups_of",
+    "in_flight",
     "judged_all",
     "log_odds_all",
     "logistic_all",
     "longest_ms",
+    "most_waiting",
     "over",
     "over_all",
     "past_rows",

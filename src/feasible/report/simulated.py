@@ -20,6 +20,8 @@ __all__ = ["comparison_of_loads", "simulated_parts", "simulated_sentence"]
 _NOTHING: Final = "-"
 _STYLE: Final = {"holds": "green", "breaks": "", "broken": "bold red", "unknown": "yellow"}
 _MOST_EFFECTS: Final = 5
+_LEAST_COLUMNS: Final = 3
+_LEAST_LATE: Final = 5e-4
 
 
 def simulated_parts(found: Simulated) -> Iterator[RenderableType]:
@@ -41,7 +43,7 @@ def simulated_parts(found: Simulated) -> Iterator[RenderableType]:
         yield _regimes(found)
     yield from _faults(found)
     if found.facts:
-        yield Group(*(Text(f"{spoken(k)}: {_fact(v)}") for k, v in found.facts.items()))
+        yield Group(*(part for k, v in found.facts.items() for part in _fact_parts(spoken(k), v)))
     yield from _small_print(found)
 
 
@@ -122,7 +124,13 @@ def _saturation(found: Simulated) -> str:
     busiest = max(found.tiers, key=lambda tier: tier.utilisation)
     at = "" if busiest.saturates_at is None else f", and is full at {_times(busiest.saturates_at)}"
     used = format_ratio(busiest.utilisation, decimals=0)
-    return f"most utilised: {busiest.name}, {used}{at} (utilisation law; not what binds by itself)"
+    told = f"most utilised: {busiest.name}, {used}{at} (utilisation law; not what binds by itself)"
+    if busiest.wait_ms is not None:
+        told += f"; a call of it waits {format_duration(busiest.wait_ms / 1e3)} on average"
+        if busiest.late is not None and busiest.late >= _LEAST_LATE:
+            told += f" and {format_ratio(busiest.late)} would run out of time"
+        told += " (queueing formulas, for Poisson arrivals)"
+    return told
 
 
 def _curve(found: Simulated) -> Table:
@@ -236,6 +244,35 @@ def _small_print(found: Simulated) -> Iterator[RenderableType]:
     )
 
 
+def _fact_parts(name: str, value: Any) -> Iterator[RenderableType]:
+    """Show a fact on a line; a curve, wherever it stands in it, as a table of its own."""
+    if _is_curve(value):
+        table = _table(name)
+        known = [key for key in value[0] if any(line[key] is not None for line in value)]
+        for key in known:
+            table.add_column(spoken(key), justify="right", no_wrap=True)
+        for line in value:
+            table.add_row(*(_fact(line[key]) for key in known))
+        yield table
+    elif isinstance(value, dict) and any(map(_is_curve, value.values())):
+        rest = {key: part for key, part in value.items() if not _is_curve(part)}
+        if rest:
+            yield Text(f"{name}: {_fact(rest)}")
+        for key, part in value.items():
+            if _is_curve(part):
+                yield from _fact_parts(f"{name}, {spoken(str(key))}", part)
+    else:
+        yield Text(f"{name}: {_fact(value)}")
+
+
+def _is_curve(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) > 1
+        and all(isinstance(line, dict) and len(line) >= _LEAST_COLUMNS for line in value)
+    )
+
+
 def _fact(value: Any) -> str:  # noqa: PLR0911  one line a kind
     if value is None:
         return "unknown"
@@ -277,7 +314,7 @@ def comparison_of_loads(found: Comparison) -> RenderableType:
     for name in ("of the break", "/ s"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("figure", no_wrap=True)
-    for name in ("predicted", "measured", "off by"):
+    for name in ("predicted", "95 % of runs", "measured", "off by"):
         table.add_column(name, justify="right", no_wrap=True)
     for line in found.lines:
         off = _NOTHING
@@ -288,13 +325,16 @@ def comparison_of_loads(found: Comparison) -> RenderableType:
             f"{line.rate_per_s:,.3g}",
             spoken(line.figure),
             f"{line.predicted:.4g}",
+            "{:.4g} .. {:.4g}".format(*line.predicted_interval),
             _NOTHING if line.measured is None else f"{line.measured:.4g}",
             off,
         )
+    machine = found.machine
     told = (
-        f"predicted to break at {found.breaks_at_per_s:,.3g} / s; the service works "
-        f"{found.front_ms:.2f} ms on a request and adds {found.overhead_ms:.2f} ms; "
-        f"{found.refused:,} requests were refused; {found.prediction} was written first, "
-        f"sha256 {found.sha256[:16]}; {found.plan}"
+        f"predicted to break at {found.breaks_at_per_s:,.3g} / s; by this machine, the service "
+        f"works {machine.front_ms:.2f} ms on a request, commits in {machine.commit_ms:.2f} ms and "
+        f"adds {machine.overhead_ms[1]:.2f} ms; load average {machine.load_average:.1f} and "
+        f"{found.load_average:.1f}; {found.refused:,} requests were refused; {found.prediction} "
+        f"was written first, sha256 {found.sha256[:16]}; {found.plan}"
     )
     return Group(table, Text(told, style="dim"))

@@ -25,11 +25,13 @@ from feasible.simulation.design import (
     TierLoad,
     Tokens,
 )
+from feasible.simulation.disturbance import broken_since, with_outage
 from feasible.simulation.draws import Draws, draw
 from feasible.simulation.engine import run
 from feasible.simulation.event_calendar import run_calendar
 from feasible.simulation.from_brief import promises_of, unsimulated
 from feasible.simulation.from_plan import asked_policy, design_of
+from feasible.simulation.headroom import crossing
 from feasible.simulation.knobs import knob_typed, knobs_of, turned
 from feasible.simulation.moves import Moves
 from feasible.simulation.outcome import CACHED, FELL_BACK, NOBODY, Outcome, TierUse
@@ -52,7 +54,8 @@ from feasible.simulation.records import (
     Window,
 )
 from feasible.simulation.regimes import regimes
-from feasible.simulation.scenario import KINDS, Scenario, named_scenario
+from feasible.simulation.scenario import KINDS, Scenario
+from feasible.simulation.scenario_file import named_scenario
 from feasible.simulation.scenarios import simulated
 from feasible.simulation.screen import screen
 from feasible.simulation.sheet import Input, Values, drawn, middles, sheet
@@ -103,8 +106,10 @@ __all__ = [
     "answered_share",
     "asked_policy",
     "breakpoints",
+    "broken_since",
     "cost_each",
     "cost_lines",
+    "crossing",
     "declared_cases",
     "design_of",
     "draw",
@@ -129,4 +134,5 @@ __all__ = [
     "turned",
     "uncertain_of",
     "unsimulated",
+    "with_outage",
 ]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
+from feasible.errors import ScenarioError
 from feasible.schema import Brief
 from feasible.simulation.breakpoint import design_hash, tier_lines
 from feasible.simulation.design import Design
@@ -21,7 +22,11 @@ from feasible.simulation.screen import screen
 from feasible.simulation.sweep import feedback_of
 from feasible.simulation.uncertain import Uncertain
 
-__all__ = ["Asked", "answer", "seeds", "steady", "told"]
+__all__ = ["Asked", "answer", "requests_in", "seeds", "steady", "told"]
+
+_MOST_IN_A_RUN: Final = 1_000_000
+_SHORTER: Final = 0.8
+"""A run is a little longer than in proportion to its fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,31 @@ class Asked:
 def steady(design: Design) -> Design:
     """Give the design with its mean load all the time: the scenario brings its own unevenness."""
     return replace(design, arrivals=replace(design.arrivals, kind="poisson"))
+
+
+def requests_in(asked: Asked, seconds: float, *, lasts_s: float) -> int:
+    """Give how many requests come in a stretch of time that is run request by request.
+
+    Args:
+        asked: What is simulated.
+        seconds: Length of the stretch, at the design's own rate.
+        lasts_s: Length of the fault or the spike in it, which decides the length of the rest.
+
+    Raises:
+        ScenarioError: They are more than can be run in a while.
+    """
+    rate = asked.design.arrivals.rate_per_s
+    found = rate * seconds
+    if found > _MOST_IN_A_RUN:
+        shorter = _SHORTER * lasts_s * _MOST_IN_A_RUN / found
+        raise ScenarioError(
+            f"{asked.scenario.kind} at {rate:g} / s is too much to be run request by request",
+            asked=f"{seconds:,.0f} s at {rate:g} / s",
+            found=f"{found:,.0f} requests a run; {_MOST_IN_A_RUN:,} are the most",
+            attempt=f"a scenario file with `lasts: {shorter:.2g} s`, or a part of the rate with "
+            "the same part of all slots",
+        )
+    return max(1, round(found))
 
 
 def seeds(asked: Asked) -> tuple[int, ...]:

@@ -340,6 +340,8 @@ def tier_lines(screened: Screen) -> tuple[TierShareLine, ...]:
             reach=load.reach,
             utilisation=load.utilisation,
             saturates_at=1 / load.utilisation if load.utilisation else None,
+            wait_ms=None if load.wait_s is None else _known(load.wait_s * 1e3),
+            late=load.late,
         )
         for load in screened.loads
     )

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from feasible.simulation.design import CacheFront, Design
 from feasible.simulation.draws import Draws
+from feasible.simulation.unhurried import unhurried
 
 __all__ = ["Front", "front_of"]
 
@@ -30,16 +31,16 @@ def front_of(design: Design, draws: Draws) -> Front | None:
     if design.cache is None:
         return None
     if design.cache.hit is not None:
-        return _Known(design.cache, design.cache.hit, draws)
+        return _Known(design.cache, draws)
     return _Filling(design.cache, draws)
 
 
 class _Known:
     """A cache whose hit ratio is known."""
 
-    def __init__(self, cache: CacheFront, hit: float, draws: Draws) -> None:
+    def __init__(self, cache: CacheFront, draws: Draws) -> None:
         self.answers_ms = cache.answers_ms
-        self._hits = (draws.cache_luck < hit).tolist()
+        self._hits = draws.hits.tolist()
 
     def has(self, i: int, now: float) -> bool:
         """Claim that a request is answered from memory."""
@@ -58,6 +59,7 @@ class _Filling:
         self.answers_ms = cache.answers_ms
         self._cache = cache
         self._keys = draws.keys.tolist()
+        self._is_remembered = unhurried(draws.design).is_remembered[draws.row].tolist()
         self._filled_s: OrderedDict[int, float] = OrderedDict()
         self._flushes = sorted(cache.flush_s, reverse=True)
 
@@ -66,6 +68,8 @@ class _Filling:
         while self._flushes and self._flushes[-1] <= now:
             self._flushes.pop()
             self._filled_s.clear()
+        if not self._is_remembered[i]:
+            return False
         key = self._keys[i]
         filled = self._filled_s.get(key)
         if filled is None or now - filled >= self._cache.ttl_s:
@@ -74,7 +78,9 @@ class _Filling:
         return True
 
     def keep(self, i: int, now: float) -> None:
-        """Remember the answer of a request."""
+        """Remember the answer of a request, unless it is a person's."""
+        if not self._is_remembered[i]:
+            return
         self._filled_s[self._keys[i]] = now
         self._filled_s.move_to_end(self._keys[i])
         if len(self._filled_s) > self._cache.size:

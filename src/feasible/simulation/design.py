@@ -76,18 +76,21 @@ class Service:
 
     Attributes:
         kind: A distribution; `rows`: what the call took on the case's own row of the profile;
-            `tokens`: what reading and writing take.
+            `measured`: what any of `sample_s` took, where the case has no part in it; `tokens`:
+            what reading and writing take.
         mean_s: Mean, for a distribution. Seconds.
         spread: Standard deviation of the logarithm, for `lognormal`.
         factor: Multiplies whatever comes out.
         tokens: For `tokens`.
+        sample_s: For `measured`. Seconds.
     """
 
-    kind: Literal["exponential", "lognormal", "fixed", "rows", "tokens"]
+    kind: Literal["exponential", "lognormal", "fixed", "rows", "measured", "tokens"]
     mean_s: float = 0.0
     spread: float = 0.6
     factor: float = 1.0
     tokens: Tokens = Tokens()
+    sample_s: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,17 +156,22 @@ class Breaking:
 
     Attributes:
         in_a_row: Failures in a row that open it; None: by the share in the window.
+        within_s: These failures need not be in a row, but lie in so many seconds. None: in a row.
         window: Calls looked back at.
         least: Calls in the window before it can open.
         share: Share of failures in the window above which it opens.
         open_s: Seconds until the trial call.
+        longest_s: Each trial that fails doubles the time to the next one, up to so many seconds;
+            None: it stays.
     """
 
     in_a_row: int | None = None
+    within_s: float | None = None
     window: int = 50
     least: int = 20
     share: float = 0.5
     open_s: float = 10.0
+    longest_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,8 +331,10 @@ class Design:
         after_failure: `next`: a failed call is followed by the next tier; `fall_back`: by the
             fallback.
         front: The service itself, before everything: what its own work takes. None: no time.
-        overhead_ms: What reading, writing and committing add to every answer, and no slot is held
-            for. Milliseconds.
+        commit: The group commit behind everything: answers that are ready together leave together.
+            None: no time.
+        overhead_ms: What reading and writing added to answers where it was measured; each answer
+            gets one of them, and no slot is held for it. Milliseconds; none: no time.
     """
 
     name: str
@@ -338,4 +348,5 @@ class Design:
     enforces_budget: bool = False
     after_failure: Literal["next", "fall_back"] = "next"
     front: TierLoad | None = None
-    overhead_ms: float = 0.0
+    commit: Batching | None = None
+    overhead_ms: tuple[float, ...] = ()

@@ -19,6 +19,7 @@ from feasible.simulation.records import FaultTolerance, Window
 
 __all__ = [
     "broken_in",
+    "broken_since",
     "faulty_tier",
     "recovery_s",
     "tolerance",
@@ -29,6 +30,8 @@ __all__ = [
 
 _BUCKET_S: Final = 5.0
 _STEPS: Final = 6
+_LOOKS: Final = 60
+"""How often a window that moves along is looked at while it passes by."""
 
 
 def faulty_tier(design: Design, name: str | None = None) -> int:
@@ -103,6 +106,43 @@ def broken_in(
     """Give the promises that a run breaks and an undisturbed one does not, with what they use."""
     used = {p.id: p.used(design, outcome) for p in promises}
     return {name: share for name, share in used.items() if share > 1 and name not in before}
+
+
+def broken_since(
+    design: Design,
+    promises: Sequence[Promise],
+    outcome: Outcome,
+    start_s: float,
+    *,
+    window_s: float = 60.0,
+) -> tuple[tuple[str, float], ...]:
+    """Give which promises a fault breaks, and how long after its start, the first one first.
+
+    A promise is broken from the moment at which what came in the window up to then breaks it; one
+    that was broken before the fault is not among them.
+
+    Args:
+        design: The design, for its limits.
+        promises: What it is held to.
+        outcome: The run.
+        start_s: When the fault began. Seconds.
+        window_s: Length of the window. Seconds.
+
+    Returns:
+        Promise and seconds.
+    """
+
+    def is_broken(promise: Promise, now_s: float) -> bool:
+        some = outcome.some((outcome.at_s >= now_s - window_s) & (outcome.at_s < now_s))
+        return len(some) > 0 and promise.used(design, some) > 1
+
+    instants = np.arange(start_s, float(outcome.at_s[-1]), window_s / _LOOKS)
+    found = []
+    for promise in promises:
+        at = next((now for now in instants.tolist() if is_broken(promise, now)), None)
+        if at is not None and at > start_s:
+            found.append((promise.id, at - start_s))
+    return tuple(sorted(found, key=lambda one: one[1]))
 
 
 def recovery_s(outcome: Outcome, start_s: float, end_s: float) -> float | None:

@@ -13,16 +13,17 @@ from typing import Final
 
 import numpy as np
 
-from feasible.schema import FloatArray, IntArray
+from feasible.schema import BoolArray, FloatArray, IntArray
 from feasible.simulation.arrivals import arrival_times
 from feasible.simulation.design import Design, Service, TierLoad, Tokens
+from feasible.simulation.unhurried import unhurried
 
 __all__ = ["Draws", "draw"]
 
 _AGAIN: Final = 4096
 """Luck of calls that are made again: drawn once, used in turn."""
 
-_ARRIVALS, _ROWS, _CACHE, _PEOPLE, _JITTER, _TIERS, _FRONT = range(7)
+_ARRIVALS, _ROWS, _CACHE, _PEOPLE, _JITTER, _TIERS, _FRONT, _OVERHEAD = range(8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,23 @@ class Draws:
         return np.maximum.accumulate(np.array(ends))
 
     @cached_property
-    def cache_luck(self) -> FloatArray:
-        """Give whether a cache with a known hit ratio has it: uniform, shape (n,)."""
-        return _stream(self.seed, _CACHE).random(len(self))
+    def hits(self) -> BoolArray:
+        """Give whether a cache with a known hit ratio has the answer, shape (n,).
+
+        What a person answers is never in a cache: such a repeat goes all the way again.
+        """
+        cache = self.design.cache
+        assert cache is not None  # noqa: S101  asked of designs with such a cache
+        repeats = _stream(self.seed, _CACHE).random(len(self)) < (cache.hit or 0.0)
+        return repeats & unhurried(self.design).is_remembered[self.row]
+
+    @cached_property
+    def overhead_ms(self) -> FloatArray:
+        """Give what reading and writing add to each answer, shape (n,). Milliseconds."""
+        measured = self.design.overhead_ms
+        if not measured:
+            return np.zeros(len(self))
+        return np.asarray(_stream(self.seed, _OVERHEAD).choice(measured, len(self)))
 
     @cached_property
     def keys(self) -> IntArray:
@@ -147,6 +162,8 @@ def _tier_draws(design: Design, k: int, row: IntArray, seed: int) -> TierDraws:
     reads, writes = None, None
     if load.service.kind == "rows":
         service = table.latency_ms[row, k] * (load.service.factor / 1e3)
+    elif load.service.kind == "measured":
+        service = rng.choice(load.service.sample_s, n) * load.service.factor
     elif load.service.kind == "tokens":
         reads, writes = _tokens(tokens, n, rng)
         service = _token_time(tokens, reads, writes) * load.service.factor
@@ -167,6 +184,8 @@ def _again(design: Design, k: int, seed: int) -> FloatArray:
     if load.retrying is None:
         return np.zeros(0)
     rng = _stream(seed, _TIERS, k, 2)
+    if load.service.kind == "measured":
+        return np.asarray(rng.choice(load.service.sample_s, _AGAIN) * load.service.factor)
     if load.service.kind == "rows":
         column = design.cases.table.latency_ms[:, k]
         return np.asarray(rng.choice(column, _AGAIN) * (load.service.factor / 1e3))

@@ -82,6 +82,8 @@ def struck(
 class Breaker:
     """Leaves a tier alone after failures, then lets a single trial call through.
 
+    A call that began before it opened says nothing about the tier afterwards: only the trial does.
+
     Args:
         breaking: When it opens, and for how long.
     """
@@ -89,40 +91,58 @@ class Breaker:
     def __init__(self, breaking: Breaking) -> None:
         self._breaking = breaking
         self._window: deque[bool] = deque(maxlen=breaking.window)
+        self._failed_s: deque[float] = deque(maxlen=breaking.in_a_row)
         self._failures = 0
         self._in_a_row = 0
         self._open_until_s: float | None = None
-        self._on_trial = False
+        self._open_s = breaking.open_s
+        self._trial: int | None = None
         self.opened = 0
 
     def is_open(self, at_s: float) -> bool:
         """Claim that the tier may not be asked now."""
         until = self._open_until_s
-        return until is not None and (at_s < until or self._on_trial)
+        return until is not None and (at_s < until or self._trial is not None)
 
-    def entered(self) -> None:
-        """Note that a call begins: after an outage it is the only trial until it ends."""
-        if self._open_until_s is not None:
-            self._on_trial = True
+    def entered(self, case: int) -> None:
+        """Note that a case's call begins: after an outage it is the only trial until it ends."""
+        if self._open_until_s is not None and self._trial is None:
+            self._trial = case
 
-    def ended(self, at_s: float, *, well: bool) -> None:
-        """Note how a call ended."""
-        if self._on_trial:
-            self._on_trial = False
+    def ended(self, case: int, at_s: float, *, well: bool) -> None:
+        """Note how a case's call ended."""
+        if self._open_until_s is None:
+            if self._is_too_much(at_s, well):
+                self._open(at_s)
+                self.opened += 1
+        elif case == self._trial:
+            self._trial = None
             if well:
-                self._open_until_s = None
-                self._forget()
+                self._open_until_s, self._open_s = None, self._breaking.open_s
             else:
-                self._open_until_s = at_s + self._breaking.open_s
-            return
-        if self._is_too_much(well):
-            self._open_until_s = at_s + self._breaking.open_s
-            self.opened += 1
-            self._forget()
+                longest = self._breaking.longest_s
+                self._open_s = self._open_s if longest is None else min(2 * self._open_s, longest)
+                self._open(at_s)
 
-    def _is_too_much(self, well: bool) -> bool:  # noqa: FBT001  one private caller
+    def left(self, case: int) -> None:
+        """Note a call that was never made: a trial that ends so lets the next one in."""
+        if case == self._trial:
+            self._trial = None
+
+    def _open(self, at_s: float) -> None:
+        self._open_until_s = at_s + self._open_s
+        self._window.clear()
+        self._failed_s.clear()
+        self._failures = self._in_a_row = 0
+
+    def _is_too_much(self, at_s: float, well: bool) -> bool:  # noqa: FBT001  one private caller
         rule = self._breaking
         self._in_a_row = 0 if well else self._in_a_row + 1
+        if rule.in_a_row is not None and rule.within_s is not None:
+            if not well:
+                self._failed_s.append(at_s)
+            is_full = len(self._failed_s) == rule.in_a_row
+            return not well and is_full and at_s - self._failed_s[0] <= rule.within_s
         if rule.in_a_row is not None:
             return self._in_a_row >= rule.in_a_row
         if len(self._window) == rule.window:
@@ -131,7 +151,3 @@ class Breaker:
         self._failures += not well
         seen = len(self._window)
         return seen >= rule.least and self._failures > rule.share * seen
-
-    def _forget(self) -> None:
-        self._window.clear()
-        self._failures = self._in_a_row = 0

@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, Literal
 
 import numpy as np
 
-from feasible.cascade import Policy, Step, groups_of, table_of, until_all
+from feasible.cascade import (
+    MOST_AWAITED,
+    QUEUE_SHARE,
+    Policy,
+    Step,
+    groups_of,
+    in_flight,
+    longest_ms,
+    most_waiting,
+    table_of,
+    until_all,
+)
 from feasible.errors import DataError, PlanError
 from feasible.schema import (
     DEFAULT_GROUP,
     BoolArray,
+    BreakerRule,
     Brief,
     FloatArray,
     Plan,
     Profile,
     TierKind,
     TierSpec,
+    breaker_rule,
 )
 from feasible.simulation.arrivals import Arrivals
+from feasible.simulation.bursts import CHAT, CODE
 from feasible.simulation.design import (
+    UNLIMITED,
     Breaking,
     CacheFront,
     Cases,
@@ -35,16 +49,17 @@ from feasible.simulation.design import (
     TierLoad,
 )
 
-__all__ = ["asked_policy", "design_of"]
+__all__ = ["asked_policy", "design_of", "served_breaker"]
 
-_AWAITED: Final = 64
-"""Calls that a service keeps under way at a tier that declares no concurrency."""
-_FAILURES: Final = re.compile(r"(\d+)\s+failures?\s+in\s+([\d.]+)\s*(ms|s|min)")
-_SECONDS: Final = {"ms": 1e-3, "s": 1.0, "min": 60.0}
+_LONGEST_OPEN_S: Final = 60.0
+"""Each trial of a service that fails doubles the time to the next one, up to here."""
 _CACHE_MS: Final = 1.0
+_USUAL_PEAK: Final = 2.0
 _BURST_S: Final = 2.0
 """Length of a burst where the brief says only that there are bursts: longer than any queue."""
 _KINDS: Final[dict[str | None, Literal["poisson", "diurnal", "waves"]]] = {
+    "steady": "poisson",
+    "poisson": "poisson",
     "diurnal": "diurnal",
     "bursty": "waves",
 }
@@ -94,61 +109,108 @@ def design_of(
     specs = {spec.name: spec for spec in brief.layers.tiers}
     profile, assumed = _known_times(policy, profile)
     loads = []
-    for step in policy.steps:
-        load, told = _load(step, specs.get(step.name), profile)
+    for k, step in enumerate(policy.steps):
+        usual = in_flight(_at_peak(plan, brief, policy, k), _p95_s(step))
+        load, told = _load(step, specs.get(step.name), profile, usual, policy.deadline_ms)
         loads.append(load)
         assumed += told
     cache, told_of_cache = _cache(brief)
+    arrivals, told_of_arrivals = _arrivals(brief, rate)
     return (
         Design(
             name=brief.name,
             policy=policy,
             tiers=tuple(loads),
             cases=_cases(plan, policy, profile, losses, weight),
-            arrivals=_arrivals(brief, rate),
+            arrivals=arrivals,
             cache=cache,
             people=_people(brief),
             budget_usd_day=_budget(brief),
         ),
-        tuple(assumed + told_of_cache),
+        tuple(assumed + told_of_cache + told_of_arrivals),
     )
 
 
-def _arrivals(brief: Brief, rate: float) -> Arrivals:
+def _arrivals(brief: Brief, rate: float) -> tuple[Arrivals, list[str]]:
+    """Say how requests come, and what of it nobody said.
+
+    A brief that gives a mean and a peak alone, or a mean, gets bursts as uneven as services were
+    that were recorded: one in bursts for a peak, else a calm one.
+    """
     traffic = brief.traffic
-    peak = 2.0 if traffic.peak is None else max(traffic.peak.mid, 1.0)
+    kind = _KINDS.get(traffic.arrivals)
+    if kind == "poisson":
+        return Arrivals(rate), []
+    usual = CHAT if traffic.peak is None else CODE
+    peak = _USUAL_PEAK if traffic.peak is None else traffic.peak.mid
+    if peak <= 1:
+        return Arrivals(rate), []
+    share = min(0.1, 0.5 / peak) if kind is not None else usual.bursts(peak)[0]
+    told = []
+    if kind is None:
+        why = "names no trace" if traffic.arrivals == "trace" else "does not say how they come"
+        shown = f"{share * 100:.2g} % of the time {peak:.3g} times the mean"
+        told = [f"arrivals: bursts, {shown}, since the brief {why}"]
     return Arrivals(
         rate_per_s=rate,
-        kind=_KINDS.get(traffic.arrivals, "poisson"),
+        kind=kind or "waves",
         peak=peak,
-        burst_share=min(0.1, 0.5 / peak),
+        burst_share=share,
         burst_s=_BURST_S,
-    )
+    ), told
 
 
-def _load(step: Step, spec: TierSpec | None, profile: Profile) -> tuple[TierLoad, list[str]]:
-    """Say what a tier can bear, and what of that is a guess."""
+def _p95_s(step: Step) -> float | None:
+    return None if step.p95_ms is None else step.p95_ms / 1e3
+
+
+def _at_peak(plan: Plan, brief: Brief, policy: Policy, k: int) -> float | None:
+    """Give how many requests each second get as far as a step at the declared peak."""
+    traffic, later = brief.traffic, {step.name for step in policy.steps[k:]}
+    if traffic.rate is None:
+        return None
+    peak = 1.0 if traffic.peak is None else traffic.peak.high
+    return traffic.rate.high * peak * sum(t.share for t in plan.tiers if t.name in later)
+
+
+def _load(
+    step: Step, spec: TierSpec | None, profile: Profile, usual: int, deadline_ms: float | None
+) -> tuple[TierLoad, list[str]]:
+    """Say what a tier can bear, and what of that is a guess.
+
+    A language model has the queue that a service gives it: so many may wait, and so long.
+    """
     column = profile.latency_ms[:, profile.tiers.index(step.name)]
-    slots, told = _slots(step, spec, float(column.mean()) / 1e3)
+    mean_s = float(column.mean()) / 1e3
+    slots, told = _slots(step, spec, mean_s, usual)
     retrying = None
     if spec is not None and spec.retries:
         budget = None if spec.retry_budget is None else spec.retry_budget.mid
         retrying = Retrying(spec.retries, budget=budget)
+    service = Service("rows")
+    if step.name in profile.simulated:  # its times are luck, and no row's own
+        service = Service("measured", sample_s=tuple((column / 1e3).tolist()))
+    waiting, patience_s = UNLIMITED, None
+    if step.kind is TierKind.LLM:
+        within_s = longest_ms(step, deadline_ms) / 1e3
+        waiting, patience_s = most_waiting(slots, mean_s, within_s), QUEUE_SHARE * within_s
     return (
         TierLoad(
             step.name,
             slots,
-            Service("rows"),
+            service,
             usd=None if spec is None or spec.usd is None else spec.usd.mid,
+            waiting=waiting,
+            patience_s=patience_s,
             vendor=None if spec is None else spec.model,
             retrying=retrying,
-            breaking=None if spec is None else _breaking(spec.breaker),
+            breaking=None if spec is None else served_breaker(breaker_rule(spec.breaker)),
         ),
         told,
     )
 
 
-def _slots(step: Step, spec: TierSpec | None, mean_s: float) -> tuple[int, list[str]]:
+def _slots(step: Step, spec: TierSpec | None, mean_s: float, usual: int) -> tuple[int, list[str]]:
     if step.kind is TierKind.PERSON:
         return 1, []
     if spec is not None and spec.concurrency is not None:
@@ -156,16 +218,21 @@ def _slots(step: Step, spec: TierSpec | None, mean_s: float) -> tuple[int, list[
     if spec is not None and spec.capacity is not None:
         return max(1, math.ceil(spec.capacity.mid * mean_s)), []
     if step.kind is TierKind.LLM:
-        return _AWAITED, [f"{step.name}: {_AWAITED} calls under way, what a service keeps at most"]
+        most = max(MOST_AWAITED, usual)
+        return most, [f"{step.name}: {most} calls under way, what a service keeps at most"]
     return 1, [f"{step.name}: one call at a time, since the brief gives no concurrency"]
 
 
-def _breaking(rule: str | None) -> Breaking | None:
-    """Read a breaker such as `5 failures in 10 s`; None where it says anything else."""
-    found = _FAILURES.search(rule or "")
-    if found is None:
+def served_breaker(rule: BreakerRule | None) -> Breaking | None:
+    """Give the breaker that a service makes of a rule; None without a rule."""
+    if rule is None:
         return None
-    return Breaking(in_a_row=int(found[1]), open_s=float(found[2]) * _SECONDS[found[3]])
+    if rule.of_calls is not None:
+        share = (rule.failures - 0.5) / rule.of_calls
+        return Breaking(
+            window=rule.of_calls, least=rule.of_calls, share=share, longest_s=_LONGEST_OPEN_S
+        )
+    return Breaking(in_a_row=rule.failures, within_s=rule.within_s, longest_s=_LONGEST_OPEN_S)
 
 
 def _cache(brief: Brief) -> tuple[CacheFront | None, list[str]]:

@@ -20,8 +20,9 @@ from feasible.simulation.promises import Promise
 __all__ = ["Bench", "Ramp", "at_load", "crossing", "fitted", "interval", "ramp", "refine", "search"]
 
 _LOW, _HIGH, _LOADS = 0.5, 20.0, 14
-_LONGEST_TRACE: Final = 100_000
-"""Requests of a run that replays a trace; a longer trace is cut, at another place for each seed."""
+_LONGEST: Final = 100_000
+"""Requests of a run of bursts or of a trace. A longer trace is cut, at another place for each seed;
+bursts are shorter where they would take more."""
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 
@@ -95,7 +96,7 @@ def fitted(design: Design, n: int) -> tuple[Design, int]:
 
     What a tier does is over in seconds, so that a day can be run through in less time than it has;
     bursts keep their length, and a run has as many requests as whole waves of them, or a whole
-    trace, take.
+    trace, take. At a rate at which one wave would be more than a run, bursts are shorter.
 
     Args:
         design: The design.
@@ -110,10 +111,14 @@ def fitted(design: Design, n: int) -> tuple[Design, int]:
         return replace(design, arrivals=day), n
     if arrivals.kind == "waves":
         wave = arrivals.rate_per_s * arrivals.burst_s / arrivals.burst_share
+        most = max(n, _LONGEST)
+        if wave > most:
+            short = replace(arrivals, burst_s=arrivals.burst_s * most / wave)
+            return replace(design, arrivals=short), most
         return design, max(n, math.ceil(math.ceil(n / wave - _NEAR) * wave))
     if arrivals.kind == "trace":
         whole = round(arrivals.rate_per_s * arrivals.trace_s[-1])
-        return design, max(n, min(whole, _LONGEST_TRACE))
+        return design, max(n, min(whole, _LONGEST))
     return design, n
 
 

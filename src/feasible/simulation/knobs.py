@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -188,11 +188,37 @@ def _tier_knobs(design: Design, k: int, load: TierLoad) -> list[Knob]:
         )
     if load.usd is not None and load.usd > 0:
         found.append(Knob(f"{name}.usd", load.usd, _LESS, _usd(k), dimension="usd"))
-    if load.quota is not None and load.quota.calls is not None:
-        found.append(Knob(f"{name}.quota", load.quota.calls, _MORE, _quota(k), 1e-9))
+    found += _declared_knobs(k, load)
     share = _deferred(design, k)
     if k + 1 < len(design.tiers) and not step.gated and 0 < share < 1:
         found.append(Knob(f"{name}.defer", share, _LESS, _defer(k), 0.0, 1.0, "ratio"))
+    return found
+
+
+def _declared_knobs(k: int, load: TierLoad) -> list[Knob]:
+    """Give the knobs of what a scenario says that a tier can bear."""
+    name, found = load.name, list[Knob]()
+    for field, title in (("calls", "quota"), ("reads", "quota_read"), ("writes", "quota_write")):
+        most = getattr(load.quota, field, None)
+        if most is not None:
+            found.append(Knob(f"{name}.{title}", most, _MORE, _part(k, "quota", field), 1e-9))
+    if load.batching is not None:
+        turn = _part(k, "batching", "most", whole=True)
+        found.append(Knob(f"{name}.batch", load.batching.most, _MORE, turn, 1.0, 1e4, whole=True))
+    if load.scaling is not None:
+        lag = load.scaling.lag_s
+        found.append(
+            Knob(f"{name}.lag", lag, _LESS, _part(k, "scaling", "lag_s"), dimension="duration")
+        )
+    if load.service.kind == "tokens":
+        tokens = load.service.tokens
+        for field, title in (("reads", "read"), ("writes", "write"), ("turn_tokens", "turn")):
+            value = getattr(tokens, field)
+            found.append(Knob(f"{name}.tokens_{title}", value, _LESS, _tokens(k, field)))
+        turns = Knob(
+            f"{name}.turns", tokens.turns, _LESS, _tokens(k, "turns"), 1.0, 1e3, whole=True
+        )
+        found.append(turns)
     return found
 
 
@@ -234,11 +260,23 @@ def _usd(k: int) -> Turn:
     return lambda design, value: _load(design, k, replace(design.tiers[k], usd=value))
 
 
-def _quota(k: int) -> Turn:
+def _part(k: int, part: str, field: str, *, whole: bool = False) -> Turn:
+    """Turn a number of a record that a tier has: the knob is there because the record is."""
+
     def turn(design: Design, value: float) -> Design:
         load = design.tiers[k]
-        assert load.quota is not None  # noqa: S101  the knob is there because the quota is
-        return _load(design, k, replace(load, quota=replace(load.quota, calls=value)))
+        record = replace(getattr(load, part), **{field: round(value) if whole else value})
+        return _load(design, k, replace(load, **{part: record}))
+
+    return turn
+
+
+def _tokens(k: int, field: str) -> Turn:
+    def turn(design: Design, value: float) -> Design:
+        load = design.tiers[k]
+        changed: dict[str, Any] = {field: round(value) if field == "turns" else value}
+        tokens = replace(load.service.tokens, **changed)
+        return _load(design, k, replace(load, service=replace(load.service, tokens=tokens)))
 
     return turn
 
@@ -286,7 +324,7 @@ def _defer(k: int) -> Turn:
         lacks = np.where(
             table.answered[:, k], table.threshold[:, k] - table.probability[:, k], _ABSTAINED
         )
-        order = np.sort(np.nan_to_num(lacks, nan=_ABSTAINED))
+        order = np.sort(np.nan_to_num(lacks, nan=_ABSTAINED, posinf=_ABSTAINED))
         accept = min(round((1 - value) * len(order)), int((order < _ABSTAINED).sum()))
         # Halfway between the last row that is to be accepted and the first that is not.
         inner = order[max(accept - 1, 0)]

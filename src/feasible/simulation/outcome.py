@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from feasible.cascade import route_rows
 from feasible.schema import BoolArray, FloatArray, IntArray, TierKind
-from feasible.simulation.design import Design
+from feasible.simulation.design import Batching, Design
 from feasible.simulation.draws import Draws
+from feasible.simulation.unhurried import unhurried
 
-__all__ = ["CACHED", "FELL_BACK", "NOBODY", "Outcome", "TierUse", "Walked", "finished"]
+__all__ = [
+    "CACHED",
+    "FELL_BACK",
+    "NOBODY",
+    "Outcome",
+    "TierUse",
+    "Walked",
+    "committed",
+    "finished",
+]
 
 FELL_BACK: Final = -1
 """Exit: the fallback answered."""
@@ -117,7 +127,7 @@ class Outcome:
         """Give the number of requests."""
         return len(self.at_s)
 
-    def some(self, which: BoolArray) -> Outcome:
+    def some(self, which: BoolArray | IntArray) -> Outcome:
         """Give what came out for some of the requests; tiers are those of the whole run."""
         return replace(
             self,
@@ -146,7 +156,7 @@ def finished(design: Design, draws: Draws, walked: Walked, *, engine: str) -> Ou
         _fall_back(design, draws, walked, fell, answered_by)
     cached = np.flatnonzero(ends == CACHED)
     if cached.size:
-        answered_by[cached] = _unhurried(design)[draws.row[cached]]
+        answered_by[cached] = unhurried(design).answered_by[draws.row[cached]]
     ends = np.where((ends == FELL_BACK) & (answered_by == NOBODY), NOBODY, ends)
     handed = np.zeros(len(draws), dtype=np.bool_)
     for k, step in enumerate(design.policy.steps):
@@ -160,7 +170,7 @@ def finished(design: Design, draws: Draws, walked: Walked, *, engine: str) -> Ou
         draws.row,
         ends,
         answered_by,
-        waited + design.overhead_ms if design.overhead_ms else waited,
+        _told_ms(design, draws, waited),
         cost,
         walked.degraded,
         walked.over_quota,
@@ -195,7 +205,29 @@ def _fall_back(
         walked.cost_usd[asked] += draws.tiers[k].usd[asked]
 
 
-def _unhurried(design: Design) -> IntArray:
-    """Give whose answer each row gets when nothing is in the way, shape (n_rows,)."""
-    routed = route_rows(design.policy, design.cases.table)
-    return np.where(routed.position >= 0, routed.position, np.asarray(design.cases.fallback))
+def _told_ms(design: Design, draws: Draws, waited_ms: FloatArray) -> FloatArray:
+    """Give when each answer is told: after its commit, and after reading and writing."""
+    told = waited_ms
+    if design.commit is not None and len(draws):
+        ready_s = draws.at_s + told / 1e3
+        order = np.argsort(ready_s, kind="stable")
+        told = told.copy()
+        told[order] += (committed(design.commit, ready_s[order]) - ready_s[order]) * 1e3
+    return told + draws.overhead_ms if design.overhead_ms else told
+
+
+def committed(commit: Batching, ready_s: FloatArray) -> FloatArray:
+    """Give when each of rising instants is on record: all that wait go into the next commit.
+
+    Args:
+        commit: What one takes; `wait_s` has no meaning here.
+        ready_s: shape (n,), rising. Seconds.
+    """
+    ready, out, free_s, head = ready_s.tolist(), list[float](), 0.0, 0
+    while head < len(ready):
+        start = max(free_s, ready[head])
+        last = min(bisect_right(ready, start, lo=head), head + commit.most)
+        free_s = start + commit.base_s + commit.each_s * (last - head)
+        out += [free_s] * (last - head)
+        head = last
+    return np.array(out)

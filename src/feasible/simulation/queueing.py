@@ -25,6 +25,8 @@ __all__ = [
     "waiting",
 ]
 
+_NEAR, _FAR = 1e-12, 500.0
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -92,14 +94,15 @@ def share_out_of_patience(rate: float, mean_service: float, servers: int, patien
         Baccelli and Hebuterne (1981); the density of the offered wait as in Zeltyn and Mandelbaum
         (2005).
     """
-    offered, capacity = rate * mean_service, servers / mean_service
-    states = [1.0]
-    for k in range(1, servers):
-        states.append(states[-1] * offered / k)
-    spare = capacity - rate
-    within = patience if abs(spare) < 1e-12 else (1 - math.exp(-spare * patience)) / spare  # noqa: PLR2004
-    tail = rate * states[-1] * math.exp(-spare * patience) / capacity
-    return tail / (sum(states) + rate * states[-1] * within + tail)
+    capacity = servers / mean_service
+    spare, lost = capacity - rate, erlang_b(servers - 1, rate * mean_service)
+    if not lost:  # so many servers that the share is smaller than any number
+        return 0.0
+    if -spare * patience > _FAR:  # all that is too much leaves
+        return (rate - capacity) / rate
+    tail = rate * math.exp(-spare * patience) / capacity
+    within = patience if abs(spare) < _NEAR else (1 - math.exp(-spare * patience)) / spare
+    return tail / (1 / lost + rate * within + tail)
 
 
 def pollaczek_khinchine_wait(rate: float, mean_service: float, squared_variation: float) -> float:

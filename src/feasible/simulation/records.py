@@ -106,6 +106,10 @@ class TierShareLine(_Record, frozen=True, kw_only=True):
     utilisation: float
     saturates_at: float | None
     """Multiple of the load at which its slots are all busy, by the utilisation law."""
+    wait_ms: float | None = None
+    """Mean wait for a slot by closed forms, for Poisson arrivals; None: it cannot keep up."""
+    late: float | None = None
+    """Share that would run out of time in its queue, by closed forms; None: nothing limits it."""
 
 
 class TornadoBar(_Record, frozen=True, kw_only=True):

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any, Final, Literal
 
 import msgspec
 import numpy as np
 
-from feasible.errors import ScenarioError, nearest
+from feasible.errors import ScenarioError
+from feasible.schema import BreakerRule, FloatArray, TierKind
 from feasible.simulation.arrivals import Spike
-from feasible.simulation.asked import Asked, answer, seeds, steady, told
+from feasible.simulation.asked import Asked, answer, requests_in, seeds, steady, told
 from feasible.simulation.breakpoint import breakpoints
 from feasible.simulation.closed_scenarios import labels_late, stale
-from feasible.simulation.costs import cost_lines
-from feasible.simulation.design import Breaking, Design, Outage, Retrying
+from feasible.simulation.costs import cadence_curve, context_curve, cost_lines
+from feasible.simulation.design import Design, Outage, Retrying
 from feasible.simulation.disturbance import (
-    faulty_tier,
+    broken_since,
     recovery_s,
     tolerance,
     windows_of,
@@ -26,16 +27,16 @@ from feasible.simulation.disturbance import (
     with_spike,
 )
 from feasible.simulation.engine import run
+from feasible.simulation.from_plan import served_breaker
 from feasible.simulation.headroom import at_load, fitted
-from feasible.simulation.knobs import turned
-from feasible.simulation.outcome import Outcome
-from feasible.simulation.promises import Promise
+from feasible.simulation.knobs import knobs_of
+from feasible.simulation.people_queue import backlog
+from feasible.simulation.prepared import prepared, tier_of
 from feasible.simulation.records import Simulated, Window
 from feasible.simulation.regimes import regimes
-from feasible.simulation.scenario import Scenario, knob_values
 from feasible.simulation.screen import screen
 from feasible.simulation.sheet import middles, sheet
-from feasible.simulation.uncertain import with_uncertainty
+from feasible.simulation.uncertain import Uncertain, with_uncertainty
 
 __all__ = ["simulated"]
 
@@ -46,8 +47,6 @@ _DAY_S: Final = 86_400.0
 _HOURS: Final = 24
 _STORM: Final = 6
 """Times as many requests for a run that must outlast a fault."""
-_SERVED: Final = Breaking(in_a_row=5, open_s=10.0)
-"""What a service does with a tier that fails."""
 
 
 def simulated(asked: Asked) -> Simulated:
@@ -64,8 +63,9 @@ def simulated(asked: Asked) -> Simulated:
     as_is = replace(
         scenario, knobs={n: v for n, v in scenario.knobs.items() if n not in turned_knobs}
     )
-    before = _prepared(asked.design, as_is)
-    asked = replace(asked, design=_prepared(asked.design, scenario))
+    before = prepared(asked.design, as_is)
+    asked = replace(asked, design=prepared(asked.design, scenario))
+    asked = replace(asked, uncertain=_still_uncertain(asked))
     found = _SCENARIOS[scenario.kind](asked)
     if turned_knobs and scenario.kind == "breakpoint":
         other = breakpoints(
@@ -81,33 +81,11 @@ def simulated(asked: Asked) -> Simulated:
     return found
 
 
-def _prepared(design: Design, scenario: Scenario) -> Design:
-    design = turned(design, knob_values(design, scenario.knobs))
-    if scenario.arrivals:
-        design = replace(design, arrivals=replace(design.arrivals, **scenario.arrivals))
-    k = _tier(design, scenario)
-    if scenario.retrying is not None or scenario.breaking is not None:
-        load = design.tiers[k]
-        load = replace(
-            load,
-            retrying=scenario.retrying or load.retrying,
-            breaking=scenario.breaking or load.breaking,
-        )
-        design = replace(design, tiers=(*design.tiers[:k], load, *design.tiers[k + 1 :]))
-    return at_load(design, scenario.load)
-
-
-def _tier(design: Design, scenario: Scenario) -> int:
-    try:
-        return faulty_tier(design, scenario.tier)
-    except KeyError as error:
-        names = [load.name for load in design.tiers]
-        raise ScenarioError(
-            f"the plan asks no tier {scenario.tier!r}",
-            asked=f"fault: tier: {scenario.tier}",
-            found=f"it asks {', '.join(names)}",
-            attempt=f"tier: {nearest(str(scenario.tier), names) or names[0]}",
-        ) from error
+def _still_uncertain(asked: Asked) -> tuple[Uncertain, ...]:
+    """Give the uncertain inputs that a scenario has left as they were measured."""
+    knobs = knobs_of(asked.design)
+    declared = {f"{name}.time" for name in asked.scenario.tiers}
+    return tuple(one for one in asked.uncertain if one.knob in knobs.keys() - declared)
 
 
 def _breakpoint(asked: Asked) -> Simulated:
@@ -120,9 +98,21 @@ def _breakpoint(asked: Asked) -> Simulated:
         plan=asked.plan,
         progress=asked.progress,
     )
-    found = msgspec.structs.replace(found, scenario=asked.scenario.name, assumed=asked.assumed)
+    told = (*asked.assumed, *_shortened(asked.design, asked.scenario.requests))
+    found = msgspec.structs.replace(found, scenario=asked.scenario.name, assumed=told)
     found = _throughput(asked, found)
     return with_uncertainty(found, asked.design, asked.promises, asked.uncertain, seed=asked.seed)
+
+
+def _shortened(design: Design, n: int) -> tuple[str, ...]:
+    """Say that bursts are shorter than they are, where so much comes that a run would be too long.
+
+    Queues that take longer to fill than such a burst lasts look better than they are.
+    """
+    usual, short_s = design.arrivals.burst_s, fitted(design, n)[0].arrivals.burst_s
+    if short_s >= usual:
+        return ()
+    return (f"arrivals: bursts of {short_s:.2g} s and not {usual:.2g} s, so that a run has an end",)
 
 
 def _throughput(asked: Asked, found: Simulated) -> Simulated:
@@ -130,11 +120,7 @@ def _throughput(asked: Asked, found: Simulated) -> Simulated:
 
     What a decision costs, line by line, stands beside it: by the brief's own numbers.
     """
-    facts = dict(found.facts)
-    lines = cost_lines(asked.brief, middles(sheet(asked.brief), asked.brief))
-    if lines:
-        each = {name: float(usd[0]) for name, usd in lines.items()}
-        facts["usd_each_by_line"] = {name: usd for name, usd in each.items() if usd > 0}
+    facts = found.facts | _costs(asked, found.facts)
     rate = asked.design.arrivals.rate_per_s
     breaking = [li for li in found.order if li.verdict == "breaks"]
     is_broken = any(line.verdict == "broken" for line in found.order)
@@ -154,15 +140,60 @@ def _throughput(asked: Asked, found: Simulated) -> Simulated:
     return msgspec.structs.replace(found, facts=facts)
 
 
+def _costs(asked: Asked, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Say what a decision costs, line by line, and what a longer context or retraining does to it.
+
+    Lines are by the brief's own prices, at the shares that get as far as each tier of the design;
+    what is paid for nothing was simulated.
+    """
+    out = dict[str, Any]()
+    numbers = _as_designed(asked)
+    lines = cost_lines(asked.brief, numbers)
+    if lines:
+        each = {name: float(usd[0]) for name, usd in lines.items()}
+        each["calls paid for and not used"] = facts["usd_each_paid_and_not_used"]
+        out["usd_each_by_line"] = {name: usd for name, usd in each.items() if usd > 0}
+    context = {
+        load.name: context_curve(load.service.tokens)
+        for load in asked.design.tiers
+        if load.service.kind == "tokens"
+    }
+    if context:
+        out["cost_by_length_of_conversation"] = context
+    cadence = cadence_curve(asked.brief, numbers, decay_per_day=asked.scenario.decay_per_day)
+    if cadence is not None:
+        out["retraining"] = cadence
+    return out
+
+
+def _calm_s(design: Design) -> float:
+    """Give how long nothing is wrong before a fault: two minutes, less where much comes."""
+    return min(_CALM_S, 0.2 * _WINDOW_REQUESTS / design.arrivals.rate_per_s)
+
+
+def _as_designed(asked: Asked) -> dict[str, FloatArray]:
+    """Give the brief's numbers with the design's own rate, and who gets how far in it."""
+    numbers, screened = middles(sheet(asked.brief), asked.brief), screen(asked.design)
+    numbers["traffic.rate"] = np.array([asked.design.arrivals.rate_per_s])
+    reach = {load.name: load.reach for load in screened.loads}
+    for tier in asked.brief.layers.tiers:
+        if tier.kind is TierKind.PERSON:
+            numbers[f"{tier.name}.reach"] = np.array([screened.handed])
+        elif tier.kind is not TierKind.CACHE:  # one that the plan leaves out is never asked
+            numbers[f"{tier.name}.reach"] = np.array([reach.get(tier.name, 0.0)])
+    return numbers
+
+
 def _spike(asked: Asked) -> Simulated:
     scenario, design = asked.scenario, steady(asked.design)
     lasts = scenario.lasts_s or 60.0
     multiple = scenario.multiple or max(asked.design.arrivals.peak, 3.0)
-    start, end = _CALM_S, _CALM_S + lasts
-    total_s = end + max(2 * lasts, _CALM_S)
+    calm = _calm_s(design)
+    start, end = calm, calm + lasts
+    total_s = end + max(2 * lasts, calm)
     faulty = with_spike(design, Spike(start, end, multiple))
     rate = design.arrivals.rate_per_s
-    n = round(rate * (total_s + (multiple - 1) * lasts))
+    n = requests_in(asked, total_s + (multiple - 1) * lasts, lasts_s=lasts)
     runs = [run(faulty, n, seed=s) for s in seeds(asked)]
     marks = (("before", 0.0, start), ("during the spike", start, end), ("after", end, total_s))
     window_s = min(_WINDOW_S, _WINDOW_REQUESTS / rate)
@@ -185,14 +216,14 @@ def _spike(asked: Asked) -> Simulated:
 
 def _outage(asked: Asked) -> Simulated:
     scenario, design = asked.scenario, asked.design
-    k = _tier(design, scenario)
+    k = tier_of(design, scenario)
     design, guessed = _guarded(design, k)
     asked = replace(asked, assumed=(*asked.assumed, *guessed))
     name, lasts = design.tiers[k].name, scenario.lasts_s or 600.0
     rate = design.arrivals.rate_per_s
-    start = min(_CALM_S, 0.2 * _WINDOW_REQUESTS / rate)
+    start = _calm_s(design)
     end = start + lasts
-    total_s = end + max(lasts, _CALM_S)
+    total_s = end + max(lasts, start)
 
     def outage(of: Design, minutes: float) -> Design:
         kind: Literal["error", "slow"] = "slow" if scenario.fault == "slow" else "error"
@@ -202,9 +233,10 @@ def _outage(asked: Asked) -> Simulated:
         return with_outage(of, k, fault)
 
     faulty = outage(design, lasts / 60)
-    runs = [run(faulty, round(rate * total_s), seed=s) for s in seeds(asked)[:2]]
+    n = requests_in(asked, total_s, lasts_s=lasts)
+    runs = [run(faulty, n, seed=s) for s in seeds(asked)[:2]]
     marks = (("before", 0.0, start), ("during the outage", start, end), ("after", end, total_s))
-    window_s = max(_WINDOW_S, total_s)
+    window_s = max(min(_WINDOW_S, _WINDOW_REQUESTS / rate), total_s)
     found = tolerance(
         design,
         asked.promises,
@@ -219,7 +251,10 @@ def _outage(asked: Asked) -> Simulated:
     found = msgspec.structs.replace(found, recovers_s=recovery_s(runs[0], start, end))
     facts = {
         "metastable": found.recovers_s is None or found.recovers_s > 10 * lasts,
-        "order_of_breaks": _breaks_in_time(faulty, asked.promises, runs[0], start),
+        "order_of_breaks": [
+            {"objective": name, "after_s": round(after_s, 1)}
+            for name, after_s in broken_since(faulty, asked.promises, runs[0], start)
+        ],
     }
     windows = windows_of(runs[0], marks)
     return answer(asked, faulty, runs, windows=windows, faults=(found,), facts=facts)
@@ -230,25 +265,10 @@ def _guarded(design: Design, k: int) -> tuple[Design, tuple[str, ...]]:
     load = design.tiers[k]
     if load.breaking is not None:
         return design, ()
-    guarded = replace(load, breaking=_SERVED)
-    told = f"{load.name}: a breaker of {_SERVED.in_a_row} failures in a row, as a service has it"
+    usual = BreakerRule()
+    guarded = replace(load, breaking=served_breaker(usual))
+    told = f"{load.name}: a breaker of {usual.failures} failures in a row, as a service has it"
     return replace(design, tiers=(*design.tiers[:k], guarded, *design.tiers[k + 1 :])), (told,)
-
-
-def _breaks_in_time(
-    design: Design, promises: Sequence[Promise], outcome: Outcome, start_s: float
-) -> list[dict[str, Any]]:
-    """Give which promises a fault breaks, by when their minute first breaks them."""
-    out = []
-    for promise in promises:
-        at = start_s
-        while at < float(outcome.at_s[-1]):
-            minute = outcome.some((outcome.at_s >= at) & (outcome.at_s < at + 60.0))
-            if len(minute) and promise.used(design, minute) > 1:
-                out.append({"objective": promise.id, "after_s": round(at - start_s, 1)})
-                break
-            at += 10.0
-    return sorted(out, key=lambda found: found["after_s"])
 
 
 def _soak(asked: Asked) -> Simulated:
@@ -259,8 +279,7 @@ def _soak(asked: Asked) -> Simulated:
     windows: list[Window] = []
     runs, usd_day, bad = [], 0.0, 0.0
     for hour in range(_HOURS):
-        factor = 1 + swing * math.sin(2 * math.pi * (hour + 0.5) / _HOURS)
-        hourly = at_load(design, max(factor, 1e-3))
+        hourly = at_load(design, max(float(_swings(swing)[hour]), 1e-3))
         outcome = run(hourly, 2 * asked.scenario.requests, seed=asked.seed + hour)
         window = windows_of(outcome, ((f"hour {hour}", 0.0, math.inf),))[0]
         asks = hourly.arrivals.rate_per_s * 3600
@@ -273,13 +292,23 @@ def _soak(asked: Asked) -> Simulated:
         if asked.progress is not None:
             asked.progress("hours", hour + 1, _HOURS)
     decisions = rate * _DAY_S
-    facts = {
+    facts: dict[str, Any] = {
         "usd_day": usd_day,
         "decisions_day": decisions,
         "degraded_of_the_day": bad / decisions,
         "budget_runs_out_at_hour": _runs_out(design.budget_usd_day, windows, rate, swing),
     }
+    if design.people is not None:
+        handed = np.array([float(outcome.handed.mean()) for outcome in runs])
+        per_hour = handed * rate * 3600 * _swings(swing)
+        waited = backlog(design.people, per_hour, seed=asked.seed)
+        facts["people"] = None if waited is None else asdict(waited)
     return answer(asked, asked.design, runs[:5], windows=tuple(windows), facts=facts)
+
+
+def _swings(swing: float) -> FloatArray:
+    """Give how many times the mean load each hour of the day has, shape (24,)."""
+    return np.asarray(1 + swing * np.sin(2 * np.pi * (np.arange(_HOURS) + 0.5) / _HOURS))
 
 
 def _runs_out(
@@ -288,8 +317,7 @@ def _runs_out(
     """Give the hour of the day at which a day's money is spent; None when it lasts."""
     spent = 0.0
     for hour, window in enumerate(windows):
-        factor = 1 + swing * math.sin(2 * math.pi * (hour + 0.5) / _HOURS)
-        now = (window.usd_each or 0.0) * rate * factor * 3600
+        now = (window.usd_each or 0.0) * rate * float(_swings(swing)[hour]) * 3600
         if budget is not None and spent + now >= budget:
             return hour + (budget - spent) / now
         spent += now
@@ -370,7 +398,7 @@ def _demand_shift(asked: Asked) -> Simulated:
 
 def _retry_storm(asked: Asked) -> Simulated:
     design, scenario = steady(asked.design), asked.scenario
-    k = _tier(design, scenario)
+    k = tier_of(design, scenario)
     load = design.tiers[k]
     retrying = load.retrying or Retrying(3)
     guessed = () if load.retrying else (f"{load.name}: 3 retries, since the brief declares none",)

@@ -87,7 +87,7 @@ class _Sweep:
             self._waited = (draws.begins_s - draws.at_s) * 1e3
         cache = design.cache
         if cache is not None and cache.hit is not None:
-            hit = draws.cache_luck < cache.hit
+            hit = draws.hits
             self._exit[hit] = CACHED
             self._waited[hit] += cache.answers_ms
             self._walking, self._now = np.flatnonzero(~hit), draws.begins_s[~hit]

@@ -174,7 +174,7 @@ class TierQueue:
         use, load = self.use, self.load
         use.came += 1
         if self.breaker is not None:
-            self.breaker.entered()
+            self.breaker.entered(i)
         if self.buckets is not None:
             reads = self._reads[i] if self._reads else 0.0
             writes = self._writes[i] if self._writes else 0.0
@@ -189,7 +189,7 @@ class TierQueue:
             self._begin(i, now)
         elif self._waiting >= load.waiting:
             use.refused += 1
-            self._fail(i, now)
+            self._fail(i, now, waited=True)
         else:
             self._change(now, 1)
             self._came[i] = now
@@ -217,7 +217,7 @@ class TierQueue:
                 self._waits[what] = 0
                 self._waiting -= 1
                 self.use.waited_out += 1
-                self._lose(what, now)
+                self._lose(what, now, waited=True)
         elif kind in {CUT, BROKE}:
             self.busy -= 1
             if kind == CUT:
@@ -356,14 +356,14 @@ class TierQueue:
                 self._spoke(i, self, now)
         self._next(now)
 
-    def _lose(self, i: int, now: float) -> None:
+    def _lose(self, i: int, now: float, *, waited: bool = False) -> None:
         """Let a case go that was inside and got nothing."""
         self._change(now, -1)
-        self._fail(i, now)
+        self._fail(i, now, waited=waited)
 
-    def _fail(self, i: int, now: float) -> None:
-        """Note a failure, and try again or give up."""
-        self._note(i, now, well=False)
+    def _fail(self, i: int, now: float, *, waited: bool = False) -> None:
+        """Note a failure, and try again or give up; who only waited says nothing of the tier."""
+        self._note(i, now, well=None if waited else False)
         retrying = self.load.retrying
         if retrying is not None and self._may_retry(i):
             wait = retrying.backoff_s * 2.0 ** self._tries[i]
@@ -382,12 +382,14 @@ class TierQueue:
             return False
         return retrying.budget is None or self.use.again + 1 <= retrying.budget * self.use.calls
 
-    def _note(self, i: int, now: float, *, well: bool) -> None:
+    def _note(self, i: int, now: float, *, well: bool | None) -> None:
         if self.load.admits:
             took = now - self._came[i] if self._came[i] else self.service[i]
             self.lately_s += _LEARNS * (took - self.lately_s)
-        if self.breaker is not None:
-            self.breaker.ended(now, well=well)
+        if self.breaker is not None and well is None:
+            self.breaker.left(i)
+        elif self.breaker is not None:
+            self.breaker.ended(i, now, well=bool(well))
 
     def _look(self, now: float) -> None:
         """Let the slots follow the load: more after a while, fewer at once and one by one."""

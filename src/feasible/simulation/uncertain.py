@@ -81,13 +81,13 @@ def _measured(design: Design) -> tuple[Uncertain, ...]:
     rows = len(table.answered)
     for k, load in enumerate(design.tiers):
         name = f"{load.name}.time"
-        if name in knobs and load.service.kind == "rows":
-            took = table.latency_ms[:, k]
-            off = _Z90 * float(took.std() / took.mean()) / math.sqrt(rows)
+        if name in knobs and load.service.kind in {"rows", "measured"}:
+            took = np.asarray(load.service.sample_s or table.latency_ms[:, k])
+            off = _Z90 * float(took.std() / took.mean()) / math.sqrt(len(took))
             now = load.service.factor
             out.append(Uncertain(name, now * max(1 - off, 0.01), now * (1 + off), "measured"))
         name = f"{load.name}.defer"
-        if name in knobs and load.service.kind == "rows":
+        if name in knobs and load.service.kind in {"rows", "measured"}:
             share = knobs[name].value
             off = _Z90 * math.sqrt(share * (1 - share) / rows)
             out.append(Uncertain(name, max(share - off, 0.0), min(share + off, 1.0), "measured"))

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from feasible.schema import AnsweredBy, Brief, parse_brief
-from feasible.simulation import cost_lines, middles, sheet
+from feasible.simulation import Tokens, cost_lines, middles, sheet
+from feasible.simulation.costs import cadence_curve, context_curve
 
 TEXT = """
 feasible: 1
@@ -41,13 +42,15 @@ def lines(text: str = TEXT, by: AnsweredBy = AnsweredBy.ALL) -> Any:
 def test_every_term_is_a_line_of_its_own() -> None:
     """Calls by reach, replicas for the peak, people, and what is paid by the month.
 
-    By hand: 10 / s are 36,000 an hour; the peak sends 20 / s to `small`, which takes 3 replicas.
+    By hand: 10 / s are 36,000 an hour; the peak sends 20 / s to `small`, which takes 3 replicas,
+    of which 5 / s keep 5/8 of one busy.
     """
     found = lines()
 
     assert found == {
         "rules": pytest.approx(0.001),
-        "small": pytest.approx(3 * 0.90 / 36_000),
+        "small": pytest.approx(5 / 8 * 0.90 / 36_000),
+        "small, idle": pytest.approx((3 - 5 / 8) * 0.90 / 36_000),
         "llm": pytest.approx(0.0004),
         "llm, retries at most": pytest.approx(0.00004),
         "person": pytest.approx(0.002),
@@ -83,3 +86,57 @@ def test_labels_that_come_by_themselves_cost_what_retraining_buys() -> None:
 
     assert found is not None
     assert found["labels"] == pytest.approx(300 / (30 * 86_400 * 10))
+
+
+def test_a_conversation_costs_more_than_linearly_in_its_turns() -> None:
+    """By hand: 8 turns of 100 tokens, each sending 50 more for every turn before: 800 + 50 * 28."""
+    tokens = Tokens(
+        reads=100.0, writes=10.0, turn_tokens=50.0, prefix=20.0, usd_read=1e-6, usd_write=2e-6
+    )
+
+    one, eight = context_curve(tokens, turns=(1, 8))
+
+    assert one["usd"] == pytest.approx(120e-6 + 20e-6)
+    assert eight["reads"] == pytest.approx(800 + 50 * 28 + 8 * 20)
+    assert eight["usd"] == pytest.approx((2200 + 160) * 1e-6 + 160e-6)
+    assert eight["usd_turn"] > 2 * one["usd_turn"]
+
+
+def test_a_prefix_that_the_vendor_has_read_is_cheaper() -> None:
+    """Only the prefix has the lower price."""
+    dear = Tokens(reads=100.0, writes=0.0, prefix=900.0, usd_read=1e-6)
+    cheap = Tokens(reads=100.0, writes=0.0, prefix=900.0, usd_read=1e-6, usd_cached=1e-7)
+
+    assert context_curve(dear, turns=(1,))[0]["usd"] == pytest.approx(1000e-6)
+    assert context_curve(cheap, turns=(1,))[0]["usd"] == pytest.approx(100e-6 + 90e-6)
+
+
+def cadence(brief: Brief, decay_per_day: float | None) -> Any:
+    """Give what retraining costs by how often, at the brief's own numbers."""
+    return cadence_curve(brief, middles(sheet(brief), brief), decay_per_day=decay_per_day)
+
+
+def test_the_best_time_between_retrainings_is_the_lot_size() -> None:
+    """By hand: $30 once, 864,000 decisions a day, 0.1 % of them worse by $5 each day."""
+    brief = parse_brief(TEXT.replace("statement: x", "statement: x, error_usd: 5")).brief
+
+    found = cadence(brief, 0.001)
+
+    assert found is not None
+    assert found["usd_once"] == 30
+    assert found["every_days"] == 30
+    assert found["best_every_days"] == pytest.approx((2 * 30 / (0.005 * 864_000)) ** 0.5)
+    monthly = next(line for line in found["curve"] if line["every_days"] == 30)
+    assert monthly["usd_each_retraining"] == pytest.approx(30 / (864_000 * 30))
+    assert monthly["usd_each_lost"] == pytest.approx(0.005 * 15)
+    assert monthly["usd_each"] == pytest.approx(30 / (864_000 * 30) + 0.075)
+
+
+def test_without_a_decay_nobody_knows_the_best_time() -> None:
+    """What retraining costs is known; what waiting costs is not, and stays unknown."""
+    found = cadence(parse_brief(TEXT).brief, None)
+
+    assert found is not None
+    assert found["best_every_days"] is None
+    assert {line["usd_each_lost"] for line in found["curve"]} == {None}
+    assert cadence(parse_brief(TEXT.replace(", usd: $30", "")).brief, 0.1) is None

@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from feasible.errors import KnobError, ScenarioError
-from feasible.simulation import knobs_of, named_scenario, turned
-from feasible.simulation.scenario import KINDS, knob_values, read_scenario
-from feasible.testing import worked_case
+from feasible.schema import parse_brief
+from feasible.simulation import (
+    Arrivals,
+    Asked,
+    Batching,
+    Quota,
+    Scaling,
+    Service,
+    Tokens,
+    draw,
+    knobs_of,
+    named_scenario,
+    run,
+    simulated,
+    turned,
+)
+from feasible.simulation.headroom import fitted
+from feasible.simulation.prepared import prepared
+from feasible.simulation.scenario import KINDS, knob_values
+from feasible.simulation.scenario_file import read_scenario
+from feasible.testing import one_tier, three_tiers, worked_case
 
+BRIEF = """\
+feasible: 1
+name: x
+goal: {statement: x}
+envelope:
+  - {cost: mean, at_most: $1}
+"""
 WHOLE = """\
 scenario: outage
 set: {llm.usd: $0.006, cache.hit: 50 %, llm.slots: 12}
@@ -177,3 +203,167 @@ def test_deferring_less_moves_the_policy_and_the_rows_together() -> None:
     accepted = table.probability[:, 0] >= step.threshold("*")
     assert 1 - accepted.mean() == pytest.approx(0.3, abs=1e-3)
     assert np.array_equal(accepted, table.probability[:, 0] >= table.threshold[:, 0])
+
+
+TIERS = """\
+scenario: breakpoint
+tiers:
+  llm:
+    quota: {calls: 600, reads: 400000, writes: 20000}
+    batching: {most: 16, wait: 5 ms, base: 8 ms, each: 1 ms}
+    scaling: {every: 30 s, target: 70 %, lag: 2 min, least: 2, most: 16}
+    tokens: {reads: 900, writes: 50, first: 200 ms, turns: 4, turn_tokens: 300,
+             usd_per_million_read: $0.15, usd_per_million_write: $0.60}
+people: {per_hour: 300, minutes_each: 6, shift: [8, 18]}
+decay_per_day: 0.2 %
+"""
+
+
+def test_a_file_says_what_tiers_and_people_can_bear(tmp_path: Path) -> None:
+    """A vendor's quotas, batches, slots that follow the load, tokens, and people's hours."""
+    design, _ = worked_case()
+
+    changed = prepared(design, read_scenario(written(tmp_path, TIERS)))
+
+    llm = changed.tiers[2]
+    assert llm.quota == Quota(600.0, 400_000.0, 20_000.0)
+    assert llm.batching == Batching(16, 0.005, 0.008, 0.001)
+    assert llm.scaling == Scaling(30.0, 0.7, 120.0, 2, 16)
+    assert (llm.service.kind, llm.usd) == ("tokens", None)
+    assert llm.service.tokens.turn_tokens == 300
+    assert llm.service.tokens.usd_read == pytest.approx(0.15e-6)
+    assert changed.people is not None
+    assert (changed.people.per_hour, changed.people.shift_hours) == (300.0, (8.0, 18.0))
+    assert changed.people.share == 0.002  # what the file does not name stays
+    assert read_scenario(written(tmp_path, TIERS)).decay_per_day == 0.002
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("tiers: {lmm: {quota: {calls: 60}}}", "tier: llm"),
+        ("tiers: {llm: {qota: {calls: 60}}}", "`quota`"),
+        ("tiers: {llm: {quota: {cals: 60}}}", "`calls`"),
+        ("tiers: {llm: {quota: {calls: 0}}}", "above 0"),
+        ("tiers: {llm: {quota: {reads: 1000}}}", "tokens"),
+        ("tiers: {llm: {quota: 60}}", "not a mapping"),
+        ("tiers: {llm: {batching: {most: 0, wait: 0 s, base: 1 ms, each: 1 ms}}}", "from 1"),
+        ("tiers: {llm: {batching: {most: 8}}}", "`wait`"),
+        (
+            "tiers: {llm: {scaling: {every: 1 s, target: 70 %, lag: 0 s, least: 9, most: 2}}}",
+            "at most 2",
+        ),
+        ("tiers: {llm: {tokens: {reads: -1}}}", "at least 0"),
+        ("people: {shift: [18, 8]}", "hour of the day"),
+        ("people: {shift: 8}", "hour of the day"),
+        ("people: {hours: 8}", "unknown key"),
+        ("decay_per_day: -1 %", "decay_per_day"),
+    ],
+)
+def test_what_no_tier_can_have_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    """With what was asked, what was found, and what to try instead."""
+    design, _ = worked_case()
+
+    with pytest.raises(ScenarioError) as refused:
+        prepared(design, read_scenario(written(tmp_path, f"scenario: breakpoint\n{text}\n")))
+
+    error = refused.value
+    assert error.exit_code == 2
+    assert said in f"{error} {error.asked} {error.found} {error.attempt}"
+
+
+def test_hours_of_people_need_people(tmp_path: Path) -> None:
+    """A shift alone does not say how much they do; with a capacity it does."""
+    design = three_tiers()
+    text = "scenario: soak\npeople: {shift: [8, 18]}\n"
+
+    with pytest.raises(ScenarioError, match="no people"):
+        prepared(design, read_scenario(written(tmp_path, text)))
+    with_some = prepared(
+        design, read_scenario(written(tmp_path, text.replace("{", "{per_hour: 10, ")))
+    )
+    assert with_some.people is not None
+    assert with_some.people.per_hour == 10
+
+
+def test_what_a_file_declares_can_be_turned(tmp_path: Path) -> None:
+    """Quotas, batches, the lag of new slots, tokens and turns, each in its own unit."""
+    declared = prepared(worked_case()[0], read_scenario(written(tmp_path, TIERS)))
+    values = {
+        "llm.quota": 900.0,
+        "llm.quota_read": 500_000.0,
+        "llm.quota_write": 30_000.0,
+        "llm.batch": 8.0,
+        "llm.lag": 60.0,
+        "llm.turns": 2.0,
+        "llm.tokens_read": 500.0,
+        "llm.tokens_write": 20.0,
+        "llm.tokens_turn": 100.0,
+    }
+
+    llm = turned(declared, values).tiers[2]
+
+    assert llm.quota == Quota(900.0, 500_000.0, 30_000.0)
+    assert llm.batching is not None
+    assert (llm.batching.most, llm.scaling and llm.scaling.lag_s) == (8, 60.0)
+    tokens = llm.service.tokens
+    assert (tokens.turns, tokens.reads, tokens.writes, tokens.turn_tokens) == (2, 500, 20, 100)
+    assert not {"llm.batch", "llm.lag", "llm.turns"} & set(knobs_of(worked_case()[0]))
+
+
+def test_a_quota_of_tokens_binds_as_the_law_says() -> None:
+    """By hand: 400,000 tokens a minute let 1,000 calls through that read 400 each."""
+    reads = Service("tokens", tokens=Tokens(reads=400.0, spread=0.1, first_s=0.01))
+    design = one_tier(rate=50.0, slots=500, service=reads, quota=Quota(reads=400_000.0))
+
+    found = run(design, 20_000, seed=1)
+
+    assert (found.over_quota.mean() * 50 * 60) == pytest.approx(3000 - 1000, rel=0.03)
+
+
+def test_too_many_requests_for_one_run_are_refused() -> None:
+    """An outage of ten minutes at 100,000 a second is 120 million requests: what to try instead."""
+    design = three_tiers(100_000.0)
+    asked = Asked(
+        design=design,
+        promises=(),
+        brief=parse_brief(BRIEF).brief,
+        scenario=named_scenario("outage"),
+    )
+
+    with pytest.raises(ScenarioError, match="too much to be run") as refused:
+        simulated(asked)
+
+    assert refused.value.exit_code == 2
+    assert "120,020,000 requests" in str(refused.value.found)
+    assert "`lasts: 4 s`" in str(refused.value.attempt)
+
+
+@pytest.mark.slow
+def test_what_is_offered_instead_is_run() -> None:
+    """A spike as long as the refusal says: the same scenario at the same rate gives an answer."""
+    asked = Asked(
+        design=three_tiers(20_000.0),
+        promises=(),
+        brief=parse_brief(BRIEF).brief,
+        scenario=replace(named_scenario("spike"), seeds=1),
+    )
+    with pytest.raises(ScenarioError) as refused:
+        simulated(asked)
+    lasts_s = float(str(refused.value.attempt).split("`lasts: ")[1].split()[0])
+
+    found = simulated(replace(asked, scenario=replace(asked.scenario, lasts_s=lasts_s)))
+
+    assert [window.requests > 0 for window in found.windows] == [True, True, True]
+
+
+def test_bursts_are_shorter_where_a_run_would_never_end() -> None:
+    """At 100,000 a second a wave is 2 million requests; a run has 100,000, and its mean stays."""
+    waves = Arrivals(100_000.0, kind="waves", peak=5.0, burst_share=0.1, burst_s=2.0)
+
+    short, n = fitted(replace(three_tiers(), arrivals=waves), 10_000)
+
+    assert n == 100_000
+    assert short.arrivals.burst_s == pytest.approx(0.1)
+    at_s = draw(short, n, seed=1).at_s
+    assert n / at_s[-1] == pytest.approx(100_000.0, rel=0.02)

@@ -5,20 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Final
 
+from feasible.cascade import MOST_AWAITED
 from feasible.errors import FeasibleError
 from feasible.schema import Answer, Request
 from feasible.serving.calls.base import CallFigures, CallTimedOut, Told, raised
 from feasible.serving.calls.turns import Turns, take_turn
 from feasible.tiers import AsyncTier, as_json, check_answers
 
-__all__ = ["MOST_AWAITED", "AwaitedCalls"]
-
-MOST_AWAITED: Final = 6
-"""What is in flight when a provider stops answering is slow, whatever is done about it afterwards:
-a tier of which nobody says how much it is asked costs about 6 slow requests an outage, and two
-trials in a minute."""
+__all__ = ["AwaitedCalls"]
 
 
 class AwaitedCalls:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
-from feasible.cascade import FALLBACK_SHARE
+from feasible.cascade import FALLBACK_SHARE, MOST_AWAITED, in_flight
 from feasible.errors import FeatureError
 from feasible.schema import TierKind, TierSpec, hedge_delay_s
 from feasible.serving.breaker import Breaker
-from feasible.serving.calls.awaited import MOST_AWAITED, AwaitedCalls
+from feasible.serving.calls.awaited import AwaitedCalls
 from feasible.serving.calls.base import Calls, TierCalls
 from feasible.serving.calls.batched import BatchedCalls
 from feasible.serving.calls.by_length import CallsByLength
@@ -20,7 +18,7 @@ from feasible.serving.calls.repeated import RepeatedCalls
 from feasible.serving.calls.shared import SharedCalls
 from feasible.tiers import AsyncTier, ExactCache, PersonQueue, Recipe, Tier
 
-__all__ = ["calls_of", "in_flight"]
+__all__ = ["calls_of"]
 
 
 def calls_of(
@@ -116,26 +114,6 @@ def _base(
     if fields is None or most is not None:
         return batched
     return PromptCalls(DirectCalls(tier, labels=labels), batched, fields=fields)
-
-
-def in_flight(arrivals_per_s: float | None, takes_s: float | None) -> int:
-    """Give how many calls are in flight at once, most of the time; 0 when nobody knows.
-
-    Args:
-        arrivals_per_s: Calls that begin each second.
-        takes_s: Seconds that a call takes.
-
-    Source:
-        Little (1961) for the mean; three deviations of a Poisson count above it.
-
-    Examples:
-        >>> in_flight(50, 0.5), in_flight(None, 0.5)
-        (40, 0)
-    """
-    if arrivals_per_s is None or takes_s is None:
-        return 0
-    mean = arrivals_per_s * takes_s
-    return math.ceil(mean + 3 * math.sqrt(mean))
 
 
 def _usual_s(spec: TierSpec | None, p95_s: float | None, deadline_s: float | None) -> float:

@@ -8,17 +8,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from feasible.cascade import QUEUE_SHARE, most_waiting
 from feasible.serving.calls.base import CallTimedOut
 from feasible.tiers import Tier
 
 __all__ = ["Turns", "take_turn"]
 
 _MOST_WAITING: Final = 512
-_QUEUE_SHARE: Final = 0.25
-"""Most of its time that a request waits for its turn. What waits when an outage begins is late by
-no more than that."""
-_QUEUE_SAFETY: Final = 2.0
-"""The queue may take half of that: what a call takes is a mean, and varies."""
 _SERVICE_LEARNS: Final = 0.1
 _STALLED_CALLS: Final = 4.0
 _SHORTEST_STALL_S: Final = 0.1
@@ -64,8 +60,7 @@ class Turns:
         stall_s = max(_SHORTEST_STALL_S, _STALLED_CALLS * self._service_s)
         if time.monotonic() - self._moved_s > stall_s:
             return True  # everything under way is overdue
-        wait_s = _QUEUE_SAFETY * (waiting + 1) * self._service_s / self._most
-        return wait_s > _QUEUE_SHARE * within_s
+        return waiting >= most_waiting(self._most, self._service_s, within_s)
 
     async def take(self, *, within_s: float) -> bool:
         """Wait for a turn; false when it did not come while it would still have helped."""
@@ -77,7 +72,7 @@ class Turns:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bool] = loop.create_future()
         self._waiting.append(future)
-        timer = loop.call_later(_QUEUE_SHARE * within_s, _give_up, future)
+        timer = loop.call_later(QUEUE_SHARE * within_s, _give_up, future)
         try:
             return await future
         except asyncio.CancelledError:
