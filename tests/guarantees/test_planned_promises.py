@@ -38,7 +38,7 @@ from feasible.stats import binomial_p_value
 pytestmark = pytest.mark.slow  # each plans many times over
 
 DELTA = 0.05
-FEW, SOME, MANY, MOST = 4, 60, 400, 1000
+FEW, SOME, MANY, MOST = 4, 24, 400, 1000
 """Draws in the fast suite, in the slow one, in the full one, and there of the main populations."""
 MAIN = {"one promise", "two promises", "four promises"}
 SEED = 1
