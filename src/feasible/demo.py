@@ -69,7 +69,7 @@ def run_demo(feature: Feature, console: Console, *, n_requests: int) -> PlanRepo
         _live(feature, console, n_requests)
     console.rule(f"[bold]{5 if report.plan else 3}. what to try next")
     for line in (
-        f"feasible review {name}          the design by its brief alone",
+        f"feasible review {name}          the design by its brief, simulated",
         f"feasible plan {name} --json     the same plan as data",
         f"feasible serve {name}           then POST /v1/decide",
         "feasible new my-feature         a folder of your own, ready to plan",

@@ -1,7 +1,8 @@
 """Judge a design by its brief, before anything is built.
 
-Points come from checks, with their evidence; findings name the line, the reason in numbers and the
-mend. This room never plans, measures or serves: what needs a plan or a simulation stays unchecked.
+Points come from checks over the brief, a simulation of it and, where there is one, its plan;
+findings name the line, the reason in numbers and the mend, with what it buys. This room never
+plans, measures or serves: what nothing can be said about stays unchecked.
 """
 
 from feasible.rubric.bottleneck import guess_bottleneck

@@ -133,7 +133,7 @@ class BottleneckGuess(_Record, frozen=True, kw_only=True):
 
 
 class Review(_Record, frozen=True, kw_only=True):
-    """A design judged by its brief alone."""
+    """A design judged by its brief, and by what was simulated of it."""
 
     name: str
     score: int

@@ -1,4 +1,4 @@
-"""Judge a design: by its brief alone, and by what was said when, where somebody spoke."""
+"""Judge a design: by its brief, by what was found of it, and by what was said when."""
 
 from __future__ import annotations
 

@@ -14,7 +14,6 @@ from feasible.rubric.interview.draft import Ask, Quote
 from feasible.rubric.interview.reading import Reading, read_design
 from feasible.rubric.interview.transcript import Transcript
 from feasible.rubric.records import Criterion, Finding, Review
-from feasible.rubric.review import review
 from feasible.rubric.score import score
 from feasible.rubric.whatif import simulate_stated
 from feasible.schema import BriefFile, PlanReport
@@ -167,16 +166,17 @@ def _reference(found: BriefFile, planned: PlanReport, *, today: date) -> Referen
     bottleneck, tradeoff = brief.bottleneck, brief.tradeoff
     fix = None if bottleneck is None else bottleneck.fix
     usd = None if fix is None or fix.usd_month is None else format_usd(fix.usd_month.mid)
+    simulated = simulate_stated(brief, seed=0)
     return Reference(
         name=brief.name,
-        score=review(found, today=today).score,
+        score=score(found, today=today, simulated=simulated).score,
         limits=tuple(f"{o.id} {o.limit or o.must_stay}" for o in brief.envelope),
         bottleneck="" if bottleneck is None else f"{bottleneck.knob} at {bottleneck.at_load}",
         fix="" if fix is None else f"{fix.change}: {usd} a month, buys {fix.buys}",
         tradeoff="" if tradeoff is None else f"{tradeoff.gave_up}, for {tradeoff.got}",
         feasible=planned.feasible,
         certificate=_certificate(planned),
-        simulated=_simulated(simulate_stated(brief, seed=0)),
+        simulated=_simulated(simulated),
     )
 
 
