@@ -180,8 +180,7 @@ def _text(ready: Rehearsal, predicted: _Predicted, seen: _Seen, took_s: float) -
 The support system with a pretended vendor in its plan, served for real on one core; the load comes
 from the other, in an open loop. Everything was predicted, written and hashed (sha256
 `{predicted.sha256}`) before the first of these loads was sent. Load average of the machine
-along the way: {busy}, of which the service and the generator are about one. It took
-{took_s / 60:.0f} minutes.
+along the way: {busy}. It took {took_s / 60:.0f} minutes.
 
 Measured once beforehand, and inputs of the simulation: the service works {machine.front_ms:.2f} ms
 on a decision; a commit takes {machine.commit_ms:.2f} ms, each further decision in it
