@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from feasible.clock import VirtualClock
 from feasible.errors import DataError, KeyTaken, LedgerError
 from feasible.ledger import Ledger, SqliteLedger
 from feasible.schema import Decision, Event, Label, PathStep
@@ -308,12 +309,34 @@ def test_a_label_of_an_unknown_decision_is_refused_alone(ledger: Ledger) -> None
 
 
 def test_labels_are_given_as_they_were_known_at_an_instant(ledger: Ledger) -> None:
-    """A question is always "as known at T"."""
+    """A question is always "as known at T"; both were received before it."""
     write(ledger, decided("d1"))
-    early, late = labelled("d1", "a"), labelled("d1", "b", known_at=NOON + timedelta(days=1))
+    soon = datetime.now(UTC) + timedelta(days=1)
+    early = labelled("d1", "a", known_at=soon)
+    late = labelled("d1", "b", known_at=soon + timedelta(days=1))
     asyncio.run(ledger.add_labels([late, early]))
-    assert list(ledger.labels(known_by=NOON)) == [early]
-    assert list(ledger.labels(known_by=NOON + timedelta(days=2))) == [late, early]
+    assert list(ledger.labels(known_by=soon)) == [early]
+    assert list(ledger.labels(known_by=soon + timedelta(days=2))) == [late, early]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "memory"])
+def test_a_label_counts_from_when_it_was_received(kind: str, tmp_path: Path) -> None:
+    """What was true and not yet told was not known; what is told early is not known before."""
+    clock = VirtualClock(NOON)
+    path = tmp_path / "ledger.db"
+    ledger: Ledger = (
+        SqliteLedger(path, clock=clock) if kind == "sqlite" else MemoryLedger(clock=clock)
+    )
+    write(ledger, decided("d1"))
+    day = timedelta(days=1)
+    clock.advance(3 * day.total_seconds())
+    told_late, ahead = labelled("d1", "a"), labelled("d1", "b", known_at=NOON + 5 * day)
+    asyncio.run(ledger.add_labels([told_late, ahead]))
+
+    known = [list(ledger.labels(known_by=NOON + days * day)) for days in (0, 2, 3, 4, 5)]
+    ledger.close()
+
+    assert known == [[], [], [told_late], [told_late], [told_late, ahead]]
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,7 @@ class Ledger(Protocol):
         """Go through labels in the order in which they were received.
 
         Args:
-            known_by: Only those whose truth was known at that instant.
+            known_by: Only those whose truth was known, and that were received, by that instant.
         """
         ...
 

@@ -227,12 +227,12 @@ class SqliteLedger:
         """Go through labels in the order in which they were received.
 
         Args:
-            known_by: Only those whose truth was known at that instant.
+            known_by: Only those whose truth was known, and that were received, by that instant.
         """
         after, latest = 0, None if known_by is None else micros(known_by)
         sql = (
-            "SELECT * FROM labels WHERE row_id > ? AND (? IS NULL OR known_at_us <= ?) "
-            "ORDER BY row_id LIMIT ?"
+            "SELECT * FROM labels WHERE row_id > ? "
+            "AND (? IS NULL OR max(known_at_us, received_at_us) <= ?) ORDER BY row_id LIMIT ?"
         )
         while rows := self._scans.query(sql, (after, latest, latest, _PAGE)):
             for row in rows:

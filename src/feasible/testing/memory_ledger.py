@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from feasible.clock import Clock, SystemClock
 from feasible.errors import DataError, KeyTaken, LedgerError
 from feasible.ledger import (
     LabelOutcome,
@@ -35,6 +36,9 @@ class _Failure:
 class MemoryLedger:
     """Decisions, labels and events in lists, with the same refusals as a ledger on a disk.
 
+    Args:
+        clock: Gives the time at which a label was received; the machine's own when absent.
+
     Examples:
         >>> import asyncio
         >>> from datetime import UTC
@@ -47,10 +51,13 @@ class MemoryLedger:
         True
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        self._clock: Clock = SystemClock() if clock is None else clock
         self._decisions: dict[str, Decision] = {}
         self._by_key: dict[str, Decision] = {}
         self._labels: list[Label] = []
+        self._received: list[datetime] = []
+        """When each label came."""
         self._events: dict[str, Event] = {}
         self._failure: _Failure | None = None
         self._is_open = True
@@ -126,6 +133,7 @@ class MemoryLedger:
             DataError: A time has no zone or a value is not JSON; none of them is kept then.
         """
         self._check_writable()
+        now = self._clock.now()
         kept = [self._read_back(label) for label in labels]
         outcomes: list[LabelOutcome] = []
         for label in kept:
@@ -133,6 +141,7 @@ class MemoryLedger:
             outcomes.append(outcome)
             if outcome == "stored":
                 self._labels.append(label)
+                self._received.append(now)
         return outcomes
 
     def decision(self, decision_id: str) -> Decision | None:
@@ -170,10 +179,12 @@ class MemoryLedger:
         """Go through labels in the order in which they were received.
 
         Args:
-            known_by: Only those whose truth was known at that instant.
+            known_by: Only those whose truth was known, and that were received, by that instant.
         """
         self._check_open()
-        yield from [x for x in self._labels if known_by is None or x.known_at <= known_by]
+        for label, received_at in list(zip(self._labels, self._received, strict=True)):
+            if known_by is None or max(label.known_at, received_at) <= known_by:
+                yield label
 
     def events(
         self,
