@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -59,6 +59,7 @@ class Scorer:
     def __init__(self) -> None:
         self._wanted = card_features(delay_days=_DELAY_DAYS, max_report_age_ms=_OLDEST_REPORT_MS)
         self._trees: BoostedTrees | None = None
+        self._walk: Callable[[Sequence[float]], float] | None = None
         self._online: OnlineFeatures | None = None
         self._opening = threading.Lock()
 
@@ -83,7 +84,7 @@ class Scorer:
         is_fraud = np.array([*old.is_fraud.tolist(), *(row.label == FRAUD for row in examples)])
         kept = thinned(is_fraud, seed=seed)
         rows = self._columns([asked[i] for i in kept.tolist()])
-        self._trees = fit_boosted(rows, is_fraud[kept], seed=seed)
+        self._trees, self._walk = fit_boosted(rows, is_fraud[kept], seed=seed), None
 
     def save(self, folder: Path) -> None:
         """Write the trees as plain arrays."""
@@ -104,6 +105,7 @@ class Scorer:
                 attempt="feasible plan fraud",
             )
         self._trees = BoostedTrees.read(stored.arrays, len(column_names(self._wanted)))
+        self._walk = None
 
     def warm_up(self) -> None:
         """Take the history in, so that no request pays for it."""
@@ -119,8 +121,10 @@ class Scorer:
         trees = self._fitted()
         if len(batch) > _MANY:
             return [_answer(odds) for odds in trees.log_odds(self._columns(batch)).tolist()]
-        rows = np.concatenate([self._row(request) for request in batch])
-        return [_answer(odds) for odds in trees.log_odds(rows).tolist()]
+        if self._walk is None:
+            self._walk = trees.walker()
+        walk = self._walk
+        return [_answer(walk(self._row(request)[0].tolist())) for request in batch]
 
     def _fitted(self) -> BoostedTrees:
         if self._trees is None:
