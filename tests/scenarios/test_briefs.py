@@ -92,6 +92,7 @@ def test_a_reference_brief_is_reviewed_without_a_high_risk(name: str) -> None:
     assert judged.points == judged.checkable == 46
 
 
+@pytest.mark.slow
 @each_system
 def test_a_reference_design_earns_at_least_85(name: str) -> None:
     """Of the points that can be checked of it, with no HIGH risk and its bottleneck found."""

@@ -8,7 +8,7 @@ import textwrap
 import pytest
 
 SUPERVISOR = """
-import sys
+import os, sys
 from feasible.serving import Supervisor, listen
 from feasible.errors import FeasibleError
 worker = sys.argv[1]
@@ -17,7 +17,7 @@ supervisor = Supervisor(
     lambda number, listening, control: [sys.executable, "-c", worker, str(control)],
     workers=2,
     sock=sock,
-    on_ready=lambda address, told: print("ready", told, flush=True),
+    on_ready=lambda address, told: os.write(1, f"ready {told}\\n".encode()),
 )
 try:
     supervisor.run()
@@ -71,7 +71,7 @@ def test_the_reason_of_a_worker_is_the_reason_of_the_service() -> None:
 
 def test_a_worker_that_dies_is_replaced() -> None:
     """The second process of a place is there after the first has gone; the end is in order."""
-    process = supervisor(READY + "print('began', flush=True); sock.recv(100)")
+    process = supervisor(READY + "import os; os.write(1, b'began\\n'); sock.recv(100)")
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(3)]
     assert sorted(lines) == ["began\n", "began\n", "ready here\n"]
