@@ -17,6 +17,7 @@ from bench import (
     floors,
     formats,
     fraud,
+    fraud_served,
     frontiers,
     ledger,
     moderation,
@@ -48,6 +49,7 @@ BENCHMARKS: dict[str, Callable[[], Section]] = {
     "routing": routing.run,
     "profiles": profiles.run,
     "fraud": fraud.run,
+    "fraud_served": fraud_served.run,
 }
 PAGE = Path(__file__).parent.parent / "docs" / "reference" / "measurements.md"
 
